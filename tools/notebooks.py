@@ -1,0 +1,189 @@
+"""Make the executed notebooks ``book/NN.ipynb`` from the text twins ``text/NN.md``.
+
+    python tools/notebooks.py                 every chapter: convert, execute, write
+    python tools/notebooks.py 03 04_full      only these (a name or the beginning of one)
+    python tools/notebooks.py --prose 03      take over changed prose, keep the stored outputs
+    python tools/notebooks.py --check         do text and notebooks agree? (runs and writes nothing)
+
+The way goes in one direction: text is edited, notebooks are made. Making a notebook twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupytext.combine import combine_inputs_with_outputs
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools import project
+
+CELL_SECONDS = 600
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+def read_text(name: str, text: Path = project.TEXT, address: str | None = None) -> NotebookNode:
+    """The chapter as a notebook without outputs; the placeholder is replaced by the repository's address."""
+    source = (text / f"{name}.md").read_text(encoding="utf-8")
+    notebook = jupytext.reads(
+        source.replace(project.PLACEHOLDER, address or project.address()), fmt="md:myst"
+    )
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict(
+            {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
+        )
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
+        seen[digest] = seen.get(digest, 0) + 1  # two equal cells still need two ids
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    return notebook
+
+
+def sources(notebook: NotebookNode) -> list[tuple]:
+    """What must be equal in both twins: type, id, tags and source of every cell."""
+    return [
+        (cell.cell_type, cell.id, tuple(cell.metadata.get("tags", ())), cell.source)
+        for cell in notebook.cells
+    ]
+
+
+def execute(notebook: NotebookNode, folder: Path) -> None:
+    """Run every cell in a new kernel whose working directory is ``folder``; outputs are stored in place."""
+    os.environ["BOOK_PROGRESS"] = "0"
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
+        extra_arguments=["--log-level=ERROR"],  # no word about the transport
+    )
+    client.execute()
+
+
+def tidy(notebook: NotebookNode) -> list[str]:
+    """Remove from the outputs what differs between machines; return what must not be there at all."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    complaints = []
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stderr":
+                complaints.append(f"cell {count} wrote to stderr: {output.text.strip()[:300]}")
+            if output.output_type == "error":
+                output.traceback = [f"{output.ename}: {output.evalue}"]  # frames name folders of this machine
+            if "metadata" in output:
+                output.metadata = nbformat.from_dict({})
+    return complaints
+
+
+def write(notebook: NotebookNode, path: Path) -> bool:
+    """Write ``notebook`` to ``path`` at once or not at all; tell whether the file changed."""
+    nbformat.validate(notebook)
+    content = nbformat.writes(notebook, version=4) + "\n"
+    content = re.sub(r"\n+\Z", "\n", content)
+    if path.exists() and path.read_text(encoding="utf-8") == content:
+        return False
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, suffix=".part", delete=False, encoding="utf-8"
+    ) as part:
+        part.write(content)
+    os.chmod(part.name, 0o644)
+    os.replace(part.name, path)
+    return True
+
+
+def make(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:
+    """Convert and execute one chapter; tell whether its file changed."""
+    notebook = read_text(name, text)
+    execute(notebook, book)
+    if complaints := tidy(notebook):
+        raise ValueError(f"{name}: nothing may be written to stderr, but " + "; ".join(complaints))
+    return write(notebook, book / f"{name}.ipynb")
+
+
+def take_prose(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:
+    """Bring changed prose into the notebook and keep its outputs; changed code is refused."""
+    stored = nbformat.read(book / f"{name}.ipynb", as_version=4)
+    notebook = read_text(name, text)
+
+    def code(nb: NotebookNode) -> list[tuple]:
+        return [row for row in sources(nb) if row[0] == "code"]
+
+    if code(stored) != code(notebook):
+        raise ValueError(f"{name}: its code has changed too, so it must be executed (leave --prose away)")
+    ids = [cell.id for cell in notebook.cells]
+    notebook = combine_inputs_with_outputs(notebook, stored, fmt="md:myst")
+    for cell, cell_id in zip(notebook.cells, ids, strict=True):
+        cell.id = cell_id
+    notebook.metadata = nbformat.from_dict(METADATA)
+    return write(notebook, book / f"{name}.ipynb")
+
+
+def disagreements(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> list[str]:
+    """What differs between the text of a chapter and its notebook; empty when they agree."""
+    path = book / f"{name}.ipynb"
+    if not path.exists():
+        return [f"{name}: text/{name}.md has no notebook; run: make notebooks"]
+    wanted, stored = sources(read_text(name, text)), sources(nbformat.read(path, as_version=4))
+    if len(wanted) != len(stored):
+        return [f"{name}: the text has {len(wanted)} cells, the notebook {len(stored)}; run: make notebooks"]
+    return [
+        f"{name}: cell {i} differs: {w[3][:60]!r} in the text, {s[3][:60]!r} in the notebook; run: make notebooks"
+        for i, (w, s) in enumerate(zip(wanted, stored, strict=True))
+        if w != s
+    ]
+
+
+def chosen(names: list[str]) -> list[str]:
+    """Chapters whose name begins with one of ``names``; every chapter if none is given."""
+    known = project.chapters()
+    for name in names:
+        if not any(chapter.startswith(name) for chapter in known):
+            raise SystemExit(f"no chapter begins with {name!r}; there are: {', '.join(known) or 'none yet'}")
+    return [chapter for chapter in known if not names or any(chapter.startswith(name) for name in names)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line asks; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("chapters", nargs="*", help="names or beginnings of names, such as 03 (default: all)")
+    parser.add_argument("--check", action="store_true", help="only compare text and notebooks")
+    parser.add_argument("--prose", action="store_true", help="take over prose, keep the stored outputs")
+    options = parser.parse_args(arguments)
+    names = [Path(name).stem for name in options.chapters]
+    if options.check:
+        wrong = [line for name in chosen(names) for line in disagreements(name)]
+        print("\n".join(wrong) or "text and notebooks agree")
+        return 1 if wrong else 0
+    if not options.prose and not os.environ.get("RESNET_BOOK_DATA"):
+        print(
+            "RESNET_BOOK_DATA is not set: chapters that use data sets will store the outputs of drawn images."
+        )
+    for name in chosen(names):
+        start = time.monotonic()
+        changed = take_prose(name) if options.prose else make(name)
+        took = time.monotonic() - start
+        size = (project.BOOK / f"{name}.ipynb").stat().st_size / 1000
+        print(f"book/{name}.ipynb {'written' if changed else 'unchanged'}: {size:.0f} KB, {took:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,45 @@
+"""Where things are, and the facts that stand in one place only.
+
+Needs nothing beyond Python and PyYAML, so that the site can be built without torch.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = ROOT / "text"
+BOOK = ROOT / "book"
+PLACEHOLDER = "{{ repository }}"  # what a text twin writes where the notebook has the address
+
+
+def address(root: Path = ROOT) -> str:
+    """Web address of the repository, from ``[project.urls]`` in pyproject.toml."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"][
+        "Repository"
+    ]
+
+
+def toc_pages(root: Path = ROOT) -> list[str]:
+    """Every page of ``_toc.yml``, root first, as a path without suffix: ``book/01_background``."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    pages = [toc["root"]]
+
+    def walk(entries: list[dict]) -> None:
+        for entry in entries:
+            if "file" in entry:
+                pages.append(entry["file"])
+            walk(entry.get("sections", []))
+
+    walk(toc.get("chapters", []))
+    for part in toc.get("parts", []):
+        walk(part.get("chapters", []))
+    return pages
+
+
+def chapters(folder: Path = TEXT) -> list[str]:
+    """Names of all chapters, in order: ``01_background`` for ``text/01_background.md``."""
+    return sorted(path.stem for path in folder.glob("*.md"))
