@@ -1,0 +1,257 @@
+"""The look of every figure in the book: colours by role, image grids, and a text digest of what is drawn.
+
+Introduced in the front matter.
+
+The colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with a colour vision
+deficiency can tell apart. Each role also has its own marker and dash, so that a figure reads in grey.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+COLOURS = {
+    "plain": "#8C8C8C",
+    "residual": "#0072B2",
+    "preactivation": "#E69F00",
+    "train": "#000000",
+    "valid": "#009E73",
+    "cat": "#D55E00",
+    "dog": "#56B4E9",
+    "highlight": "#CC79A7",
+}
+MARKERS = {
+    "plain": "s",
+    "residual": "o",
+    "preactivation": "^",
+    "train": "x",
+    "valid": "o",
+    "cat": "^",
+    "dog": "s",
+    "highlight": "D",
+}
+DASHES = {
+    "plain": "--",
+    "residual": "-",
+    "preactivation": "-.",
+    "train": "--",
+    "valid": "-",
+    "cat": "-",
+    "dog": "--",
+    "highlight": ":",
+}
+MANY_POINTS = 15  # a longer curve has markers on some points only, and a band in place of error bars
+
+
+def use_book_style() -> None:
+    """Set matplotlib's defaults for the book: 6 x 3.5 inches at 100 dpi, readable text, a quiet frame."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.0, 3.5),
+            "figure.dpi": 100,
+            "savefig.dpi": 100,
+            "font.family": "DejaVu Sans",  # comes with matplotlib, so it is there on every machine
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#E0E0E0",
+            "grid.linewidth": 0.8,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "legend.framealpha": 0.85,
+            "legend.edgecolor": "none",
+            "legend.handlelength": 3.2,  # long enough to tell the dashes apart
+            "image.cmap": "cividis",  # also in order when printed in grey
+        }
+    )
+
+
+def curve(
+    ax: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    role: str,
+    label: str,
+    error: Sequence[float] | None = None,
+    dash: str | None = None,
+) -> None:
+    """Draw one line in the colour, marker and dash of ``role``, with ``error`` on both sides.
+
+    The error is drawn as bars, or as a band when there are many points; say in the text what it is.
+
+    ``dash`` names another role whose dash and marker are used: ``role="plain", dash="train"`` for the
+    training curve of a plain network.
+
+    Raises:
+        ValueError: for an unknown role, or lengths that differ.
+    """
+    for given in (role, dash or role):
+        if given not in COLOURS:
+            raise ValueError(f"unknown role {given!r}; roles are {', '.join(COLOURS)}")
+    lengths = [len(values) for values in (x, y, error) if values is not None]
+    if len(set(lengths)) != 1:
+        raise ValueError(f"x, y and error must have the same length, got {lengths}")
+    look = {"color": COLOURS[role], "linestyle": DASHES[dash or role]}
+    every = math.ceil(len(x) / MANY_POINTS) if len(x) else None
+    ax.plot(x, y, marker=MARKERS[dash or role], markevery=every, label=label, **look)
+    if error is not None and len(x) > MANY_POINTS:
+        low, high = np.subtract(y, error), np.add(y, error)
+        ax.fill_between(x, low, high, color=COLOURS[role], alpha=0.2, linewidth=0)
+    elif error is not None:
+        ax.errorbar(x, y, yerr=error, fmt="none", ecolor=COLOURS[role], elinewidth=1, capsize=3)
+
+
+def image_grid(
+    images: np.ndarray, *, titles: Sequence[str] | None = None, columns: int = 8, scale: float = 1.0
+) -> Figure:
+    """A figure of small pictures, row by row: uint8 ``(N, C, H, W)`` with 1 or 3 channels, or ``(N, H, W)``.
+
+    The grid is 6 inches wide times ``scale``. NumPy arrays and CPU tensors are both taken.
+
+    Raises:
+        ValueError: for another type or shape, no image, or a number of titles that is not N.
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(
+            "images must be uint8 of shape (N, 1 or 3, H, W) or (N, H, W) with N > 0, "
+            f"got {images.dtype} of shape {images.shape}"
+        )
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"one title an image: got {len(titles)} titles for {len(images)} images")
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}")
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    cell = 6.0 * scale / columns
+    height = rows * (cell * images.shape[2] / images.shape[3] + (0.25 if titles is not None else 0.05))
+    figure, axes = plt.subplots(rows, columns, figsize=(6.0 * scale, height), squeeze=False)
+    for index, ax in enumerate(axes.flat):
+        ax.axis("off")
+        if index < len(images):
+            picture = images[index].transpose(1, 2, 0)  # (H, W, C)
+            ax.imshow(
+                picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=255
+            )
+            if titles is not None:
+                ax.set_title(titles[index], fontsize=8, pad=2)
+    return figure
+
+
+def finish(figure: Figure, *, digits: int | None = None) -> None:
+    """Lay ``figure`` out, print its digest (see ``digest``), show it and close it.
+
+    Raises:
+        ValueError: if an axis that carries data has no label.
+    """
+    for ax in figure.axes:
+        _require_labels(ax)
+    figure.tight_layout()
+    print(digest(figure, digits=digits))
+    if matplotlib.get_backend().lower() != "agg":  # agg has no screen to show anything on
+        plt.show()
+    plt.close(figure)
+
+
+def digest(figure: Figure, *, digits: int | None = None) -> str:
+    """What ``figure`` plots in words, one line for each panel: title, axis labels, legend, kinds and counts.
+
+    Pictures are not compared between machines; this text is. With ``digits`` it also holds the y values of
+    lines and the heights of bars (first and last of many): ask for them only when they are exact or come
+    out equal everywhere.
+    """
+    lines = [] if figure.get_suptitle() == "" else [figure.get_suptitle()]
+    panels = [(ax, _panel(ax, digits)) for ax in figure.axes]
+    for only_image, group in groupby(panels, key=lambda panel: _is_picture(panel[0])):
+        if only_image:
+            lines.append(_pictures([ax for ax, _ in group]))
+        else:
+            lines += [text for _, text in group if text]
+    return "\n".join(lines)
+
+
+def _panel(ax: Axes, digits: int | None) -> str:
+    """One line about one panel; empty if it shows nothing."""
+    names = [("", ax.get_title()), ("x: ", ax.get_xlabel()), ("y: ", ax.get_ylabel())]
+    parts = [prefix + " ".join(text.split()) for prefix, text in names if text]
+    legend = ax.get_legend()
+    if legend is not None:
+        parts.append("legend: " + ", ".join(text.get_text() for text in legend.get_texts()))
+    parts += [
+        f"line of {len(line.get_ydata())} points" + _values(line.get_ydata(), digits) for line in _curves(ax)
+    ]
+    for scatter in (item for item in ax.collections if isinstance(item, PathCollection)):
+        parts.append(f"{len(scatter.get_offsets())} dots")
+    for bars in (item for item in ax.containers if isinstance(item, BarContainer)):
+        parts.append(f"{len(bars)} bars" + _values(bars.datavalues, digits))
+    parts += ["image of {} x {}".format(*image.get_array().shape[:2]) for image in ax.images]
+    return "; ".join(f"{count} x {part}" if count > 1 else part for part, count in _runs(parts))
+
+
+def _runs(parts: list[str]) -> list[tuple[str, int]]:
+    """Equal neighbours of ``parts`` put together, with their number."""
+    return [(part, len(list(group))) for part, group in groupby(parts)]
+
+
+def _curves(ax: Axes) -> list[Line2D]:
+    """The lines of a panel without the caps of its error bars."""
+    bars = [item for item in ax.containers if isinstance(item, ErrorbarContainer)]
+    caps = {cap for item in bars for cap in item.lines[1]}
+    return [line for line in ax.lines if line not in caps]
+
+
+def _values(values: Sequence[float], digits: int | None) -> str:
+    """`` (0.10, 0.20)`` with ``digits`` decimals, many as ``(0.10 ... 0.20)``; nothing without ``digits``."""
+    if digits is None or len(values) == 0:
+        return ""
+    texts = [f"{float(value):.{digits}f}" for value in values]
+    texts = [text.lstrip("-") if float(text) == 0 else text for text in texts]  # no negative zero
+    return f" ({', '.join(texts)})" if len(texts) <= MANY_POINTS else f" ({texts[0]} ... {texts[-1]})"
+
+
+def _is_picture(ax: Axes) -> bool:
+    """Whether a panel is a bare picture of a grid."""
+    return not ax.axison and len(ax.images) == 1 and not ax.lines
+
+
+def _pictures(axes: list[Axes]) -> str:
+    """One line about neighbouring bare pictures."""
+    sizes = ["{} x {}".format(*ax.images[0].get_array().shape[:2]) for ax in axes]
+    parts = [
+        f"{count} pictures of {size}" if count > 1 else f"1 picture of {size}" for size, count in _runs(sizes)
+    ]
+    titles = [" ".join(ax.get_title().split()) for ax in axes]
+    return ", ".join(parts) + (f"; titles: {', '.join(titles)}" if any(titles) else "")
+
+
+def _require_labels(ax: Axes) -> None:
+    """Refuse a panel with data whose x or y axis has no label, its own or one shared with its neighbours."""
+    if not ax.axison or not (ax.lines or ax.patches or ax.collections):
+        return
+    for letter, own, shared in (
+        ("x", ax.get_xlabel, ax.get_shared_x_axes()),
+        ("y", ax.get_ylabel, ax.get_shared_y_axes()),
+    ):
+        neighbours = shared.get_siblings(ax)
+        labels = [getattr(other, f"get_{letter}label")() for other in neighbours]
+        if not own() and not any(labels) and not getattr(ax.figure, f"get_sup{letter}label")():
+            raise ValueError(
+                f"the {letter} axis of panel {ax.get_title()!r} has no label; say what and in which unit"
+            )
