@@ -162,8 +162,7 @@ def _close_block(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
 
 
 class PreActBlock(nn.Module):
-    """BatchNorm and ReLU *before* each convolution, and nothing after the addition: ``y = F(x) +
-    shortcut(x)``.
+    """BatchNorm and ReLU come first, and nothing after the addition: ``y = F(x) + shortcut(x)``.
 
     Shapes: ``(N, in_channels, H, W) -> (N, width, H / stride, W / stride)``. Where the shape changes,
     the shortcut starts from the activated input, and its projection needs no BatchNorm of its own: the

@@ -128,7 +128,7 @@ def build(
         in_channels: channels of the images; 1 for grey ones.
         width: channels of the first stage (64 or 16 unless given); the later stages double it.
         shortcut: ``"A"``, ``"B"``, ``"C"`` or ``"none"`` in place of the family's own.
-        zero_init_residual: start each block as the identity (Goyal et al. 2017, arXiv:1706.02677, section 5.1).
+        zero_init_residual: start each block as the identity (see ``blocks.zero_last_scale``).
 
     Raises:
         ValueError: for an unknown name (the message lists the valid ones), a count below 1, an unknown
