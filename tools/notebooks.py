@@ -3,9 +3,11 @@
     python tools/notebooks.py                 every chapter: convert, execute, write
     python tools/notebooks.py 03 04_full      only these (a name or the beginning of one)
     python tools/notebooks.py --prose 03      take over changed prose, keep the stored outputs
+    python tools/notebooks.py --format 03     let ruff format the code cells of the text
     python tools/notebooks.py --check         do text and notebooks agree? (runs and writes nothing)
 
-The way goes in one direction: text is edited, notebooks are made. Making a notebook twice gives the same bytes.
+The way goes in one direction: text is edited, notebooks are made.
+Making a notebook twice gives the same bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import hashlib
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,12 +38,13 @@ METADATA = {
 }
 
 
-def read_text(name: str, text: Path = project.TEXT, address: str | None = None) -> NotebookNode:
-    """The chapter as a notebook without outputs; the placeholder is replaced by the repository's address."""
+def read_text(name: str, text: Path = project.TEXT) -> NotebookNode:
+    """The chapter as a notebook without outputs; the placeholder is replaced by the repository's address.
+
+    A cell's id comes from its text before that, so a new address changes no id.
+    """
     source = (text / f"{name}.md").read_text(encoding="utf-8")
-    notebook = jupytext.reads(
-        source.replace(project.PLACEHOLDER, address or project.address()), fmt="md:myst"
-    )
+    notebook = jupytext.reads(source, fmt="md:myst")
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
@@ -51,6 +55,7 @@ def read_text(name: str, text: Path = project.TEXT, address: str | None = None) 
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
         seen[digest] = seen.get(digest, 0) + 1  # two equal cells still need two ids
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        cell.source = cell.source.replace(project.PLACEHOLDER, project.address())
     return notebook
 
 
@@ -145,10 +150,36 @@ def disagreements(name: str, *, book: Path = project.BOOK, text: Path = project.
     if len(wanted) != len(stored):
         return [f"{name}: the text has {len(wanted)} cells, the notebook {len(stored)}; run: make notebooks"]
     return [
-        f"{name}: cell {i} differs: {w[3][:60]!r} in the text, {s[3][:60]!r} in the notebook; run: make notebooks"
+        f"{name}: cell {i} differs; text: {w[3][:60]!r}, notebook: {s[3][:60]!r}; run: make notebooks"
         for i, (w, s) in enumerate(zip(wanted, stored, strict=True))
         if w != s
     ]
+
+
+def format_code(name: str, text: Path = project.TEXT) -> bool:
+    """Let ruff format the code cells of a text, in place; tell whether anything changed."""
+    path = text / f"{name}.md"
+    before = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
+    before.metadata = nbformat.from_dict(METADATA)
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "format",
+        "--stdin-filename",
+        str(path.with_suffix(".ipynb")),
+        "-",
+    ]
+    done = subprocess.run(
+        command, input=nbformat.writes(before), capture_output=True, encoding="utf-8", check=True
+    )
+    after = nbformat.reads(done.stdout, as_version=4)
+    old = new = path.read_text(encoding="utf-8")
+    for cell, formatted in zip(before.cells, after.cells, strict=True):
+        if cell.cell_type == "code" and cell.source != formatted.source:
+            new = new.replace(f"\n{cell.source}\n```", f"\n{formatted.source}\n```", 1)
+    path.write_text(new, encoding="utf-8")
+    return new != old
 
 
 def chosen(names: list[str]) -> list[str]:
@@ -166,12 +197,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("chapters", nargs="*", help="names or beginnings of names, such as 03 (default: all)")
     parser.add_argument("--check", action="store_true", help="only compare text and notebooks")
     parser.add_argument("--prose", action="store_true", help="take over prose, keep the stored outputs")
+    parser.add_argument("--format", action="store_true", help="let ruff format the code of the text")
     options = parser.parse_args(arguments)
     names = [Path(name).stem for name in options.chapters]
     if options.check:
         wrong = [line for name in chosen(names) for line in disagreements(name)]
         print("\n".join(wrong) or "text and notebooks agree")
         return 1 if wrong else 0
+    if options.format:
+        for name in chosen(names):
+            print(f"text/{name}.md {'formatted' if format_code(name) else 'unchanged'}")
+        return 0
     if not options.prose and not os.environ.get("RESNET_BOOK_DATA"):
         print(
             "RESNET_BOOK_DATA is not set: chapters that use data sets will store the outputs of drawn images."

@@ -1,0 +1,231 @@
+"""The rules for a chapter's notebook. Each one returns what is wrong, as sentences; nothing if all is well.
+
+nbval compares outputs, but it does not see a notebook that was never run, a picture, or an ignored output.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nbformat import NotebookNode
+
+ALLOWED_TAGS = {"hide-input", "raises-exception", "nbval-ignore-output"}
+ALLOWED_DIRECTIVES = {
+    *("admonition", "note", "tip", "hint", "important", "warning", "caution", "seealso"),
+    *("exercise", "exercise-start", "exercise-end", "solution", "solution-start", "solution-end"),
+    *("prf:theorem", "prf:lemma", "prf:definition", "prf:proof"),
+}
+ALLOWED_ROLES = {"cite", "cite:t", "cite:p", "ref", "numref", "eq", "doc", "term", "prf:ref"}
+MOST_LINES = 25
+IGNORED_SHARE = 5  # at most one output in five may go uncompared
+PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
+TRACES = {
+    "an absolute path": re.compile(
+        r"(?<![\w/:.<])/(?:home|root|work|tmp|usr|opt|mnt|Users|content|var)/|\b[A-Z]:\\"
+    ),
+    "a memory address": re.compile(r"\b0x[0-9a-fA-F]{6,}"),
+    "a timestamp": re.compile(r"\b(?:19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d|\b\d\d:\d\d:\d\d\b"),
+}
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells, in order."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook: NotebookNode) -> str:
+    """All Markdown of the notebook as one text."""
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """The tags of a cell."""
+    return cell.metadata.get("tags", [])
+
+
+def output_text(cell: NotebookNode) -> str:
+    """Everything a cell has put out that is text."""
+    parts = []
+    for output in cell.outputs:
+        parts += [output.get("text", ""), output.get("ename", ""), output.get("evalue", "")]
+        parts += list(output.get("traceback", []))
+        parts += [str(data) for kind, data in output.get("data", {}).items() if kind not in PICTURES]
+    return "\n".join(parts)
+
+
+def was_run_in_order(notebook: NotebookNode) -> list[str]:
+    """Execution counts are 1, 2, 3 ...; a notebook without them would pass nbval whatever it prints."""
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    return [] if counts == list(range(1, len(counts) + 1)) and counts else [f"execution counts are {counts}"]
+
+
+def has_plain_metadata(notebook: NotebookNode) -> list[str]:
+    """The kernel is ``python3``; nothing of the machine that ran the notebook is kept."""
+    wrong = []
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        wrong.append(f"the kernel must be python3, but is {notebook.metadata.get('kernelspec')}")
+    if extra := set(notebook.metadata) - {"kernelspec", "language_info"}:
+        wrong.append(f"needless metadata {sorted(extra)}")
+    return wrong + [
+        f"code cell {i} has needless metadata {sorted(extra)}"
+        for i, cell in enumerate(code_cells(notebook), start=1)
+        if (extra := set(cell.metadata) - {"tags", "mystnb"})
+    ]
+
+
+def has_allowed_tags(notebook: NotebookNode) -> list[str]:
+    """Only the three tags; and none of nbval's comments, which would do the same unseen."""
+    wrong = [
+        f"cell {i} has the tag {tag!r}; allowed: {', '.join(sorted(ALLOWED_TAGS))}"
+        for i, cell in enumerate(notebook.cells)
+        for tag in tags(cell)
+        if tag not in ALLOWED_TAGS
+    ]
+    return wrong + [
+        f"code cell {i} steers nbval by a comment; use a tag"
+        for i, cell in enumerate(code_cells(notebook), start=1)
+        if re.search(r"#\s*(?:NBVAL|PYTEST_VALIDATE)_", cell.source)
+    ]
+
+
+def has_clean_outputs(notebook: NotebookNode) -> list[str]:
+    """No error stream, no path, no address, no time of day."""
+    wrong = []
+    for i, cell in enumerate(code_cells(notebook), start=1):
+        for output in cell.outputs:
+            if output.get("name") == "stderr":
+                wrong.append(f"code cell {i} wrote to stderr")
+            if output.output_type == "error" and "raises-exception" not in tags(cell):
+                wrong.append(f"code cell {i} failed with {output.ename}")
+        for what, pattern in TRACES.items():
+            if found := pattern.search(output_text(cell)):
+                wrong.append(f"code cell {i} printed {what}: {found[0]!r}")
+    return wrong
+
+
+def has_few_ignored_outputs(notebook: NotebookNode) -> list[str]:
+    """At most a fifth of the outputs goes uncompared, and an ``assert`` follows each of these."""
+    cells = code_cells(notebook)
+    with_output = [cell for cell in cells if cell.outputs]
+    ignored = [i for i, cell in enumerate(cells) if "nbval-ignore-output" in tags(cell)]
+    wrong = []
+    if len(ignored) * IGNORED_SHARE > len(with_output):
+        wrong.append(f"{len(ignored)} of {len(with_output)} outputs are ignored; at most a fifth may be")
+    return wrong + [
+        f"code cell {i + 1} is ignored, but the next code cell has no assert"
+        for i in ignored
+        if i + 1 == len(cells) or not has_assert(cells[i + 1].source)
+    ]
+
+
+def has_assert(source: str) -> bool:
+    """Whether a cell asserts anything."""
+    return re.search(r"^\s*(?:assert\b|(?:\w+\.)*assert_\w+\()", source, re.MULTILINE) is not None
+
+
+def has_text_beside_pictures(notebook: NotebookNode) -> list[str]:
+    """nbval never compares pictures, so a cell with one also prints a digest of it, and that is compared."""
+    wrong = []
+    for i, cell in enumerate(code_cells(notebook), start=1):
+        if not any(kind in output.get("data", {}) for output in cell.outputs for kind in PICTURES):
+            continue
+        if not any(o.output_type == "stream" and o.name == "stdout" and o.text.strip() for o in cell.outputs):
+            wrong.append(f"code cell {i} shows a picture, but prints no digest of what it plots")
+        if "nbval-ignore-output" in tags(cell):
+            wrong.append(f"code cell {i} shows a picture whose digest is ignored")
+    return wrong
+
+
+def has_prose_before_pictures(notebook: NotebookNode) -> list[str]:
+    """The cell before a picture is prose: it says what is to be seen."""
+    wrong, count = [], 0
+    for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
+        count += cell.cell_type == "code"
+        shows = cell.cell_type == "code" and any(
+            kind in output.get("data", {}) for output in cell.outputs for kind in PICTURES
+        )
+        if shows and (before is None or before.cell_type != "markdown"):
+            wrong.append(
+                f"code cell {count} shows a picture, but no sentence before it says what is to be seen"
+            )
+    return wrong
+
+
+def has_short_cells(notebook: NotebookNode) -> list[str]:
+    """A cell fits on a screen; what is longer belongs in the package."""
+    return [
+        f"code cell {i} has {lines} lines; at most {MOST_LINES}"
+        for i, cell in enumerate(code_cells(notebook), start=1)
+        if (lines := len(cell.source.splitlines())) > MOST_LINES
+    ]
+
+
+def has_checked_exercises(notebook: NotebookNode) -> list[str]:
+    """At least two exercises; each has a solution, and each solution runs an ``assert``."""
+    text = prose(notebook)
+    asked = re.findall(
+        r"^[`:]{3,}\{exercise(?:-start)?\}.*\n(?:\s*:\w+:.*\n)*?\s*:label:\s*(\S+)", text, re.M
+    )
+    solved = re.findall(r"^[`:]{3,}\{solution(?:-start)?\}\s*(\S+)", text, re.M)
+    wrong = [] if len(asked) >= 2 else [f"{len(asked)} exercises; at least two are wanted"]
+    wrong += [f"exercise {label} has no solution" for label in asked if label not in solved]
+    wrong += [f"solution {label} has no exercise" for label in solved if label not in asked]
+    inside: str | None = None
+    asserted: set[str] = set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            if inside and has_assert(cell.source):
+                asserted.add(inside)
+            continue
+        for start, label in re.findall(r"\{solution-(start|end)\}[ \t]*(\S*)", cell.source):
+            inside = label if start == "start" else None
+    return wrong + [f"solution {label} asserts nothing" for label in solved if label not in asserted]
+
+
+def has_the_parts_of_a_chapter(notebook: NotebookNode) -> list[str]:
+    """Title, goals as a list, what it needs and how long it runs, summary, references."""
+    text = prose(notebook)
+    line = r"\*\*Needs\*\*[\s\S]{0,200}\*\*Uses\*\*[\s\S]{0,300}\*\*Runs in\*\*"
+    wanted = {
+        "title": r"^# \S",
+        "list of goals": r"\*\*After this chapter you can\*\*:?\s*\n\s*\n?- ",
+        "line **Needs** ... **Uses** ... **Runs in**": line,
+        "section Exercises": r"^## Exercises",
+        "section Summary": r"^## Summary",
+        "section References": r"^## References",
+    }
+    return [f"there is no {what}" for what, pattern in wanted.items() if not re.search(pattern, text, re.M)]
+
+
+def has_allowed_directives(notebook: NotebookNode) -> list[str]:
+    """Hosted notebooks show directives raw, so only those that still read well are used."""
+    text = prose(notebook)
+    directives = set(re.findall(r"^\s*[`:]{3,}\{([\w:-]+)\}", text, re.M)) - ALLOWED_DIRECTIVES
+    roles = set(re.findall(r"(?<!`)\{([\w:-]+)\}`[^`]", text)) - ALLOWED_ROLES
+    return [f"the directive {name!r} is not in use here" for name in sorted(directives)] + [
+        f"the role {name!r} is not in use here" for name in sorted(roles)
+    ]
+
+
+def begins_by_installing(notebook: NotebookNode) -> list[str]:
+    """The first code cell installs the package where it is missing, and touches nothing else."""
+    first = code_cells(notebook)[0]
+    wanted = ('find_spec("resnet_utils") is None', "%pip install -q --no-deps", "resnet-utils @ git+https://")
+    wrong = [f"the first code cell lacks {part!r}" for part in wanted if part not in first.source]
+    return wrong + ([] if "hide-input" in tags(first) else ["the first code cell lacks the tag hide-input"])
+
+
+RULES = [
+    was_run_in_order,
+    has_plain_metadata,
+    has_allowed_tags,
+    has_clean_outputs,
+    has_few_ignored_outputs,
+    has_text_beside_pictures,
+    has_prose_before_pictures,
+    has_short_cells,
+    has_checked_exercises,
+    has_the_parts_of_a_chapter,
+    has_allowed_directives,
+    begins_by_installing,
+]

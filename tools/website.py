@@ -1,0 +1,52 @@
+"""Build the website from the stored outputs, strictly, and check that every page is there.
+
+A build from scratch takes seconds, and only such a build shows every warning; so nothing old is kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools import project
+
+HTML = project.ROOT / "_build" / "html"
+START = "from jupyter_book.cli.main import main; main()"
+COMMAND = [
+    "build",
+    ".",
+    "-W",
+    "-n",
+    "--keep-going",
+]  # any warning is an error, any broken reference a warning
+
+
+def missing_pages(html: Path = HTML, root: Path = project.ROOT) -> list[str]:
+    """Pages of ``_toc.yml`` (and the start page) that have no HTML file, or an empty one."""
+    wanted = ["index", *project.toc_pages(root)]
+    return [
+        page for page in wanted if not (file := html / f"{page}.html").is_file() or not file.stat().st_size
+    ]
+
+
+def main() -> int:
+    """Build, check, say where to open it; return the exit status."""
+    shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
+    built = subprocess.run([sys.executable, "-c", START, *COMMAND], cwd=project.ROOT, check=False)
+    if built.returncode:
+        print("The build failed; the lines above that say WARNING or ERROR tell where.", flush=True)
+        return built.returncode
+    if missing := missing_pages():
+        print(f"These pages of _toc.yml were not built: {', '.join(missing)}")
+        return 1
+    print(
+        f"All {len(project.toc_pages())} pages of _toc.yml are there. Open {(HTML / 'index.html').as_uri()}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
