@@ -1,0 +1,227 @@
+"""The state of a training run in one file, so that an interrupted run goes on as if nothing had happened.
+
+Introduced in chapter 4.
+
+A run is more than its weights: the optimiser has momentum, the schedule a position, and every generator of
+random numbers a state. All of it is kept, and the resumed run ends with the same bits on a CPU.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import types
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+FORMAT = 1
+PARTS = ("format", "model", "optimizer", "scheduler", "scaler", "history", "generators", "global_generators")
+
+
+@dataclass
+class Run:
+    """Everything that changes while a model trains."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler | None
+    scaler: torch.amp.GradScaler | None
+    loader: DataLoader
+
+
+def save(path: str | Path, run: Run, history: dict[str, list[float]]) -> None:
+    """Write the state of ``run`` and its ``history`` to ``path``.
+
+    The file is written under another name and then renamed, so a run killed at any moment leaves either the
+    old file or the new one, never half of one.
+    """
+    path = Path(path)
+    state = _state(run) | {"format": FORMAT, "history": history, "global_generators": _global_generators()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    with unfinished.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def _state(run: Run) -> dict[str, Any]:
+    """The states of the parts of ``run``; None for a part that it does without."""
+    return {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "scheduler": None if run.scheduler is None else run.scheduler.state_dict(),
+        "scaler": None if run.scaler is None else run.scaler.state_dict(),
+        "generators": [generator.get_state() for generator in _generators(run.loader)],
+    }
+
+
+def restore(path: str | Path, run: Run) -> dict[str, list[float]]:
+    """Put the state in ``path`` into ``run`` and into the process's random generators; return the history.
+
+    Everything is checked before anything is changed. Only plain data is read (``weights_only``), so a file
+    from elsewhere cannot run code.
+
+    Raises:
+        ValueError: if the file is damaged, is no checkpoint of a run, or belongs to another model, optimiser,
+            schedule or loader.
+    """
+    state = _read(path)
+    problems = _mismatches(state, _state(run))
+    if problems:
+        raise ValueError(
+            f"the checkpoint {str(path)!r} belongs to another run: {'; '.join(problems)}. "
+            "Give another path, or delete the file to begin anew"
+        )
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    if run.scheduler is not None:
+        run.scheduler.load_state_dict(state["scheduler"])
+    if run.scaler is not None:
+        run.scaler.load_state_dict(state["scaler"])
+    for generator, bits in zip(_generators(run.loader), state["generators"], strict=True):
+        generator.set_state(bits)
+    _set_global_generators(state["global_generators"])
+    return state["history"]
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint file, on the CPU."""
+    try:
+        with ZipFile(path) as archive:  # torch.load itself does not compare the checksums it wrote
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"wrong checksum of {damaged}")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen types here, depending on which byte is wrong
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
+        raise ValueError(
+            f"{str(path)!r} is damaged or no checkpoint ({reason}); delete it to begin anew"
+        ) from None
+    if not isinstance(state, dict) or set(state) != set(PARTS) or state["format"] != FORMAT:
+        raise ValueError(
+            f"{str(path)!r} is no checkpoint of a training run of format {FORMAT}, "
+            f"which holds {', '.join(PARTS)}"
+        )
+    return state
+
+
+def _mismatches(state: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """In words, what differs between the ``state`` of a file and the run as it is ``now``."""
+    problems = []
+    saved, own = _described(state["model"]), _described(now["model"])
+    different = [key for key in (saved | own) if saved.get(key) != own.get(key)]
+    if different:
+        key = different[0]
+        problems.append(
+            f"{len(different)} of the model's tensors differ, the first is {key!r} "
+            f"({saved.get(key, 'missing')} in the file, {own.get(key, 'missing')} here)"
+        )
+    for part in ("scheduler", "scaler"):
+        if (state[part] is None) != (now[part] is None):
+            there, here = ("no" if side[part] is None else "a" for side in (state, now))
+            problems.append(f"{there} {part} in the file, {here} {part} here")
+    saved, own = (_settings(part["optimizer"], part["scheduler"]) for part in (state, now))
+    problems += [
+        f"{key} is {saved.get(key)} in the file, {own.get(key)} here"
+        for key in saved | own
+        if saved.get(key) != own.get(key)
+    ]
+    counts = len(state["generators"]), len(now["generators"])
+    if counts[0] != counts[1]:
+        problems.append(f"the loader has {counts[0]} generators in the file, {counts[1]} here")
+    return problems
+
+
+def _settings(optimizer: dict[str, Any], scheduler: dict[str, Any] | None) -> dict[str, Any]:
+    """The choices in the states of an optimiser and a schedule that stay as they are during a run."""
+    settings = {}
+    for index, group in enumerate(optimizer["param_groups"]):
+        settings[f"the number of parameters in group {index}"] = len(group["params"])
+        rate = "initial_lr" if "initial_lr" in group else "lr"  # with a schedule, lr itself changes
+        for key in ("weight_decay", "momentum", "nesterov", rate):
+            settings[f"{key} of group {index}"] = group.get(key)
+    for key in ("total_steps", "milestones", "gamma"):
+        settings[f"{key} of the schedule"] = (scheduler or {}).get(key)
+    return settings
+
+
+def _described(weights: dict[str, Tensor]) -> dict[str, str]:
+    """``{"conv1.weight": "float32 (64, 3, 7, 7)"}``: what must agree between file and model."""
+    return {
+        key: f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+        for key, value in weights.items()
+    }
+
+
+def _generators(thing: object, depth: int = 5) -> list[torch.Generator]:
+    """The generators a loader holds: its own, and those of its samplers, its data set and their functions.
+
+    Walks attributes, lists and closures, each object once, always in the same order.
+    """
+    found: dict[int, torch.Generator] = {}
+    seen: set[int] = set()
+
+    def walk(item: object, left: int) -> None:
+        if (
+            id(item) in seen
+            or left < 0
+            or isinstance(item, (Tensor, np.ndarray, str, type, types.ModuleType))
+        ):
+            return
+        seen.add(id(item))
+        if isinstance(item, torch.Generator):
+            found[id(item)] = item
+            return
+        for child in _children(item):
+            walk(child, left - 1)
+
+    walk(thing, depth)
+    return list(found.values())
+
+
+def _children(item: object) -> list[object]:
+    """What an object holds: items of a list, arguments of a partial, variables of a closure, attributes."""
+    if isinstance(item, (list, tuple)):
+        return list(item) if len(item) <= 32 else []
+    if isinstance(item, dict):
+        return list(item.values()) if len(item) <= 32 else []
+    if isinstance(item, partial):
+        return [item.func, *item.args, *item.keywords.values()]
+    if isinstance(item, types.MethodType):
+        return [item.__self__]
+    if isinstance(item, types.FunctionType):
+        return [cell.cell_contents for cell in item.__closure__ or ()]
+    return list(vars(item).values()) if hasattr(item, "__dict__") else []
+
+
+def _global_generators() -> dict[str, Any]:
+    """The states of the process's own generators, as plain data."""
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state is what has to be kept
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": random.getstate(),
+        "numpy": [kind, keys.tolist(), *rest],
+    }
+
+
+def _set_global_generators(states: dict[str, Any]) -> None:
+    """The reverse of ``_global_generators``; the states of GPUs that are not here are left out."""
+    torch.set_rng_state(states["torch"])
+    for index, bits in enumerate(states["cuda"][: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(bits, index)
+    random.setstate(states["python"])
+    kind, keys, *rest = states["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
