@@ -99,4 +99,5 @@ def main():
         file.write(wanted(kind, locked))
 
 
-main()
+if __name__ == "__main__":
+    main()

