@@ -29,7 +29,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project
+from tools import project, references
 
 CELL_SECONDS = 600
 METADATA = {
@@ -39,11 +39,12 @@ METADATA = {
 
 
 def read_text(name: str, text: Path = project.TEXT) -> NotebookNode:
-    """The chapter as a notebook without outputs; the placeholder is replaced by the repository's address.
+    """The chapter as a notebook without outputs, its address and its references filled in.
 
     A cell's id comes from its text before that, so a new address changes no id.
     """
     source = (text / f"{name}.md").read_text(encoding="utf-8")
+    source = references.expand(source, project.BOOK / "references.bib")
     notebook = jupytext.reads(source, fmt="md:myst")
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
