@@ -85,7 +85,7 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def feature_map(self, x: Tensor) -> Tensor:
-        """The last stage before pooling: ``(N, C, H / 32, W / 32)``; CIFAR family ``(N, C, H / 4, W / 4)``."""
+        """Before pooling: ``(N, C, H / 32, W / 32)``; CIFAR family ``(N, C, H / 4, W / 4)``."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (N, width, H/4, W/4); CIFAR: (N, width, H, W)
         for stage in self.stages:
             x = self.get_submodule(stage)(x)  # channels double and the image halves from stage 2 on
