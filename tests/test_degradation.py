@@ -1,0 +1,159 @@
+"""The depth sweep: equal starts, identities that shortcuts promise, and refusals."""
+
+import statistics
+
+import pytest
+import torch
+
+from resnet_utils import degradation
+
+TINY = {"epochs": 1, "num_points": 200, "width": 8}  # one pass over two batches: milliseconds
+
+
+def small_net(*, residual, depth=6):
+    """A net in float64 whose running statistics have left their starting values."""
+    net = degradation.build(depth, residual=residual, seed=0, width=8).double()
+    net(degradation.points(200)[0].double())
+    return net
+
+
+def test_points_are_balanced_and_decided_by_the_seed():
+    x, labels = degradation.points(300, seed=4)
+    again, other = degradation.points(300, seed=4)[0], degradation.points(300, seed=5)[0]
+    assert x.shape == (300, 8)
+    assert x.dtype == torch.float32
+    assert torch.bincount(labels).tolist() == [30] * 10
+    assert torch.equal(x, again)
+    assert not torch.equal(x, other)
+
+
+def test_points_of_another_seed_lie_around_the_same_centres():
+    first, second = (degradation.points(20_000, seed=seed)[0] for seed in (0, 1))
+    centres = [x.view(200, 100, 8).mean(dim=0) for x in (first, second)]  # 200 points in each of 100 clusters
+    # The mean of 200 points is known to 0.4 / 200 ** 0.5 = 0.028; two means differ by 0.04, here 5 times that.
+    torch.testing.assert_close(centres[0], centres[1], atol=0.2, rtol=0)
+
+
+def test_twins_start_with_the_same_numbers():
+    plain, residual = (degradation.build(8, residual=kind, seed=3).state_dict() for kind in (False, True))
+    assert plain.keys() == residual.keys()
+    assert all(torch.equal(plain[key], residual[key]) for key in plain)
+
+
+def test_another_seed_gives_other_weights():
+    first, second = (degradation.build(6, residual=True, seed=seed) for seed in (0, 1))
+    assert not torch.equal(first.stem.weight, second.stem.weight)
+
+
+@pytest.mark.parametrize("depth", [4, 6, 26])
+def test_depth_counts_the_layers_with_a_weight_matrix(depth):
+    net = degradation.build(depth, residual=False, seed=0, width=4)
+    assert sum(isinstance(module, torch.nn.Linear) for module in net.modules()) == depth
+
+
+def test_weights_start_with_the_variance_that_he_derived():
+    weight = degradation.build(4, residual=False, seed=0, width=256).pairs[0].fc1.weight
+    # Variance 2 / 256; the sample variance of 65,536 uniform numbers is known to 0.4 %, here 5 times that.
+    assert weight.var().item() == pytest.approx(2 / 256, rel=0.02)
+
+
+def test_residual_pair_with_a_zeroed_branch_is_the_identity():
+    pair = degradation.Pair(8, residual=True)
+    torch.nn.init.zeros_(pair.bn2.weight)
+    x = torch.rand(5, 8)  # non-negative, so the last relu changes nothing
+    assert torch.equal(pair(x), x)
+
+
+def test_plain_pair_with_a_zeroed_branch_forgets_its_input():
+    pair = degradation.Pair(8, residual=False)
+    torch.nn.init.zeros_(pair.bn2.weight)
+    assert torch.equal(pair(torch.rand(5, 8)), torch.zeros(5, 8))
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_deepened_net_computes_the_same_function(residual):
+    net, x = small_net(residual=residual).eval(), torch.rand(30, 8, dtype=torch.float64)
+    deeper = degradation.deepen(net, 4, x)
+    assert len(deeper.pairs) == len(net.pairs) + 4
+    torch.testing.assert_close(deeper(x), net(x), rtol=1e-12, atol=1e-12)  # float64 rounding of 8 layers
+
+
+def test_deepen_leaves_the_net_as_it_was():
+    net, x = small_net(residual=False), torch.rand(30, 8, dtype=torch.float64)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    deeper = degradation.deepen(net, 1, x)
+    assert net.training
+    assert deeper.training
+    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+
+
+def test_loss_is_the_mean_over_all_points_and_leaves_the_mode():
+    net, (x, labels) = small_net(residual=True), degradation.points(200)
+    loss = degradation.loss_on(net, x.double(), labels)
+    assert net.training
+    log_p = net.eval()(x.double()).log_softmax(dim=1)
+    assert loss == pytest.approx(-log_p[torch.arange(200), labels].mean().item(), rel=1e-12)
+
+
+def test_training_lowers_the_loss_of_both_kinds():
+    for run in degradation.sweep((4,), seeds=(0,), epochs=8, num_points=500, width=32):
+        assert run.curve[-1] < 0.7 * run.curve[0]
+
+
+def test_curve_counts_a_short_last_batch_by_its_size():
+    data = degradation.points(150)
+    net, untouched = (degradation.build(4, residual=True, seed=0) for _ in range(2))
+    run = degradation.train(net, data, data, seed=0, epochs=1, lr=0.0)
+    order = torch.randperm(150, generator=torch.Generator().manual_seed(0)).split(100)
+    losses = [torch.nn.functional.cross_entropy(untouched(data[0][b]), data[1][b]).item() for b in order]
+    assert run.curve[0] == pytest.approx((100 * losses[0] + 50 * losses[1]) / 150, rel=1e-5)  # float32 sums
+
+
+def test_same_seeds_give_the_same_runs():
+    assert degradation.sweep((4,), seeds=(0,), **TINY) == degradation.sweep((4,), seeds=(0,), **TINY)
+
+
+def test_sweep_trains_each_kind_at_each_depth_with_each_seed():
+    runs = degradation.sweep((6, 4), seeds=(2, 1), **TINY)
+    expected = [(depth, kind, seed) for depth in (6, 4) for kind in (False, True) for seed in (2, 1)]
+    assert [(run.depth, run.residual, run.seed) for run in runs] == expected
+    assert len({run.train_loss for run in runs}) == len(runs)
+
+
+def test_sweep_leaves_the_global_random_state():
+    before = torch.get_rng_state()
+    degradation.sweep((4,), seeds=(0,), **TINY)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_pick_keeps_depth_and_kind():
+    runs = degradation.sweep((4, 6), seeds=(0, 1), **TINY)
+    assert degradation.pick(runs, 6, residual=True) == runs[6:]
+
+
+def test_interval_is_students():
+    # Textbook values: three numbers 1, 2, 3 have deviation 1; t(2 degrees of freedom, 97.5 %) = 4.303.
+    assert degradation.interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 4.303 / 3**0.5), rel=1e-9)
+    ten = [0.5, 0.1, 0.4, 0.9, 0.2, 0.3, 0.8, 0.7, 0.6, 0.0]
+    assert degradation.interval(ten)[1] == pytest.approx(2.262 * statistics.stdev(ten) / 10**0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: degradation.build(7, residual=True, seed=0), "even and at least 4.*got 7"),
+        (lambda: degradation.build(2, residual=True, seed=0), "even and at least 4.*got 2"),
+        (lambda: degradation.build(4, residual=True, seed=0, width=0), "width must be at least 1, got 0"),
+        (lambda: degradation.points(99), "at least 100.*got 99"),
+        (lambda: degradation.sweep((), seeds=(0,)), r"depths must name at least one.*got \[\]"),
+        (lambda: degradation.sweep((4,), seeds=()), r"seeds must name at least one.*got \[\]"),
+        (lambda: degradation.sweep((4, 4), seeds=(0,)), r"only once, got \[4, 4\]"),
+        (lambda: degradation.sweep((4,), seeds=(0,), epochs=0), "epochs must be at least 1, got 0"),
+        (lambda: degradation.deepen(small_net(residual=True), -1, torch.rand(2, 8)), "0 or more, got -1"),
+        (lambda: degradation.pick([], 6, residual=True), "no run of depth 6"),
+        (lambda: degradation.interval([1.0]), "2 to 10 values, got 1"),
+    ],
+)
+def test_bad_input_is_refused_with_what_was_given(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
