@@ -25,7 +25,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 FORMAT = 1
-PARTS = ("format", "model", "optimizer", "scheduler", "scaler", "history", "generators", "global_generators")
+LEAVES = (Tensor, np.ndarray, str, type, types.ModuleType)  # hold no generator
+MOST_TENSORS = 3  # that an error message names
+PARTS = {"format", "model", "optimizer", "scheduler", "scaler", "history", "generators", "global_generators"}
 
 
 @dataclass
@@ -40,10 +42,10 @@ class Run:
 
 
 def save(path: str | Path, run: Run, history: dict[str, list[float]]) -> None:
-    """Write the state of ``run`` and its ``history`` to ``path``.
+    """Write the state of ``run`` and its ``history`` to ``path``, making its folder where needed.
 
-    The file is written under another name and then renamed, so a run killed at any moment leaves either the
-    old file or the new one, never half of one.
+    The file is written under another name and then renamed: a run killed at any moment leaves the old file
+    or the new one, never half of one.
     """
     path = Path(path)
     state = _state(run) | {"format": FORMAT, "history": history, "global_generators": _global_generators()}
@@ -67,15 +69,14 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
-def restore(path: str | Path, run: Run) -> dict[str, list[float]]:
+def restore(path: str | Path, run: Run, *, epochs: int) -> dict[str, list[float]]:
     """Put the state in ``path`` into ``run`` and into the process's random generators; return the history.
 
-    Everything is checked before anything is changed. Only plain data is read (``weights_only``), so a file
-    from elsewhere cannot run code.
+    Everything is checked before anything is changed. A file from elsewhere cannot run code.
 
     Raises:
-        ValueError: if the file is damaged, is no checkpoint of a run, or belongs to another model, optimiser,
-            schedule or loader.
+        ValueError: if the file is damaged, is no checkpoint of a run, belongs to another model, optimiser,
+            schedule or loader, or holds more than ``epochs`` epochs.
     """
     state = _read(path)
     problems = _mismatches(state, _state(run))
@@ -84,6 +85,9 @@ def restore(path: str | Path, run: Run) -> dict[str, list[float]]:
             f"the checkpoint {str(path)!r} belongs to another run: {'; '.join(problems)}. "
             "Give another path, or delete the file to begin anew"
         )
+    done = len(state["history"]["train_loss"])
+    if done > epochs:
+        raise ValueError(f"the checkpoint holds {done} epochs, more than the {epochs} asked for")
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     if run.scheduler is not None:
@@ -105,43 +109,36 @@ def _read(path: str | Path) -> dict[str, Any]:
             raise ValueError(f"wrong checksum of {damaged}")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types here, depending on which byte is wrong
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
-        raise ValueError(
-            f"{str(path)!r} is damaged or no checkpoint ({reason}); delete it to begin anew"
-        ) from None
-    if not isinstance(state, dict) or set(state) != set(PARTS) or state["format"] != FORMAT:
-        raise ValueError(
-            f"{str(path)!r} is no checkpoint of a training run of format {FORMAT}, "
-            f"which holds {', '.join(PARTS)}"
-        )
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        text = f"{str(path)!r} is damaged or no checkpoint ({reason}); delete it to begin anew"
+        raise ValueError(text) from None
+    if not isinstance(state, dict) or set(state) != PARTS or state["format"] != FORMAT:
+        raise ValueError(f"{str(path)!r} is no checkpoint of a training run (format {FORMAT})")
     return state
 
 
 def _mismatches(state: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """In words, what differs between the ``state`` of a file and the run as it is ``now``."""
     problems = []
-    saved, own = _described(state["model"]), _described(now["model"])
-    different = [key for key in (saved | own) if saved.get(key) != own.get(key)]
-    if different:
-        key = different[0]
-        problems.append(
-            f"{len(different)} of the model's tensors differ, the first is {key!r} "
-            f"({saved.get(key, 'missing')} in the file, {own.get(key, 'missing')} here)"
-        )
+    for key, saved, own in _differences(_described(state["model"]), _described(now["model"])):
+        problems.append(f"the model's {key} is {saved} in the file, {own} here")
+    del problems[MOST_TENSORS:]
     for part in ("scheduler", "scaler"):
         if (state[part] is None) != (now[part] is None):
             there, here = ("no" if side[part] is None else "a" for side in (state, now))
             problems.append(f"{there} {part} in the file, {here} {part} here")
-    saved, own = (_settings(part["optimizer"], part["scheduler"]) for part in (state, now))
-    problems += [
-        f"{key} is {saved.get(key)} in the file, {own.get(key)} here"
-        for key in saved | own
-        if saved.get(key) != own.get(key)
-    ]
+    settings = (_settings(side["optimizer"], side["scheduler"]) for side in (state, now))
+    problems += [f"{key} is {saved} in the file, {own} here" for key, saved, own in _differences(*settings)]
     counts = len(state["generators"]), len(now["generators"])
     if counts[0] != counts[1]:
         problems.append(f"the loader has {counts[0]} generators in the file, {counts[1]} here")
     return problems
+
+
+def _differences(saved: dict[str, Any], own: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Key and both values wherever two dictionaries differ."""
+    values = [(key, saved.get(key, "missing"), own.get(key, "missing")) for key in saved | own]
+    return [(key, one, other) for key, one, other in values if one != other]
 
 
 def _settings(optimizer: dict[str, Any], scheduler: dict[str, Any] | None) -> dict[str, Any]:
@@ -165,38 +162,30 @@ def _described(weights: dict[str, Tensor]) -> dict[str, str]:
     }
 
 
-def _generators(thing: object, depth: int = 5) -> list[torch.Generator]:
+def _generators(loader: object, depth: int = 6) -> list[torch.Generator]:
     """The generators a loader holds: its own, and those of its samplers, its data set and their functions.
 
     Walks attributes, lists and closures, each object once, always in the same order.
     """
-    found: dict[int, torch.Generator] = {}
+    found: list[torch.Generator] = []
     seen: set[int] = set()
-
-    def walk(item: object, left: int) -> None:
-        if (
-            id(item) in seen
-            or left < 0
-            or isinstance(item, (Tensor, np.ndarray, str, type, types.ModuleType))
-        ):
-            return
-        seen.add(id(item))
-        if isinstance(item, torch.Generator):
-            found[id(item)] = item
-            return
-        for child in _children(item):
-            walk(child, left - 1)
-
-    walk(thing, depth)
-    return list(found.values())
+    level = [loader]
+    for _ in range(depth):
+        below: list[object] = []
+        for item in level:
+            if id(item) not in seen and not isinstance(item, LEAVES):
+                seen.add(id(item))
+                found += [item] if isinstance(item, torch.Generator) else []
+                below += _children(item)
+        level = below
+    return found
 
 
 def _children(item: object) -> list[object]:
     """What an object holds: items of a list, arguments of a partial, variables of a closure, attributes."""
-    if isinstance(item, (list, tuple)):
-        return list(item) if len(item) <= 32 else []
-    if isinstance(item, dict):
-        return list(item.values()) if len(item) <= 32 else []
+    if isinstance(item, (list, tuple, dict)):
+        values = item.values() if isinstance(item, dict) else item
+        return list(values) if len(item) <= 32 else []  # longer ones are data
     if isinstance(item, partial):
         return [item.func, *item.args, *item.keywords.values()]
     if isinstance(item, types.MethodType):

@@ -144,14 +144,23 @@ def test_a_finished_run_is_only_read(path):
 
 def test_more_epochs_in_the_file_than_asked_for_are_refused(path):
     fit(run_of(schedule="none"), epochs=2, checkpoint=path)
+    run = run_of(schedule="none")
+    before = state(run[0])
     with pytest.raises(ValueError, match="the checkpoint holds 2 epochs, more than the 1 asked for"):
-        fit(run_of(schedule="none"), epochs=1, checkpoint=path)
+        fit(run, epochs=1, checkpoint=path)
+    assert_same_bits(before, state(run[0]))
+
+
+def test_the_same_objects_can_go_on(path):
+    run = run_of()
+    fit(run, epochs=2, checkpoint=path)
+    assert fit(run, checkpoint=path) == fit(run_of())
 
 
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"width": 5}, r"'0.weight' \(float32 \(4, 3, 3, 3\) in the file, float32 \(5, 3, 3, 3\) here\)"),
+        ({"width": 5}, r"0.weight is float32 \(4, 3, 3, 3\) in the file, float32 \(5, 3, 3, 3\) here"),
         ({"schedule": "none"}, "a scheduler in the file, no scheduler here"),
         ({"schedule": "steps"}, "total_steps of the schedule is 12 in the file, None here"),
         ({"lr": 0.2}, "initial_lr of group 0 is 0.004 in the file, 0.008 here"),

@@ -338,6 +338,16 @@ def test_fit_reports_one_entry_an_epoch():
     assert scheduler.last_epoch == 6
 
 
+def test_history_holds_the_rate_at_the_end_of_each_epoch():
+    model = network()
+    optimizer = training.sgd(model, 0.8)
+    scheduler = training.step_schedule(optimizer, milestones=[3, 7], factor=0.5)
+    history = training.fit(
+        model, loader(), None, epochs=3, optimizer=optimizer, device="cpu", scheduler=scheduler
+    )
+    assert history.lr == [0.4, 0.4, 0.2]  # after 3, 6 and 9 batches
+
+
 def test_fit_without_validation_leaves_its_lists_empty():
     model = network()
     history = training.fit(model, loader(), None, epochs=1, optimizer=training.sgd(model, 0.1), device="cpu")
@@ -360,9 +370,7 @@ def test_a_schedule_that_is_too_short_is_refused_before_training():
     model = network()
     before = state(model)
     optimizer = training.sgd(model, 0.1)
-    with pytest.raises(
-        ValueError, match="the schedule has 5 steps, one a batch, but 2 epochs of 3 batches need 6"
-    ):
+    with pytest.raises(ValueError, match="the schedule has 5 steps, one a batch, but this run needs 6"):
         training.fit(
             model,
             loader(),
