@@ -2,8 +2,8 @@
 
 Introduced in the front matter.
 
-The colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with a colour vision
-deficiency can tell apart. Each role also has its own marker and dash, so that a figure reads in grey.
+The colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), made for every kind of colour vision. Each
+role also has its own marker and dash, so that a figure reads in grey.
 """
 
 from __future__ import annotations
@@ -21,36 +21,19 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-COLOURS = {
-    "plain": "#8C8C8C",
-    "residual": "#0072B2",
-    "preactivation": "#E69F00",
-    "train": "#000000",
-    "valid": "#009E73",
-    "cat": "#D55E00",
-    "dog": "#56B4E9",
-    "highlight": "#CC79A7",
+ROLES = {  # colour, marker, dash
+    "plain": ("#8C8C8C", "s", "--"),
+    "residual": ("#0072B2", "o", "-"),
+    "preactivation": ("#E69F00", "^", "-."),
+    "train": ("#000000", "x", "--"),
+    "valid": ("#009E73", "o", "-"),
+    "cat": ("#D55E00", "^", "-"),
+    "dog": ("#56B4E9", "s", "--"),
+    "highlight": ("#CC79A7", "D", ":"),
 }
-MARKERS = {
-    "plain": "s",
-    "residual": "o",
-    "preactivation": "^",
-    "train": "x",
-    "valid": "o",
-    "cat": "^",
-    "dog": "s",
-    "highlight": "D",
-}
-DASHES = {
-    "plain": "--",
-    "residual": "-",
-    "preactivation": "-.",
-    "train": "--",
-    "valid": "-",
-    "cat": "-",
-    "dog": "--",
-    "highlight": ":",
-}
+COLOURS = {role: look[0] for role, look in ROLES.items()}
+MARKERS = {role: look[1] for role, look in ROLES.items()}
+DASHES = {role: look[2] for role, look in ROLES.items()}
 MANY_POINTS = 15  # a longer curve has markers on some points only, and a band in place of error bars
 
 
@@ -60,9 +43,7 @@ def use_book_style() -> None:
         {
             "figure.figsize": (6.0, 3.5),
             "figure.dpi": 100,
-            "savefig.dpi": 100,
             "font.family": "DejaVu Sans",  # comes with matplotlib, so it is there on every machine
-            "font.size": 10,
             "axes.titlesize": 11,
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -93,7 +74,6 @@ def curve(
     """Draw one line in the colour, marker and dash of ``role``, with ``error`` on both sides.
 
     The error is drawn as bars, or as a band when there are many points; say in the text what it is.
-
     ``dash`` names another role whose dash and marker are used: ``role="plain", dash="train"`` for the
     training curve of a plain network.
 
@@ -106,9 +86,9 @@ def curve(
     lengths = [len(values) for values in (x, y, error) if values is not None]
     if len(set(lengths)) != 1:
         raise ValueError(f"x, y and error must have the same length, got {lengths}")
-    look = {"color": COLOURS[role], "linestyle": DASHES[dash or role]}
-    every = math.ceil(len(x) / MANY_POINTS) if len(x) else None
-    ax.plot(x, y, marker=MARKERS[dash or role], markevery=every, label=label, **look)
+    every = max(1, math.ceil(len(x) / MANY_POINTS))
+    line = ax.plot(x, y, color=COLOURS[role], linestyle=DASHES[dash or role], label=label)[0]
+    line.set(marker=MARKERS[dash or role], markevery=every)
     if error is not None and len(x) > MANY_POINTS:
         low, high = np.subtract(y, error), np.add(y, error)
         ax.fill_between(x, low, high, color=COLOURS[role], alpha=0.2, linewidth=0)
@@ -139,19 +119,15 @@ def image_grid(
     if columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
     columns = min(columns, len(images))
-    rows = math.ceil(len(images) / columns)
-    cell = 6.0 * scale / columns
+    rows, cell = math.ceil(len(images) / columns), 6.0 * scale / columns
     height = rows * (cell * images.shape[2] / images.shape[3] + (0.25 if titles is not None else 0.05))
     figure, axes = plt.subplots(rows, columns, figsize=(6.0 * scale, height), squeeze=False)
     for index, ax in enumerate(axes.flat):
         ax.axis("off")
         if index < len(images):
             picture = images[index].transpose(1, 2, 0)  # (H, W, C)
-            ax.imshow(
-                picture.squeeze(-1) if picture.shape[-1] == 1 else picture, cmap="gray", vmin=0, vmax=255
-            )
-            if titles is not None:
-                ax.set_title(titles[index], fontsize=8, pad=2)
+            ax.imshow(picture if picture.shape[2] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)
+            ax.set_title("" if titles is None else titles[index], fontsize=8, pad=2)
     return figure
 
 
@@ -177,14 +153,11 @@ def digest(figure: Figure, *, digits: int | None = None) -> str:
     lines and the heights of bars (first and last of many): ask for them only when they are exact or come
     out equal everywhere.
     """
-    lines = [] if figure.get_suptitle() == "" else [figure.get_suptitle()]
-    panels = [(ax, _panel(ax, digits)) for ax in figure.axes]
-    for only_image, group in groupby(panels, key=lambda panel: _is_picture(panel[0])):
-        if only_image:
-            lines.append(_pictures([ax for ax, _ in group]))
-        else:
-            lines += [text for _, text in group if text]
-    return "\n".join(lines)
+    lines = [figure.get_suptitle()] if figure.get_suptitle() else []
+    for bare, group in groupby(figure.axes, key=lambda ax: bool(ax.images) and not ax.axison):
+        panels = list(group)
+        lines += [_pictures(panels)] if bare else [_panel(ax, digits) for ax in panels]
+    return "\n".join(line for line in lines if line)
 
 
 def _panel(ax: Axes, digits: int | None) -> str:
@@ -194,14 +167,14 @@ def _panel(ax: Axes, digits: int | None) -> str:
     legend = ax.get_legend()
     if legend is not None:
         parts.append("legend: " + ", ".join(text.get_text() for text in legend.get_texts()))
-    parts += [
-        f"line of {len(line.get_ydata())} points" + _values(line.get_ydata(), digits) for line in _curves(ax)
-    ]
-    for scatter in (item for item in ax.collections if isinstance(item, PathCollection)):
-        parts.append(f"{len(scatter.get_offsets())} dots")
-    for bars in (item for item in ax.containers if isinstance(item, BarContainer)):
-        parts.append(f"{len(bars)} bars" + _values(bars.datavalues, digits))
+    heights = [line.get_ydata() for line in _curves(ax)]
+    parts += [f"line of {len(y)} points" + _values(y, digits) for y in heights]
+    dots = [item for item in ax.collections if isinstance(item, PathCollection)]
+    parts += [f"{len(item.get_offsets())} dots" for item in dots]
+    bars = [item for item in ax.containers if isinstance(item, BarContainer)]
+    parts += [f"{len(item)} bars" + _values(item.datavalues, digits) for item in bars]
     parts += ["image of {} x {}".format(*image.get_array().shape[:2]) for image in ax.images]
+    parts += [f"{len(ax.texts)} labels"] if ax.texts else []
     return "; ".join(f"{count} x {part}" if count > 1 else part for part, count in _runs(parts))
 
 
@@ -212,8 +185,7 @@ def _runs(parts: list[str]) -> list[tuple[str, int]]:
 
 def _curves(ax: Axes) -> list[Line2D]:
     """The lines of a panel without the caps of its error bars."""
-    bars = [item for item in ax.containers if isinstance(item, ErrorbarContainer)]
-    caps = {cap for item in bars for cap in item.lines[1]}
+    caps = {cap for item in ax.containers if isinstance(item, ErrorbarContainer) for cap in item.lines[1]}
     return [line for line in ax.lines if line not in caps]
 
 
@@ -226,17 +198,10 @@ def _values(values: Sequence[float], digits: int | None) -> str:
     return f" ({', '.join(texts)})" if len(texts) <= MANY_POINTS else f" ({texts[0]} ... {texts[-1]})"
 
 
-def _is_picture(ax: Axes) -> bool:
-    """Whether a panel is a bare picture of a grid."""
-    return not ax.axison and len(ax.images) == 1 and not ax.lines
-
-
 def _pictures(axes: list[Axes]) -> str:
     """One line about neighbouring bare pictures."""
     sizes = ["{} x {}".format(*ax.images[0].get_array().shape[:2]) for ax in axes]
-    parts = [
-        f"{count} pictures of {size}" if count > 1 else f"1 picture of {size}" for size, count in _runs(sizes)
-    ]
+    parts = [f"{count} picture{'s' if count > 1 else ''} of {size}" for size, count in _runs(sizes)]
     titles = [" ".join(ax.get_title().split()) for ax in axes]
     return ", ".join(parts) + (f"; titles: {', '.join(titles)}" if any(titles) else "")
 
@@ -245,13 +210,7 @@ def _require_labels(ax: Axes) -> None:
     """Refuse a panel with data whose x or y axis has no label, its own or one shared with its neighbours."""
     if not ax.axison or not (ax.lines or ax.patches or ax.collections):
         return
-    for letter, own, shared in (
-        ("x", ax.get_xlabel, ax.get_shared_x_axes()),
-        ("y", ax.get_ylabel, ax.get_shared_y_axes()),
-    ):
-        neighbours = shared.get_siblings(ax)
-        labels = [getattr(other, f"get_{letter}label")() for other in neighbours]
-        if not own() and not any(labels) and not getattr(ax.figure, f"get_sup{letter}label")():
-            raise ValueError(
-                f"the {letter} axis of panel {ax.get_title()!r} has no label; say what and in which unit"
-            )
+    for letter, shared in (("x", ax.get_shared_x_axes()), ("y", ax.get_shared_y_axes())):
+        labels = [plt.getp(panel, f"{letter}label") for panel in shared.get_siblings(ax)]  # also of ax itself
+        if not any(labels) and not getattr(ax.figure, f"get_sup{letter}label")():
+            raise ValueError(f"the {letter} axis of panel {ax.get_title()!r} has no label with its unit")

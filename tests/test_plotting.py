@@ -165,6 +165,9 @@ def test_digest_of_a_long_line_holds_only_its_ends(ax):
         lambda ax: ax.plot([1, 2]),
         lambda ax: ax.lines[0].set_data([1, 2, 3], [1, 2, 3]),
         lambda ax: ax.figure.suptitle("Other"),
+        lambda ax: ax.text(0, 0, "Other"),
+        lambda ax: ax.bar([1], [1]),
+        lambda ax: ax.imshow([[1]]),
     ],
 )
 def test_digest_changes_with_the_figure(ax, change):
