@@ -44,7 +44,12 @@ def jacobian(function: Function, x: Tensor) -> Tensor:
         raise ValueError(f"a Jacobian needs a floating-point x, got {x.dtype}")
     point = x.detach().clone().requires_grad_()
     out = function(point).flatten()  # (outputs,)
-    rows = [torch.autograd.grad(value, point, retain_graph=True)[0].flatten() for value in out]
+    if not out.requires_grad:  # a constant
+        return out.new_zeros(out.numel(), x.numel())
+    rows = [
+        torch.autograd.grad(value, point, retain_graph=True, materialize_grads=True)[0].flatten()
+        for value in out
+    ]
     return torch.stack(rows)  # (outputs, inputs)
 
 

@@ -47,6 +47,12 @@ def test_jacobian_flattens_images_row_by_row():
     assert torch.equal(permuted @ x.flatten(), x.flip(-1).flatten())
 
 
+def test_jacobian_of_a_constant_is_zero_whether_or_not_it_has_parameters():
+    weight = torch.ones(2, requires_grad=True)
+    for constant in (lambda x: torch.ones(2), lambda x: weight * 3):
+        assert theory.jacobian(constant, rand(3)).eq(torch.zeros(2, 3)).all()
+
+
 def test_jacobian_refuses_integers():
     with pytest.raises(ValueError, match="floating-point"):
         theory.jacobian(lambda x: x, torch.arange(3))
