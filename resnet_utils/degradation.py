@@ -9,7 +9,6 @@ Source: He et al. 2015, arXiv:1512.03385, section 1 and figures 1 and 4.
 
 from __future__ import annotations
 
-import copy
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +68,7 @@ class Net(nn.Module):
 
     Shapes: ``(N, 8) -> (N, 10)`` logits. The start does not depend on ``residual``: drawn from the same seed,
     the plain and the residual twin begin with the same numbers.
-    Source of the initialisation: He et al. 2015, arXiv:1502.01852, section 2.2 (here drawn uniformly).
+    Initialisation: He et al. 2015, arXiv:1502.01852, section 2.2 (here drawn uniformly).
 
     Raises:
         ValueError: if ``depth`` is odd or less than 4, or ``width`` is less than 1.
@@ -102,37 +101,6 @@ def build(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Net(depth, residual=residual, width=width)
-
-
-@torch.no_grad()
-def deepen(net: Net, num_pairs: int, x: Tensor) -> Net:
-    """A copy of ``net`` with ``num_pairs`` more pairs before the head, which computes the same in eval mode.
-
-    A residual pair is the identity once its last scale is zero. A plain pair needs identity matrices and
-    BatchNorms that undo themselves: scale = deviation, shift = mean of what comes in, measured on ``x``.
-
-    Raises:
-        ValueError: if ``num_pairs`` is negative.
-    """
-    if num_pairs < 0:
-        raise ValueError(f"num_pairs must be 0 or more, got {num_pairs}")
-    deeper = copy.deepcopy(net).eval()
-    out = deeper.features(x)  # (N, width)
-    mean, variance = out.mean(dim=0), out.var(dim=0, correction=0)
-    for _ in range(num_pairs):
-        with torch.random.fork_rng(devices=[]):
-            pair = Pair(out.shape[1], residual=net.pairs[0].residual).to(out)
-        if pair.residual:
-            pair.bn2.weight.zero_()
-        else:
-            for fc, bn in ((pair.fc1, pair.bn1), (pair.fc2, pair.bn2)):
-                nn.init.eye_(fc.weight)
-                bn.running_mean.copy_(mean)
-                bn.running_var.copy_(variance)
-                bn.weight.copy_((variance + bn.eps).sqrt())
-                bn.bias.copy_(mean)
-        deeper.pairs.append(pair)
-    return deeper.train(net.training)
 
 
 @torch.no_grad()
