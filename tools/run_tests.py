@@ -28,6 +28,7 @@ NBVAL = [
     "--nbval-sanitize-with=tests/nbval_sanitize.cfg",
     "--nbval-cell-timeout=300",
 ]
+FAULTS = "tests/test_faults.py"
 OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 SUMMARY = re.compile(r"^=+ (.*\d (?:passed|failed|error|skipped).*) =+$|^(no tests ran.*)$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -67,7 +68,7 @@ def notebooks(title: str, environment: dict[str, str | None]) -> tuple[str, bool
 def main(arguments: list[str]) -> int:
     """Run the named checks; return the exit status."""
     python, results = sys.executable, []
-    known = ("lint", "site", "unit", "notebooks", "portable")
+    known = ("lint", "site", "unit", "faults", "notebooks", "portable")
     if unknown := set(arguments) - set(known):
         raise SystemExit(f"unknown check: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     chosen = arguments or [name for name in known if name != "portable"]
@@ -77,7 +78,9 @@ def main(arguments: list[str]) -> int:
     if "site" in chosen:
         results.append(run("website, strict build", [python, "tools/website.py"]))
     if "unit" in chosen:
-        results.append(run("tests", [*PYTEST, "tests"]))
+        results.append(run("tests", [*PYTEST, "tests", f"--ignore={FAULTS}"]))
+    if "faults" in chosen:
+        results.append(run("tests of the tests", [*PYTEST, "--dist=load", FAULTS]))
     if "notebooks" in chosen:
         where = "with the data folder" if os.environ.get(DATA) else "without a data folder"
         results.append(notebooks(f"notebooks, {where}", {}))
