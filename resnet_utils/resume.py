@@ -31,7 +31,7 @@ PARTS = {"format", "model", "optimizer", "scheduler", "scaler", "history", "gene
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """Everything that changes while a model trains."""
 
     model: nn.Module
@@ -41,7 +41,7 @@ class Run:
     loader: DataLoader
 
 
-def save(path: str | Path, run: Run, history: dict[str, list[float]]) -> None:
+def save(path: str | Path, run: TrainingRun, history: dict[str, list[float]]) -> None:
     """Write the state of ``run`` and its ``history`` to ``path``, making its folder where needed.
 
     The file is written under another name and then renamed: a run killed at any moment leaves the old file
@@ -58,7 +58,7 @@ def save(path: str | Path, run: Run, history: dict[str, list[float]]) -> None:
     os.replace(unfinished, path)
 
 
-def _state(run: Run) -> dict[str, Any]:
+def _state(run: TrainingRun) -> dict[str, Any]:
     """The states of the parts of ``run``; None for a part that it does without."""
     return {
         "model": run.model.state_dict(),
@@ -69,7 +69,7 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
-def restore(path: str | Path, run: Run, *, epochs: int) -> dict[str, list[float]]:
+def restore(path: str | Path, run: TrainingRun, *, epochs: int) -> dict[str, list[float]]:
     """Put the state in ``path`` into ``run`` and into the process's random generators; return the history.
 
     Everything is checked before anything is changed. A file from elsewhere cannot run code.
@@ -162,7 +162,7 @@ def _described(weights: dict[str, Tensor]) -> dict[str, str]:
     }
 
 
-def _generators(loader: object, depth: int = 6) -> list[torch.Generator]:
+def _generators(loader: object, depth: int = 10) -> list[torch.Generator]:
     """The generators a loader holds: its own, and those of its samplers, its data set and their functions.
 
     Walks attributes, lists and closures, each object once, always in the same order.

@@ -190,7 +190,7 @@ def fit(
     resuming = checkpoint is not None and Path(checkpoint).exists()
     recipe.require_steps(scheduler, epochs * len(train_loader), from_start=resuming)
     scaler = gradient_scaler(device) if autocast else None
-    run = resume.Run(model, optimizer, scheduler, scaler, train_loader)
+    run = resume.TrainingRun(model, optimizer, scheduler, scaler, train_loader)
     history = History(**resume.restore(checkpoint, run, epochs=epochs)) if resuming else History()
     for epoch in range(len(history.train_loss) + 1, epochs + 1):
         started = time.perf_counter()

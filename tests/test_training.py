@@ -383,6 +383,15 @@ def test_a_schedule_that_is_too_short_is_refused_before_training():
     assert_same_bits(before, state(model))
 
 
+def test_a_schedule_that_is_partly_used_up_is_counted_from_where_it_stands():
+    model = network()
+    optimizer = training.sgd(model, 0.1)
+    scheduler = training.one_cycle(optimizer, steps=6)
+    training.fit(model, loader(), None, epochs=1, optimizer=optimizer, device="cpu", scheduler=scheduler)
+    with pytest.raises(ValueError, match="the schedule has 6 steps, one a batch, but this run needs 9"):
+        training.fit(model, loader(), None, epochs=2, optimizer=optimizer, device="cpu", scheduler=scheduler)
+
+
 def test_zero_epochs_are_refused():
     model = network()
     with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
