@@ -5,6 +5,7 @@ A build from scratch takes seconds, and only such a build shows every warning; s
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import project
 
 HTML = project.ROOT / "_build" / "html"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+PROBLEM = re.compile(r"\b(?:WARNING|ERROR|SEVERE|CRITICAL):|Traceback|Error: ")
 START = "from jupyter_book.cli.main import main; main()"
 COMMAND = [
     "build",
@@ -35,10 +38,16 @@ def missing_pages(html: Path = HTML, root: Path = project.ROOT) -> list[str]:
 def main() -> int:
     """Build, check, say where to open it; return the exit status."""
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
-    built = subprocess.run([sys.executable, "-c", START, *COMMAND], cwd=project.ROOT, check=False)
-    if built.returncode:
-        print("The build failed; the lines above that say WARNING or ERROR tell where.", flush=True)
-        return built.returncode
+    command = [sys.executable, "-c", START, *COMMAND]
+    built = subprocess.run(
+        command, cwd=project.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    said = COLOUR.sub("", built.stdout.decode("utf-8", errors="replace"))
+    complaints = [line for line in said.splitlines() if PROBLEM.search(line)]
+    if built.returncode or complaints:
+        print("\n".join(complaints) or said)
+        print("The website was not built: see above.")
+        return built.returncode or 1
     if missing := missing_pages():
         print(f"These pages of _toc.yml were not built: {', '.join(missing)}")
         return 1
