@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from resnet_utils.drawn_faces import EARS, PARTS, PATTERNS, SPECIES, Factors
-from resnet_utils.drawn_shapes import Canvas, ellipse, pick
+from resnet_utils.drawn_shapes import Canvas, at_window, ellipse
 
 BODY, EAR, HEAD, EYE, MUZZLE, NOSE, MOUTH, TONGUE, WHISKER = range(1, len(PARTS) - 1)
 PINK, TONGUE_RED, BEAK = np.array([0.95, 0.62, 0.62]), np.array([0.9, 0.4, 0.45]), np.array([0.9, 0.62, 0.2])
@@ -68,7 +68,9 @@ def _head(canvas: Canvas, f: Factors) -> ndarray:
 
     def distance(x: ndarray, y: ndarray, pictures: ndarray) -> ndarray:
         skull = ellipse(x, y + 0.15, 1.0, 0.82)
-        return np.minimum(skull, ellipse(x, y - pick(v, pictures), pick(a, pictures), pick(b, pictures)))
+        return np.minimum(
+            skull, ellipse(x, y - at_window(v, pictures), at_window(a, pictures), at_window(b, pictures))
+        )
 
     reach = np.maximum(a, b + v) + 0.1
     pixels, cover = canvas.paint(HEAD, f["fur"], distance, centre=(0.0, 0.0), reach=reach * 1.1, rim=0.35)

@@ -104,9 +104,12 @@ class Canvas:
         (a, b), (u, v) = radii, middle
 
         def distance(x: ndarray, y: ndarray, pictures: ndarray) -> ndarray:
-            x = x - pick(u, pictures)
+            x = x - at_window(u, pictures)
             return ellipse(
-                x, y - pick(v, pictures) + pick(slant, pictures) * x, pick(a, pictures), pick(b, pictures)
+                x,
+                y - at_window(v, pictures) + at_window(slant, pictures) * x,
+                at_window(a, pictures),
+                at_window(b, pictures),
             )
 
         reach = np.maximum(a, b) * (1 + np.abs(slant)) * 1.05
@@ -126,7 +129,9 @@ class Canvas:
         """Paint a straight stroke whose radius changes from ``start`` to ``end``, both (u, v, radius)."""
 
         def distance(x: ndarray, y: ndarray, pictures: ndarray) -> ndarray:
-            return capsule(x, y, [pick(s, pictures) for s in start], [pick(e, pictures) for e in end])
+            return capsule(
+                x, y, [at_window(s, pictures) for s in start], [at_window(e, pictures) for e in end]
+            )
 
         centre = (np.add(start[0], end[0]) / 2, np.add(start[1], end[1]) / 2)
         length = np.abs(np.subtract(end[0], start[0])) + np.abs(np.subtract(end[1], start[1]))
@@ -147,8 +152,8 @@ class Canvas:
         """Paint the piece of a ring that lies more than ``below`` under its middle (u, v)."""
 
         def distance(x: ndarray, y: ndarray, pictures: ndarray) -> ndarray:
-            x, y = x - pick(middle[0], pictures), y - pick(middle[1], pictures)
-            ring = np.abs(np.sqrt(x * x + y * y) - pick(radius, pictures)) - width
+            x, y = x - at_window(middle[0], pictures), y - at_window(middle[1], pictures)
+            ring = np.abs(np.sqrt(x * x + y * y) - at_window(radius, pictures)) - width
             return np.maximum(ring, below - y)
 
         self.paint(part, colour, distance, centre=middle, reach=np.add(radius, width), strength=strength)
@@ -160,7 +165,7 @@ def _span(middle: ndarray, width: int, size: int) -> ndarray:
     return first.astype(np.int64)[:, None] + np.arange(width)
 
 
-def pick(value: Number, pictures: ndarray) -> Number:
+def at_window(value: Number, pictures: ndarray) -> Number:
     """The values of ``pictures``, shaped (n, 1, 1) to go with a window; a plain number stays as it is."""
     return value[pictures, None, None] if np.ndim(value) else value
 
