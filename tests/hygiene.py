@@ -120,7 +120,10 @@ def has_few_ignored_outputs(notebook: NotebookNode) -> list[str]:
 
 def has_assert(source: str) -> bool:
     """Whether a cell asserts anything."""
-    return re.search(r"^\s*(?:assert\b|(?:\w+\.)*assert_\w+\()", source, re.MULTILINE) is not None
+    return (
+        re.search(r"^\s*(?:assert\b|raise AssertionError\b|(?:\w+\.)*assert_\w+\()", source, re.MULTILINE)
+        is not None
+    )
 
 
 def has_text_beside_pictures(notebook: NotebookNode) -> list[str]:
