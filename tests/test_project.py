@@ -14,8 +14,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import address, notebooks, project, website
+from tools import address, notebooks, pictures, project, references, website
 
 ROOT = project.ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -237,3 +238,30 @@ def test_notebooks_are_plain_json_without_needless_bytes():
     for path in project.BOOK.glob("*.ipynb"):
         text = path.read_text(encoding="utf-8")
         assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def test_a_picture_is_described_by_the_sentence_before_it():
+    picture = new_output("display_data", data={"image/png": "AAAA"})
+    cells = [
+        new_markdown_cell("Intro.\n**Figure.** The curve *rises*, as {cite}`he2016deep` say."),
+        new_code_cell("plot()", outputs=[picture]),
+        new_markdown_cell("```{solution-start} a\n```"),
+        new_code_cell("plot()", outputs=[picture, new_output("stream", text="one line\n")]),
+    ]
+    notebook = new_notebook(cells=cells)
+    pictures.describe(notebook)
+    alts = [cell.metadata["mystnb"]["image"]["alt"] for cell in notebook.cells[1::2]]
+    assert alts == ["The curve rises, as he2016deep say.", "one line"]
+
+
+def test_the_list_of_references_has_what_is_cited_and_nothing_else():
+    directive = "```{bibliography}\n:filter: docname in docnames\n```"
+    text = "See {cite}`he2016deep` and {cite:t}`zhang2019fixup`.\n\n" + directive
+    expanded = references.expand(text, ROOT / "book" / "references.bib").splitlines()
+    assert [line[:17] for line in expanded if line.startswith("- ")] == [
+        "- Kaiming He, Xia",
+        "- Hongyi Zhang, Y",
+    ]
+    assert "[arXiv:1512.03385](https://arxiv.org/abs/1512.03385)" in expanded[2]
+    with pytest.raises(ValueError, match="nobody2000"):
+        references.expand("{cite}`nobody2000`\n\n" + directive, ROOT / "book" / "references.bib")

@@ -29,7 +29,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project, references
+from tools import pictures, project, references
 
 CELL_SECONDS = 600
 METADATA = {
@@ -101,6 +101,7 @@ def tidy(notebook: NotebookNode) -> list[str]:
 
 def write(notebook: NotebookNode, path: Path) -> bool:
     """Write ``notebook`` to ``path`` at once or not at all; tell whether the file changed."""
+    pictures.describe(notebook)
     nbformat.validate(notebook)
     content = nbformat.writes(notebook, version=4) + "\n"
     content = re.sub(r"\n+\Z", "\n", content)
@@ -135,9 +136,10 @@ def take_prose(name: str, *, book: Path = project.BOOK, text: Path = project.TEX
     if code(stored) != code(notebook):
         raise ValueError(f"{name}: its code has changed too, so it must be executed (leave --prose away)")
     ids = [cell.id for cell in notebook.cells]
+    given = [cell.metadata for cell in notebook.cells]
     notebook = combine_inputs_with_outputs(notebook, stored, fmt="md:myst")
-    for cell, cell_id in zip(notebook.cells, ids, strict=True):
-        cell.id = cell_id
+    for cell, cell_id, metadata in zip(notebook.cells, ids, given, strict=True):
+        cell.id, cell.metadata = cell_id, metadata
     notebook.metadata = nbformat.from_dict(METADATA)
     return write(notebook, book / f"{name}.ipynb")
 
