@@ -1,0 +1,119 @@
+"""Train the small backbone that comes with the package, on a task without cats and dogs.
+
+Sixteen classes: the eight CIFAR-10 classes that are neither cat nor dog, and the eight other species of
+the drawn animals. So chapter 5 can fine-tune it on cats and dogs, photographs or drawn, and the
+backbone has seen neither.
+
+    RESNET_BOOK_DATA=... python experiments/pretrain_source.py
+
+Writes resnet_utils/weights/resnet20-source.safetensors and book/results/pretrain_source.json.
+"""
+
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import record
+import torch
+
+from resnet_utils import checkpoints, data, drawn, models, runtime, training
+
+SEED = 0
+SIZE = 32  # pixels
+EPOCHS = 6
+BATCH = 128
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as in all of this book's photographs
+PETS = ("cat", "dog")
+
+
+def photographs(part: str, every: int) -> data.Split:
+    """CIFAR-10 without its cats and dogs, from the re-compressed (JPEG) copy: each ``every``-th."""
+    root = data.data_folder()
+    if root is None:
+        raise SystemExit("this experiment needs the CIFAR-10 pictures: set RESNET_BOOK_DATA to their folder")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(root / "cifar10" / "cifar10_jpeg_full.tar.xz") as archive:
+            files = [m for m in archive if m.isfile() and m.name.split("/")[0] == part]
+            wanted = [m for m in files if m.name.split("/")[1] not in PETS][::every]
+            archive.extractall(folder, wanted, filter="data")
+        return data.image_folder(Path(folder) / part, size=SIZE)
+
+
+def drawings(count: int, seed: int) -> data.Split:
+    """The eight drawn species that are neither cat nor dog."""
+    return data.drawn_animals(count, size=SIZE, seed=seed, species=drawn.SOURCE)
+
+
+def joined(first: data.Split, second: data.Split) -> data.Split:
+    """Both tasks as one, the classes of the second behind those of the first."""
+    return data.Split(
+        torch.cat([first.images, second.images]),
+        torch.cat([first.labels, second.labels + len(first.classes)]),
+        classes=first.classes + tuple(f"drawn {name}" for name in second.classes),
+        source="CIFAR-10 (JPEG copy) and drawn animals, without cats and dogs",
+    )
+
+
+def main() -> None:
+    options = record.parser(__doc__.splitlines()[0]).parse_args()
+    runtime.setup(SEED)
+    started = time.perf_counter()
+    every, num_drawn, epochs = (200, 320, 1) if options.tiny else (1, 12_000, EPOCHS)
+    train = joined(photographs("train", every), drawings(num_drawn, 1))
+    test_parts = {
+        "photographs": photographs("test", every),
+        "drawn": drawings(max(num_drawn // 8, 16), 2),
+    }
+    test = joined(*test_parts.values())
+    augment = data.compose(data.flip(seed=SEED), data.shift(4, seed=SEED))
+    loader = data.loader(
+        train, BATCH, shuffle=True, seed=SEED, augment=augment, mean=MEAN, std=STD, drop_last=True
+    )
+    checks = data.loader(test, 500, mean=MEAN, std=STD)
+
+    device = runtime.device()
+    model = models.build("resnet20", len(train.classes)).to(device, memory_format=torch.channels_last)
+    optimizer = training.sgd(model, lr=0.2, weight_decay=5e-4, decay_norm_and_bias=False)
+    schedule = training.one_cycle(optimizer, steps=epochs * len(loader))
+    history = training.fit(
+        model, loader, checks, epochs=epochs, optimizer=optimizer, scheduler=schedule, device=device
+    )
+
+    logits, labels = training.predict(model, checks, device)
+    right = (logits.argmax(dim=1) == labels).float()
+    boundary = len(test_parts["photographs"])
+    rows = [
+        {"part": "photographs", "images": boundary, "accuracy": right[:boundary].mean().item()},
+        {"part": "drawn", "images": len(right) - boundary, "accuracy": right[boundary:].mean().item()},
+    ]
+    seconds = time.perf_counter() - started
+    weights = options.output / "resnet_utils" / "weights" / "resnet20-source.safetensors"
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    card = {
+        "network": "resnet20",
+        "classes": ", ".join(train.classes),
+        "data": f"{len(train)} images of {SIZE} px: {train.source}",
+        "steps": str(epochs * len(loader)),
+        "seed": str(SEED),
+        "command": "python experiments/pretrain_source.py",
+        "mean": str(MEAN),
+        "std": str(STD),
+        **{f"accuracy on {row['part']}": f"{row['accuracy']:.4f}" for row in rows},
+    }
+    digest = checkpoints.save_weights(model.to(memory_format=torch.contiguous_format), weights, metadata=card)
+    record.write(
+        options.output / "book" / "results" / "pretrain_source.json",
+        claim="The shipped backbone has learned its sixteen source classes, none of which is a cat or a dog.",
+        data=f"{train.source}; {len(train)} training images, test images never trained on",
+        seeds=[SEED],
+        rows=[*rows, {"part": "checkpoint", "sha256": digest, "train_loss": history.train_loss[-1]}],
+        seconds=seconds,
+    )
+    print(rows, f"{seconds:.0f} s", np.round(history.valid_accuracy, 3), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
