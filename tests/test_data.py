@@ -165,10 +165,9 @@ def test_batches_are_the_normalised_images_in_order():
     images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     assert images.dtype == torch.float32
     assert labels.tolist() == split.labels.tolist()
-    slow = (split.images.double() / 255 - torch.tensor([0.5, 0.4, 0.0])[:, None, None]) / torch.tensor(
-        [0.25, 0.5, 1.0]
-    )[:, None, None]
-    torch.testing.assert_close(images.double(), slow, atol=1e-6, rtol=0)  # float32 against float64
+    mean, std = (np.array(v)[:, None, None] for v in ((0.5, 0.4, 0.0), (0.25, 0.5, 1.0)))
+    slow = (split.images.numpy() / 255 - mean) / std
+    np.testing.assert_allclose(images.numpy(), slow, atol=1e-6)  # float32 against float64
 
 
 def test_without_statistics_pixels_lie_between_0_and_1():
@@ -274,7 +273,7 @@ def test_crop_of_a_ramp_is_a_gentler_ramp_inside_it():
     found = data.random_resized_crop(scale=(0.25, 0.25), ratio=(1.0, 1.0), seed=1)(ramp)
     assert found.shape == ramp.shape
     steps = found[:, 0, :, 1:] - found[:, 0, :, :-1]
-    torch.testing.assert_close(steps[:, :, 2:-2], torch.full_like(steps[:, :, 2:-2], 0.5), atol=1e-4, rtol=0)
+    np.testing.assert_allclose(steps[:, :, 2:-2].numpy(), 0.5, atol=1e-4)  # float32, values up to 63
     assert found.min() >= 0
     assert found.max() <= 63
     assert found[:, 0, 0, 32].std() > 2, "the place should vary"
@@ -442,7 +441,9 @@ def test_download_is_made_once_and_only_when_allowed(monkeypatch, tmp_path):
 
     monkeypatch.setattr(datasets.FashionMNIST, "download", fetch)
     monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "0")
-    assert data.fashion_mnist()[0].source == "drawn animals"
+    with monkeypatch.context() as quick:
+        quick.setattr(data, "drawn_animals", lambda count, **options: split_of([0, 1]))
+        assert data.fashion_mnist()[0].source == "test"
     assert calls == []
     monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "1")
     assert data.fashion_mnist()[0].source == "Fashion-MNIST"
