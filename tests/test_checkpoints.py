@@ -135,6 +135,23 @@ def test_a_cut_file_is_refused(model, tmp_path, name):
     refused(model, tmp_path / name, "is no checkpoint that can be read safely")
 
 
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_a_flipped_bit_is_found_by_a_checksum(model, other_state, tmp_path, name):
+    model.load_state_dict(other_state)
+    if name == "w.pth":
+        torch.save(model.state_dict(), tmp_path / name)
+        expected, sha256 = "wrong checksum of w/data/", None  # torch's zip holds one for each tensor
+    else:
+        expected, sha256 = (
+            "has sha256",
+            checkpoints.save_weights(model, tmp_path / name),
+        )  # safetensors has none
+    content = bytearray((tmp_path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / name).write_bytes(content)
+    refused(model, tmp_path / name, expected, sha256)
+
+
 @pytest.mark.parametrize("content", [[1, 2], {}, {"epoch": 3}, {"state_dict": [1]}, torch.zeros(3)])
 def test_a_file_without_a_state_dict_is_refused(model, tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
