@@ -274,15 +274,6 @@ def test_nbval_turns_red(copy, name):
 
 
 @needs_chapter
-@pytest.mark.parametrize("fault", [NO_SHORTCUT, SWAPPED_STRIDE], ids=["missing shortcut", "swapped stride"])
-def test_the_tests_of_the_module_turn_red(copy, fault):
-    shutil.copy(project.ROOT / "tests" / "test_blocks.py", copy / "tests" / "test_blocks.py")
-    append_to_blocks(fault)(copy)
-    done = pytest_in(copy, "-x", "-q", "-p", "no:cacheprovider", "tests/test_blocks.py")
-    assert done.returncode == 1, done.stdout
-
-
-@needs_chapter
 def test_a_stripped_notebook_passes_nbval_but_not_the_rules(copy):
     change_notebook(copy, strip)
     done = pytest_in(copy, "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", "keeps_the_rule")
