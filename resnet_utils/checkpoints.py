@@ -9,7 +9,6 @@ the model is touched, so an error leaves the model as it was.
 import hashlib
 import os
 import string
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from importlib import resources
@@ -70,14 +69,13 @@ def save_weights(model: nn.Module, path: str | Path, *, metadata: Mapping[str, s
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    os.close(handle)
+    partial = path.with_name(path.name + ".part")
     try:
         save_file(state, partial, metadata=dict(metadata or {}))
-        digest = _sha256(Path(partial))
+        digest = _sha256(partial)
         os.replace(partial, path)
     finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     return digest
 
 
