@@ -131,8 +131,8 @@ def image_grid(
     return figure
 
 
-def finish(figure: Figure, *, digits: int | None = None) -> None:
-    """Lay ``figure`` out, print its digest (see ``digest``), show it and close it.
+def finish(figure: Figure, *, digits: int | None = None, titles: bool = True) -> None:
+    """Lay ``figure`` out, show it, print its digest (see ``digest``) and close it.
 
     Raises:
         ValueError: if an axis that carries data has no label.
@@ -140,23 +140,25 @@ def finish(figure: Figure, *, digits: int | None = None) -> None:
     for ax in figure.axes:
         _require_labels(ax)
     figure.tight_layout()
-    print(digest(figure, digits=digits))
+    words = digest(figure, digits=digits, titles=titles)
     if matplotlib.get_backend().lower() != "agg":  # agg has no screen to show anything on
         plt.show()
+    print(words)
     plt.close(figure)
 
 
-def digest(figure: Figure, *, digits: int | None = None) -> str:
+def digest(figure: Figure, *, digits: int | None = None, titles: bool = True) -> str:
     """What ``figure`` plots in words, one line for each panel: title, axis labels, legend, kinds and counts.
 
     Pictures are not compared between machines; this text is. With ``digits`` it also holds the y values of
     lines and the heights of bars (first and last of many): ask for them only when they are exact or come
-    out equal everywhere.
+    out equal everywhere. ``titles=False`` leaves out what stands above bare pictures, where it depends on
+    the data at hand.
     """
     lines = [figure.get_suptitle()] if figure.get_suptitle() else []
     for bare, group in groupby(figure.axes, key=lambda ax: bool(ax.images) and not ax.axison):
         panels = list(group)
-        lines += [_pictures(panels)] if bare else [_panel(ax, digits) for ax in panels]
+        lines += [_pictures(panels, titles)] if bare else [_panel(ax, digits) for ax in panels]
     return "\n".join(line for line in lines if line)
 
 
@@ -198,11 +200,11 @@ def _values(values: Sequence[float], digits: int | None) -> str:
     return f" ({', '.join(texts)})" if len(texts) <= MANY_POINTS else f" ({texts[0]} ... {texts[-1]})"
 
 
-def _pictures(axes: list[Axes]) -> str:
+def _pictures(axes: list[Axes], with_titles: bool) -> str:
     """One line about neighbouring bare pictures."""
     sizes = ["{} x {}".format(*ax.images[0].get_array().shape[:2]) for ax in axes]
     parts = [f"{count} picture{'s' if count > 1 else ''} of {size}" for size, count in _runs(sizes)]
-    titles = [" ".join(ax.get_title().split()) for ax in axes]
+    titles = [" ".join(ax.get_title().split()) for ax in axes] if with_titles else []
     return ", ".join(parts) + (f"; titles: {', '.join(titles)}" if any(titles) else "")
 
 

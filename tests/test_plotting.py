@@ -180,6 +180,7 @@ def test_digest_changes_with_the_figure(ax, change):
 def test_digest_of_a_grid_is_one_line():
     figure = plotting.image_grid(np.zeros((4, 8, 6), np.uint8), titles=["cat", "dog", "dog", "cat"])
     assert plotting.digest(figure) == "4 pictures of 8 x 6; titles: cat, dog, dog, cat"
+    assert plotting.digest(figure, titles=False) == "4 pictures of 8 x 6"
     plt.close(figure)
 
 
