@@ -28,24 +28,24 @@ def test_points_of_another_seed_lie_around_the_same_centres():
 
 
 def test_twins_start_with_the_same_numbers():
-    plain, residual = (degradation.build(8, residual=kind, seed=3).state_dict() for kind in (False, True))
+    plain, residual = (degradation.fresh_net(8, residual=kind, seed=3).state_dict() for kind in (False, True))
     assert plain.keys() == residual.keys()
     assert all(torch.equal(plain[key], residual[key]) for key in plain)
 
 
 def test_another_seed_gives_other_weights():
-    first, second = (degradation.build(6, residual=True, seed=seed) for seed in (0, 1))
+    first, second = (degradation.fresh_net(6, residual=True, seed=seed) for seed in (0, 1))
     assert not torch.equal(first.stem.weight, second.stem.weight)
 
 
 @pytest.mark.parametrize("depth", [4, 6, 26])
 def test_depth_counts_the_layers_with_a_weight_matrix(depth):
-    net = degradation.build(depth, residual=False, seed=0, width=4)
+    net = degradation.fresh_net(depth, residual=False, seed=0, width=4)
     assert sum(isinstance(module, torch.nn.Linear) for module in net.modules()) == depth
 
 
 def test_weights_start_with_the_variance_that_he_derived():
-    weight = degradation.build(4, residual=False, seed=0, width=256).pairs[0].fc1.weight
+    weight = degradation.fresh_net(4, residual=False, seed=0, width=256).pairs[0].fc1.weight
     # Variance 2 / 256; the sample variance of 65,536 uniform numbers is known to 0.4 %, here 5 times that.
     assert weight.var().item() == pytest.approx(2 / 256, rel=0.02)
 
@@ -64,7 +64,7 @@ def test_plain_pair_with_a_zeroed_branch_forgets_its_input():
 
 
 def test_loss_is_the_mean_over_all_points_and_leaves_the_mode():
-    net, (x, labels) = degradation.build(6, residual=True, seed=0).double(), degradation.points(200)
+    net, (x, labels) = degradation.fresh_net(6, residual=True, seed=0).double(), degradation.points(200)
     net(x.double())  # now the running statistics have left their starting values: train and eval mode differ
     loss = degradation.loss_on(net, x.double(), labels)
     assert net.training
@@ -79,7 +79,7 @@ def test_training_lowers_the_loss_of_both_kinds():
 
 def test_curve_counts_a_short_last_batch_by_its_size():
     data = degradation.points(150)
-    net, untouched = (degradation.build(4, residual=True, seed=0) for _ in range(2))
+    net, untouched = (degradation.fresh_net(4, residual=True, seed=0) for _ in range(2))
     run = degradation.train(net, data, data, seed=0, epochs=1, lr=0.0)
     order = torch.randperm(150, generator=torch.Generator().manual_seed(0)).split(100)
     losses = [torch.nn.functional.cross_entropy(untouched(data[0][b]), data[1][b]).item() for b in order]
@@ -97,10 +97,26 @@ def test_sweep_trains_each_kind_at_each_depth_with_each_seed():
     assert len({run.train_loss for run in runs}) == len(runs)
 
 
+def test_sweep_builds_and_trains_with_the_seed_and_validates_on_other_points():
+    data, others = degradation.points(200, seed=0), degradation.points(200, seed=1)
+    net = degradation.fresh_net(4, residual=True, seed=3, width=8)
+    by_hand = degradation.train(net, data, others, seed=3, epochs=1)
+    assert degradation.sweep((4,), seeds=(3,), **TINY)[1] == by_hand
+    assert by_hand.train_loss == degradation.loss_on(net, *data)
+    assert by_hand.valid_loss == degradation.loss_on(net, *others)
+
+
 def test_sweep_leaves_the_global_random_state():
     before = torch.get_rng_state()
     degradation.sweep((4,), seeds=(0,), **TINY)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_training_uses_one_thread_and_puts_the_count_back(monkeypatch):
+    before, counts = torch.get_num_threads(), []
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
+    degradation.sweep((4,), seeds=(0,), **TINY)
+    assert counts == [1, before] * 2, "one training of each kind"
 
 
 def test_pick_keeps_depth_and_kind():
@@ -118,15 +134,15 @@ def test_interval_is_students():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: degradation.build(7, residual=True, seed=0), "even and at least 4.*got 7"),
-        (lambda: degradation.build(2, residual=True, seed=0), "even and at least 4.*got 2"),
-        (lambda: degradation.build(4, residual=True, seed=0, width=0), "width must be at least 1, got 0"),
+        (lambda: degradation.fresh_net(7, residual=True, seed=0), "even and at least 4.*got 7"),
+        (lambda: degradation.fresh_net(2, residual=True, seed=0), "even and at least 4.*got 2"),
+        (lambda: degradation.fresh_net(4, residual=True, seed=0, width=0), "width must be at least 1, got 0"),
         (lambda: degradation.points(99), "at least 100.*got 99"),
         (lambda: degradation.sweep((), seeds=(0,)), r"depths must name at least one.*got \[\]"),
         (lambda: degradation.sweep((4,), seeds=()), r"seeds must name at least one.*got \[\]"),
         (lambda: degradation.sweep((4, 4), seeds=(0,)), r"only once, got \[4, 4\]"),
         (lambda: degradation.sweep((4,), seeds=(0,), epochs=0), "epochs must be at least 1, got 0"),
-        (lambda: degradation.pick([], 6, residual=True), "no run of depth 6"),
+        (lambda: degradation.pick([], 6, residual=True), r"no run with .* \(6, True\); there are \[\]"),
         (lambda: degradation.interval([1.0]), "2 to 10 values, got 1"),
     ],
 )
