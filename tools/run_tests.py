@@ -26,7 +26,7 @@ NBVAL = [
     "--nbval",
     "--nbval-current-env",
     "--nbval-sanitize-with=tests/nbval_sanitize.cfg",
-    "--nbval-cell-timeout=300",
+    "--nbval-cell-timeout=600",  # the longest cell takes four minutes on the simplest processor
 ]
 FAULTS = "tests/test_faults.py"
 OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
