@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from bits import state
 from torch import nn
 
 from resnet_utils import finetuning, models, training
@@ -15,10 +16,6 @@ def network(name="resnet20", width=4):
 def batches(count=2):
     generator = torch.Generator().manual_seed(1)
     return [(torch.rand(4, 3, 16, 16, generator=generator), torch.tensor([0, 1, 1, 0])) for _ in range(count)]
-
-
-def state(model):
-    return {key: value.clone() for key, value in model.state_dict().items()}
 
 
 def part_of(key):

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from bits import assert_same_bits, state
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
@@ -68,16 +69,6 @@ def fit(run, *, epochs=EPOCHS, checkpoint=None):
         checkpoint=checkpoint,
     )
     return {name: values for name, values in asdict(history).items() if name != "seconds"}
-
-
-def state(model):
-    return {key: value.clone() for key, value in model.state_dict().items()}
-
-
-def assert_same_bits(one, other):
-    assert one.keys() == other.keys()
-    for key in one:
-        assert torch.equal(one[key], other[key]), key
 
 
 @pytest.fixture

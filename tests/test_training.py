@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from bits import assert_same_bits, state
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -37,16 +38,6 @@ def samples(count=10, dtype=torch.float32):
 
 def loader(batch_size=4, dtype=torch.float32):
     return DataLoader(samples(dtype=dtype), batch_size)  # batches of 4, 4, 2
-
-
-def state(model):
-    return {key: value.clone() for key, value in model.state_dict().items()}
-
-
-def assert_same_bits(one, other):
-    assert one.keys() == other.keys()
-    for key in one:
-        assert torch.equal(one[key], other[key]), key
 
 
 # modes
