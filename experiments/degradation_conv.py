@@ -1,0 +1,93 @@
+"""Train the paper's plain and residual CIFAR networks of 20 to 56 layers, and see which fit their images.
+
+The convolutional version of chapter 1's experiment. The images are original CIFAR-10 pixels, but only a few
+thousand of them, and each network sees them ten times: the order of the networks can be compared with the
+paper's (He et al. 2015, section 4.2 and figure 6), the numbers cannot.
+
+Nothing holds the fit back: no augmentation, and the paper's small weight decay.
+
+    RESNET_BOOK_DATA=... python experiments/degradation_conv.py [--workers 2]
+
+Writes book/results/degradation_conv.json.
+"""
+
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import product
+
+import record
+import torch
+
+from resnet_utils import data, models, runtime, training
+
+SEEDS, DEPTHS = (0, 1, 2), (20, 32, 44, 56)
+PER_CLASS, BATCH, EPOCHS = 320, 32, 10
+LR = 0.05  # the paper's 0.1 is for batches of 128
+
+
+def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
+    """One training, one row. A worker's whole job, so it reads its own images."""
+    runtime.setup(seed)
+    torch.set_num_threads(1)  # one thread a training gives the same bits whatever the number of workers
+    images, held_out = data.cifar10("train"), data.cifar10("test")
+    images = images.take(4 if tiny else PER_CLASS, seed=0)  # the same images for every seed
+    if tiny:
+        held_out = held_out.take(2)
+    mean, std = data.mean_std(images)
+    loader = data.loader(images, BATCH, shuffle=True, seed=seed, mean=mean, std=std, drop_last=not tiny)
+    checks = data.loader(images, 200, mean=mean, std=std)
+    name = f"{'resnet' if residual else 'plain'}{depth}"
+    model = models.build(name, 10).to(memory_format=torch.channels_last)
+    optimizer = training.sgd(model, lr=LR, nesterov=False, weight_decay=1e-4)
+    epochs = 1 if tiny else EPOCHS
+    schedule = training.one_cycle(optimizer, steps=epochs * len(loader))
+    started = time.process_time()
+    how = {
+        "epochs": epochs,
+        "optimizer": optimizer,
+        "scheduler": schedule,
+        "device": "cpu",
+        "progress": False,
+    }
+    history = training.fit(model, loader, None, **how)
+    cpu_seconds = time.process_time() - started
+    loss, accuracy = training.evaluate(model, checks, "cpu")
+    _, held_out_accuracy = training.evaluate(model, data.loader(held_out, 200, mean=mean, std=std), "cpu")
+    return {
+        "network": name, "depth": depth, "residual": residual, "seed": seed,
+        "curve": [round(value, 4) for value in history.train_loss],
+        "train_loss": loss, "train_error": 1 - accuracy, "test_error": 1 - held_out_accuracy,
+        "cpu_seconds": round(cpu_seconds),
+    }  # fmt: skip
+
+
+def main() -> None:
+    options = record.parser(__doc__.splitlines()[0])
+    options.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
+    options = options.parse_args()
+    if data.data_folder() is None:
+        raise SystemExit("this experiment needs the CIFAR-10 pictures: set RESNET_BOOK_DATA to their folder")
+    seeds, depths = ((0,), (20,)) if options.tiny else (SEEDS, DEPTHS)
+    started, rows = time.perf_counter(), []
+    with ProcessPoolExecutor(options.workers) as pool:
+        jobs = [
+            pool.submit(train, *job, options.tiny) for job in product(seeds, reversed(depths), (False, True))
+        ]
+        for job in as_completed(jobs):
+            rows.append(job.result())
+            print(rows[-1], file=sys.stderr, flush=True)
+    rows.sort(key=lambda row: (row["depth"], row["residual"], row["seed"]))
+    torch.set_num_threads(1)  # what the record says of the hardware is what the workers used
+    record.write(
+        options.output / "book" / "results" / "degradation_conv.json",
+        claim="The deeper a plain network, the worse it fits its own training images; not so a residual one.",
+        data=f"{PER_CLASS} original CIFAR-10 training images a class; tested on 1,017 original test images",
+        seeds=list(seeds),
+        rows=rows,
+        seconds=time.perf_counter() - started,
+    )
+
+
+if __name__ == "__main__":
+    main()
