@@ -1,0 +1,76 @@
+"""Recorded results: found in a checkout and in an installed package, and refused when damaged."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from resnet_utils import recorded
+from tools import project
+
+
+def written(folder, name, rows):
+    fields = {"claim": "", "command": "python experiments/x.py", "commit": "0000000", "date": "2026-01-31"}
+    fields |= {"data": "drawings", "hardware": "a CPU", "versions": "", "seeds": [0, 1], "seconds": 121}
+    (folder / f"{name}.json").write_text(json.dumps(fields | {"rows": rows}))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorded, "FOLDERS", (tmp_path,))
+    return tmp_path
+
+
+def test_record_gives_the_rows_that_were_written(folder):
+    rows = [{"depth": 20, "loss": 0.5}, {"depth": 56, "loss": 1.5}, {"depth": 56, "loss": 1.25}]
+    written(folder, "x", rows)
+    record = recorded.load("x")
+    assert record.rows == rows
+    assert record.column("loss") == [0.5, 1.5, 1.25]
+    assert record.column("loss", {"depth": 56}) == [1.5, 1.25]
+
+
+def test_origin_names_command_hardware_data_and_seeds(folder):
+    written(folder, "x", [{"depth": 20}])
+    origin = recorded.load("x").origin()
+    assert all(part in origin for part in ("experiments/x.py", "2 min", "a CPU", "drawings", "0, 1"))
+
+
+def test_column_that_nobody_measured_is_refused(folder):
+    written(folder, "x", [{"depth": 20}])
+    with pytest.raises(ValueError, match="no column 'loss'"):
+        recorded.load("x").column("loss")
+    with pytest.raises(ValueError, match="no row has"):
+        recorded.load("x").column("depth", {"depth": 44})
+
+
+def test_unknown_name_is_answered_with_the_known_ones(folder):
+    written(folder, "x", [{}])
+    with pytest.raises(FileNotFoundError, match="no recorded result 'y'; there are x"):
+        recorded.load("y")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"rows": []}'])
+def test_damaged_record_is_refused(folder, content):
+    (folder / "x.json").write_text(content)
+    with pytest.raises(ValueError, match=r"x\.json is not a recorded result"):
+        recorded.load("x")
+
+
+def test_checkout_finds_every_stored_record():
+    stored = sorted((project.BOOK / "results").glob("*.json"))
+    assert stored
+    for path in stored:
+        assert recorded.load(path.stem).rows == json.loads(path.read_text())["rows"]
+
+
+def test_installed_package_carries_the_records(tmp_path):
+    pytest.importorskip("hatchling", reason="the build backend is fetched by pip when it builds")
+    run = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(run, cwd=project.ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for path in (project.BOOK / "results").glob("*.json"):
+        assert f"resnet_utils/results/{path.name}" in names
