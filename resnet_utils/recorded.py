@@ -32,7 +32,7 @@ class Record:
     rows: list[dict[str, Any]]
 
     def column(self, name: str, where: Mapping[str, Any] | None = None) -> list[Any]:
-        """The values of one column, in the order of the rows; with ``where``, from the rows that hold all of it.
+        """The values of one column, in row order; with ``where``, only of the rows that hold all of it.
 
         Raises:
             ValueError: if no row fits, or the rows that fit have no such column.

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import depth
+import hygiene
 import nbformat
 import pytest
 import yaml
-from hygiene import RULES
 
 from tools import notebooks, project
 
 MOST_BYTES = 1_500_000  # the five chapters together stay small enough to clone and to open in a browser
+AT_FULL_DEPTH = ("01_background", "02_residual_math")
 PRESENT = sorted({*project.chapters(), *(path.stem for path in project.BOOK.glob("*.ipynb"))})
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", hygiene.RULES, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize("name", PRESENT)
 def test_notebook_keeps_the_rule(name, rule):
+    notebook = nbformat.read(project.BOOK / f"{name}.ipynb", as_version=4)
+    wrong = rule(notebook)
+    assert not wrong, f"{name}: " + "; ".join(wrong)
+
+
+@pytest.mark.parametrize("rule", depth.RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("name", AT_FULL_DEPTH)
+def test_chapter_at_full_depth_keeps_the_rule(name, rule):
     notebook = nbformat.read(project.BOOK / f"{name}.ipynb", as_version=4)
     wrong = rule(notebook)
     assert not wrong, f"{name}: " + "; ".join(wrong)
