@@ -48,7 +48,7 @@ def save(path: str | Path, run: TrainingRun, history: dict[str, list[float]]) ->
     or the new one, never half of one.
     """
     path = Path(path)
-    state = _state(run) | {"format": FORMAT, "history": history, "global_generators": _global_generators()}
+    state = _state(run) | {"format": FORMAT, "history": history, "global_generators": global_generators()}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("wb") as file:
@@ -65,7 +65,7 @@ def _state(run: TrainingRun) -> dict[str, Any]:
         "optimizer": run.optimizer.state_dict(),
         "scheduler": None if run.scheduler is None else run.scheduler.state_dict(),
         "scaler": None if run.scaler is None else run.scaler.state_dict(),
-        "generators": [generator.get_state() for generator in _generators(run.loader)],
+        "generators": [generator.get_state() for generator in generators_of(run.loader)],
     }
 
 
@@ -94,9 +94,9 @@ def restore(path: str | Path, run: TrainingRun, *, epochs: int) -> dict[str, lis
         run.scheduler.load_state_dict(state["scheduler"])
     if run.scaler is not None:
         run.scaler.load_state_dict(state["scaler"])
-    for generator, bits in zip(_generators(run.loader), state["generators"], strict=True):
+    for generator, bits in zip(generators_of(run.loader), state["generators"], strict=True):
         generator.set_state(bits)
-    _set_global_generators(state["global_generators"])
+    set_global_generators(state["global_generators"])
     return state["history"]
 
 
@@ -162,7 +162,7 @@ def _described(weights: dict[str, Tensor]) -> dict[str, str]:
     }
 
 
-def _generators(loader: object, depth: int = 10) -> list[torch.Generator]:
+def generators_of(loader: object, depth: int = 10) -> list[torch.Generator]:
     """The generators a loader holds: its own, and those of its samplers, its data set and their functions.
 
     Walks attributes, lists and closures, each object once, always in the same order.
@@ -195,7 +195,7 @@ def _children(item: object) -> list[object]:
     return list(vars(item).values()) if hasattr(item, "__dict__") else []
 
 
-def _global_generators() -> dict[str, Any]:
+def global_generators() -> dict[str, Any]:
     """The states of the process's own generators, as plain data."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state is what has to be kept
     return {
@@ -206,7 +206,7 @@ def _global_generators() -> dict[str, Any]:
     }
 
 
-def _set_global_generators(states: dict[str, Any]) -> None:
+def set_global_generators(states: dict[str, Any]) -> None:
     """The reverse of ``_global_generators``; the states of GPUs that are not here are left out."""
     torch.set_rng_state(states["torch"])
     for index, bits in enumerate(states["cuda"][: torch.cuda.device_count()]):

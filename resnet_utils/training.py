@@ -84,7 +84,8 @@ def train_one_epoch(
 
     Both are measured while the weights move, so they are not what ``evaluate`` would say afterwards.
     ``scheduler`` takes a step after each batch. ``loss_function(logits, labels)`` gives the mean over a batch
-    (default: cross-entropy). ``autocast`` computes in 16 bits where that is safe; see ``gradient_scaler``.
+    (default: cross-entropy). Labels are class numbers (N,), or shares of classes (N, num_classes), of which
+    the accuracy takes the largest. ``autocast`` computes in 16 bits where that is safe (``gradient_scaler``).
 
     Raises:
         ValueError: if ``loader`` yields no sample.
@@ -110,7 +111,8 @@ def train_one_epoch(
             if scheduler is not None:
                 scheduler.step()
             loss_sum += loss.item() * len(labels)
-            correct += (logits.argmax(dim=1) == labels).sum()  # stays on the device until the end
+            wanted = labels if labels.ndim == 1 else labels.argmax(dim=1)
+            correct += (logits.argmax(dim=1) == wanted).sum()  # stays on the device until the end
             seen += len(labels)
     if seen == 0:
         raise ValueError("train_one_epoch() needs at least one sample, but the loader was empty")

@@ -227,4 +227,5 @@ def test_every_generator_of_a_loader_is_found():
     loader = DataLoader(
         range(8), 2, sampler=RandomSampler(range(8), generator=own[0]), generator=own[3], collate_fn=collate
     )
-    assert {id(generator) for generator in resume._generators(loader)} == {id(generator) for generator in own}
+    found = resume.generators_of(loader)
+    assert {id(generator) for generator in found} == {id(generator) for generator in own}

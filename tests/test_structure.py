@@ -36,7 +36,7 @@ ROOMS = {
     "evaluation": ({"training"}, "chapter 5"),
 }
 # Modules that share a room, where one file would be too long; `data_files` is in `data` by its name.
-LIVES_IN = {"recipe": "training", "resume": "training"}
+LIVES_IN = dict.fromkeys(("recipe", "range_test", "cures", "resume"), "training")
 LAZY = {"torchvision", "matplotlib", "PIL", "sklearn", "pandas"}  # slow; wanted only inside functions
 MOST_LINES = 230
 FUNCTION_LINES = 35  # without its docstring
