@@ -21,13 +21,15 @@ from torch import Tensor, nn
 SHORTCUTS = ("A", "B", "C", "none")
 
 
-def conv(in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
+def conv(
+    in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1
+) -> nn.Conv2d:
     """A padded convolution: ``(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)``.
 
     It has no bias: a BatchNorm follows, which subtracts any constant that a bias would add.
     """
-    padding = kernel_size // 2
-    return nn.Conv2d(in_channels, out_channels, kernel_size, stride=stride, padding=padding, bias=False)
+    pad = kernel_size // 2
+    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad, groups=groups, bias=False)
 
 
 class PadShortcut(nn.Module):
@@ -114,15 +116,19 @@ class Bottleneck(nn.Module):
 
     Shapes: ``(N, in_channels, H, W) -> (N, 4 * width, H / stride, W / stride)``. ``stride_on`` says
     which convolution halves the image: ``"3x3"`` as in torchvision ("v1.5"), which throws away no
-    pixel, or ``"1x1"`` as in the paper ("v1").
+    pixel, or ``"1x1"`` as in the paper ("v1"). Its relatives (module ``relatives``) change the three
+    numbers below and nothing else.
 
     Raises:
-        ValueError: if ``stride`` is not 1 or 2, or ``shortcut`` or ``stride_on`` is unknown.
+        ValueError: if ``stride`` is not 1 or 2, ``shortcut`` or ``stride_on`` is unknown, or ``width`` is
+        too small for the groups.
 
     Source: He et al. 2015, arXiv:1512.03385, figure 5 right.
     """
 
     expansion = 4
+    groups = 1  # the 3x3 convolution works on this many separate groups of channels
+    width_per_group = 64  # channels of one group in the first stage, where ``width`` is 64
 
     def __init__(
         self, in_channels: int, width: int, stride: int = 1, *, shortcut: str = "B", stride_on: str = "3x3"
@@ -131,12 +137,15 @@ class Bottleneck(nn.Module):
         if stride_on not in ("1x1", "3x3"):
             raise ValueError(f"stride_on must be '1x1' or '3x3', got {stride_on!r}")
         out_channels = self.expansion * width
+        inner = width * self.width_per_group // 64 * self.groups  # width itself unless a relative widens it
+        if inner < 1:
+            raise ValueError(f"width must be at least {64 // self.width_per_group}, got {width}")
         downsample = make_shortcut(in_channels, out_channels, stride, shortcut=shortcut)
-        self.conv1 = conv(in_channels, width, 1, stride=stride if stride_on == "1x1" else 1)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = conv(width, width, 3, stride=stride if stride_on == "3x3" else 1)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = conv(width, out_channels, 1)
+        self.conv1 = conv(in_channels, inner, 1, stride=stride if stride_on == "1x1" else 1)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = conv(inner, inner, 3, stride=stride if stride_on == "3x3" else 1, groups=self.groups)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = conv(inner, out_channels, 1)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
@@ -144,8 +153,8 @@ class Bottleneck(nn.Module):
 
     def branch(self, x: Tensor) -> Tensor:
         """F(x), what the block adds to its shortcut: ``(N, 4 * width, H / stride, W / stride)``."""
-        out = self.relu(self.bn1(self.conv1(x)))  # (N, width, H, W)
-        out = self.relu(self.bn2(self.conv2(out)))  # (N, width, H/s, W/s)
+        out = self.relu(self.bn1(self.conv1(x)))  # (N, inner, H, W)
+        out = self.relu(self.bn2(self.conv2(out)))  # (N, inner, H/s, W/s)
         return self.bn3(self.conv3(out))  # (N, 4 * width, H/s, W/s)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from resnet_utils.blocks import BasicBlock, Bottleneck, conv, zero_last_scale
+from resnet_utils.relatives import GroupedBottleneck, WideBottleneck
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ _RESIDUAL = {
     "resnet50": _imagenet(Bottleneck, 3, 4, 6, 3),
     "resnet101": _imagenet(Bottleneck, 3, 4, 23, 3),
     "resnet152": _imagenet(Bottleneck, 3, 8, 36, 3),
+    "resnext50_32x4d": _imagenet(GroupedBottleneck, 3, 4, 6, 3),
+    "wide_resnet50_2": _imagenet(WideBottleneck, 3, 4, 6, 3),
     **{f"resnet{depth}": _cifar(depth) for depth in (20, 32, 44, 56, 110)},
 }
 # A plain twin is the same row without shortcuts. The paper has no plain bottleneck net, so neither have we.
@@ -120,9 +123,9 @@ def build(
     """The network called ``name``, with fresh weights, in train mode.
 
     Args:
-        name: one of ``NAMES``: ``resnet18/34/50/101/152`` as in torchvision, ``resnet20/32/44/56/110``
-            as in the paper's CIFAR-10 section (option A), and ``plain18/34/20/32/44/56/110`` without
-            shortcuts.
+        name: one of ``NAMES``: ``resnet18/34/50/101/152``, ``resnext50_32x4d`` and ``wide_resnet50_2`` as
+            in torchvision, ``resnet20/32/44/56/110`` as in the paper's CIFAR-10 section (option A), and
+            ``plain18/34/20/32/44/56/110`` without shortcuts.
         num_classes: outputs of the head; 1000 for the first family and 10 for the second unless given.
         in_channels: channels of the images; 1 for grey ones.
         width: channels of the first stage (64 or 16 unless given); the later stages double it.

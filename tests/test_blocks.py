@@ -10,15 +10,18 @@ from torchvision.models import resnet as published
 from resnet_utils import blocks
 
 
+def torchvision_downsample(in_channels, out_channels, stride):
+    """The projection that torchvision puts where the shape changes, None elsewhere."""
+    if stride == 1 and in_channels == out_channels:
+        return None
+    projection = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+    return nn.Sequential(projection, nn.BatchNorm2d(out_channels))
+
+
 def torchvision_twin(block_type, in_channels, width, stride):
     """torchvision's block of the same shape, with a projection where the shape changes."""
     theirs = published.BasicBlock if block_type is blocks.BasicBlock else published.Bottleneck
-    out_channels = width * theirs.expansion
-    downsample = None
-    if stride != 1 or in_channels != out_channels:
-        downsample = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
-        )
+    downsample = torchvision_downsample(in_channels, width * theirs.expansion, stride)
     return theirs(in_channels, width, stride, downsample)
 
 

@@ -1,5 +1,7 @@
 """Our networks against torchvision's, and against the numbers of the paper."""
 
+import itertools
+
 import pytest
 import torch
 import torchvision
@@ -7,6 +9,16 @@ import torchvision
 from resnet_utils import complexity, models
 
 IMAGENET = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+PUBLISHED = {  # torchvision's weight metadata: number of parameters
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "resnext50_32x4d": 25_028_904,
+    "wide_resnet50_2": 68_883_240,
+}
+SIZES = [(224, 224), (193, 161)]  # the size of the papers, and an odd one where an error in padding shows
 
 
 def twins(name, **options):
@@ -29,7 +41,7 @@ def furthest(a, b):
     return 0.0 if torch.equal(a, b) else ((a - b).abs() / b.abs().clamp_min(1)).max().item()
 
 
-@pytest.mark.parametrize("name", IMAGENET)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_keys_and_shapes_are_torchvisions_both_ways(name):
     with torch.device("meta"):
         ours, theirs = models.build(name), torchvision.models.get_model(name, weights=None)
@@ -39,13 +51,19 @@ def test_keys_and_shapes_are_torchvisions_both_ways(name):
     assert list(shapes[0].items()) == list(shapes[1].items())
 
 
-@pytest.mark.parametrize("name", IMAGENET)
-@pytest.mark.parametrize("shape", [(1, 3, 224, 224), (3, 3, 97, 65)])
-def test_logits_are_torchvisions_to_the_bit(name, shape):
+@pytest.mark.parametrize(("name", "number"), PUBLISHED.items())
+def test_number_of_parameters_is_the_published_one(name, number):
+    with torch.device("meta"):
+        assert complexity.count_parameters(models.build(name)) == number
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_logits_are_torchvisions_to_the_bit(name):
     ours, theirs = twins(name)
-    x = torch.rand(shape)
     with torch.inference_mode():
-        assert torch.equal(ours.eval()(x), theirs.eval()(x))
+        for (height, width), batch in itertools.product(SIZES, (1, 5)):
+            x = torch.rand(batch, 3, height, width)
+            assert torch.equal(ours.eval()(x), theirs.eval()(x)), f"{batch} images of {height}x{width}"
 
 
 @pytest.mark.parametrize("name", IMAGENET)

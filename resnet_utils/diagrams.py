@@ -1,0 +1,208 @@
+"""Diagrams of blocks, drawn from their code: change the block and its picture changes.
+
+Introduced in chapter 3.
+
+A block is traced with ``torch.fx``, which lists its steps and what each takes its input from. The longest
+way from the input to the output is drawn from top to bottom; what lies beside it is the shortcut. The
+picture is SVG of a few kilobytes, the same on every machine, and says its content in words as well.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from xml.sax.saxutils import escape, quoteattr
+
+import torch
+from torch import fx, nn
+
+BOX, TALL, PITCH = 118, 32, 44  # width and height of a box, distance from one row to the next (pixels)
+ASIDE, LANE = 134, 9  # from the main column to the one beside it; from one long line to the next
+INK, SHORTCUT = "#444444", "#0072B2"
+FILL = {"conv": "#D6E6F2", "+": "#F6D9E8", "×": "#F6D9E8", "norm": "#FFFFFF", "other": "#F1F1F1"}
+WORDS = {"add": "+", "iadd": "+", "mul": "×", "relu": "ReLU", "truediv": "÷"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a block: its words, the shape that leaves it (without N), the steps it reads from."""
+
+    label: str
+    shape: tuple[int, ...]
+    inputs: tuple[int, ...]
+    kind: str  # a key of FILL
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return super().is_leaf_module(m, module_qualified_name) or not any(m.children())
+
+
+def trace(block: nn.Module, input_shape: tuple[int, ...]) -> list[Step]:
+    """The steps of ``block`` for an input of ``input_shape`` (N, C, H, W), the input itself first.
+
+    Nothing is computed (the shapes come from torch's "meta" device), and the block is left as it was.
+
+    Raises:
+        ValueError: if an input of that shape does not fit the block.
+    """
+    shadow = copy.deepcopy(block).to("meta").eval()
+    graph = _Tracer().trace(shadow)
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    class Recorder(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> object:
+            out = super().run_node(n)
+            shapes[n.name] = tuple(out.shape[1:])
+            return out
+
+    try:
+        Recorder(fx.GraphModule(shadow, graph)).run(torch.empty(input_shape, device="meta"))
+    except RuntimeError as error:
+        raise ValueError(f"an input of shape {tuple(input_shape)} does not fit: {error}") from error
+    nodes = [node for node in graph.nodes if node.op != "output"]
+    place = {node: index for index, node in enumerate(nodes)}
+    return [
+        Step(label, shapes[node.name], tuple(place[i] for i in node.all_input_nodes), kind)
+        for node in nodes
+        for label, kind in [_words(shadow, node)]
+    ]
+
+
+def _words(block: nn.Module, node: fx.Node) -> tuple[str, str]:
+    """Label and kind of a node."""
+    if node.op == "placeholder":
+        return "x", "other"
+    if node.op != "call_module":
+        name = node.target if isinstance(node.target, str) else node.target.__name__
+        label = WORDS.get(name, name)
+        return label, label if label in FILL else "other"
+    module = block.get_submodule(node.target)
+    name = type(module).__name__.removesuffix("2d")
+    if isinstance(module, nn.Conv2d):
+        rows, columns = module.kernel_size
+        stride = f", /{module.stride[0]}" if module.stride[0] > 1 else ""
+        groups = f", {module.groups} groups" if module.groups > 1 else ""
+        return f"{rows}×{columns}, {module.out_channels}{stride}{groups}", "conv"
+    return name, "norm" if "Norm" in name else "other"
+
+
+def main_path(steps: list[Step]) -> list[int]:
+    """Indices of the longest way from the input to the last step: the branch of a block."""
+    depth: list[int] = []
+    for step in steps:
+        depth.append(1 + max((depth[i] for i in step.inputs), default=-1))
+    path = [len(steps) - 1]
+    while steps[path[0]].inputs:
+        path.insert(0, max(steps[path[0]].inputs, key=depth.__getitem__))
+    return path
+
+
+def shortcuts(steps: list[Step]) -> list[tuple[int, list[int], int]]:
+    """Every way beside the main path: where it leaves, the steps on it (none: it is the identity), where it
+    arrives. Places are counted along the main path from 0, the input."""
+    path = main_path(steps)
+    found = []
+    for end, index in enumerate(path[1:], start=1):
+        for before in steps[index].inputs:
+            if before == path[end - 1]:
+                continue
+            beside = []
+            while before not in path:
+                beside.insert(0, before)
+                before = steps[before].inputs[0]
+            found.append((path.index(before), beside, end))
+    return found
+
+
+def describe(block: nn.Module, input_shape: tuple[int, ...]) -> str:
+    """The diagram in words, two lines or more: the branch, with its shape where that changes, and each
+    shortcut with the steps (counted from the input, 0) where it leaves and arrives."""
+    steps = trace(block, input_shape)
+    path = main_path(steps)
+    lines = [" → ".join(_with_shape(steps, index) for index in path)]
+    for start, beside, end in shortcuts(steps):
+        through = " → ".join(_with_shape(steps, index) for index in beside) or "nothing in between"
+        lines.append(
+            f"from {start} ({steps[path[start]].label}) to {end} ({steps[path[end]].label}): {through}"
+        )
+    return "\n".join(lines if len(lines) > 1 else [*lines, "no shortcut"])
+
+
+def _with_shape(steps: list[Step], index: int) -> str:
+    """A step's label, followed by its shape if it is the input or has another shape than its first input."""
+    text = _shape_if_new(steps, index)
+    return f"{steps[index].label} ({text})" if text else steps[index].label
+
+
+def _shape_if_new(steps: list[Step], index: int) -> str:
+    step = steps[index]
+    new = not step.inputs or steps[step.inputs[0]].shape != step.shape
+    return "×".join(map(str, step.shape)) if new else ""
+
+
+class Drawing:
+    """Diagrams of several blocks side by side; a notebook shows it as a picture.
+
+    ``blocks`` maps a title to a block and the shape (N, C, H, W) of its input.
+    """
+
+    def __init__(self, blocks: Mapping[str, tuple[nn.Module, tuple[int, ...]]]) -> None:
+        self.panels = {title: trace(block, shape) for title, (block, shape) in blocks.items()}
+        self.digest = "\n".join(f"{title}: {describe(*given)}" for title, given in blocks.items())
+
+    def __repr__(self) -> str:
+        return f"<diagrams of {', '.join(self.panels)}>"
+
+    def _repr_svg_(self) -> str:
+        parts, left, height = [], 0, 0
+        for title, steps in self.panels.items():
+            content, width, needed = _panel(title, steps)
+            parts.append(f'<g transform="translate({left} 0)">\n{content}\n</g>')
+            left, height = left + width, max(height, needed)
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left} {height}" width="{left}"'
+        font = 'font-family="DejaVu Sans, Verdana, sans-serif" font-size="11" text-anchor="middle"'
+        says = f'role="img" aria-label={quoteattr(" ".join(self.digest.split()))}'
+        back = f'<rect width="{left}" height="{height}" fill="#FFFFFF"/>'
+        return "\n".join([f"{head} {says} {font}>", back, *parts, "</svg>"])
+
+
+def _panel(title: str, steps: list[Step]) -> tuple[str, int, int]:
+    """SVG of one block; its width and height."""
+    path, ways = main_path(steps), shortcuts(steps)
+    centre = BOX // 2 + 12
+    place = {index: (centre, 44 + PITCH * row) for row, index in enumerate(path)}
+    for start, beside, end in ways:
+        first = (start + end - len(beside) + 1) / 2  # in the middle between leaving and arriving
+        for row, index in enumerate(beside):
+            place[index] = (centre + ASIDE, round(44 + PITCH * (first + row)))
+    lines = [_line([place[a], place[b]], INK) for a, b in pairwise(path)]
+    lanes = sorted((way for way in ways if not way[1]), key=lambda way: way[2] - way[0])
+    for start, beside, end in ways:
+        away = centre + (ASIDE if beside else BOX // 2 + 12 + LANE * lanes.index((start, beside, end)))
+        (x0, y0), (x1, y1) = place[path[start]], place[path[end]]
+        lines.append(_line([(x0, y0), (away, y0), (away, y1), (x1, y1)], SHORTCUT))
+    boxes = [_box(*place[index], steps, index) for index in range(len(steps))]
+    aside = any(beside for _, beside, _ in ways)
+    width = centre + (ASIDE + BOX // 2 + 8 if aside else BOX // 2 + 24 + LANE * len(lanes))
+    heading = f'<text x="{centre}" y="16" font-weight="bold">{escape(title)}</text>'
+    return "\n".join([heading, *lines, *boxes]), width, 44 + PITCH * len(path) - PITCH // 2
+
+
+def _line(points: list[tuple[int, int]], colour: str) -> str:
+    way = "M" + " L".join(f"{x} {y}" for x, y in points)
+    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="{1.5 if colour == INK else 2.5}"/>'
+
+
+def _box(x: int, y: int, steps: list[Step], index: int) -> str:
+    """One step: a circle for + and ×, else a box with its label, and below it the shape where that is new."""
+    step, shape = steps[index], _shape_if_new(steps, index)
+    look = f'fill="{FILL[step.kind]}" stroke="{INK}"'
+    if step.label in "+×÷":
+        return f'<circle cx="{x}" cy="{y}" r="12" {look}/>\n<text x="{x}" y="{y + 4}">{step.label}</text>'
+    high = TALL if shape else TALL - 8
+    box = f'<rect x="{x - BOX // 2}" y="{y - high // 2}" width="{BOX}" height="{high}" rx="5" {look}/>'
+    below = f'\n<text x="{x}" y="{y + 11}" font-size="9" fill="{INK}">{shape}</text>' if shape else ""
+    return f'{box}\n<text x="{x}" y="{y - 1 if shape else y + 4}">{escape(step.label)}</text>{below}'
