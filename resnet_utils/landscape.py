@@ -1,0 +1,104 @@
+"""Slices of the loss surface: random directions that fit a network, and the loss along one or two of them.
+
+Introduced in chapter 2.
+
+A slice leaves the network exactly as it was: the moved weights, and copies of the buffers, are handed to
+``torch.func.functional_call``. The network works in the mode it comes in. In train mode BatchNorm takes its
+statistics from the batch at hand, so the slice does not depend on the scale of the layers in front of it.
+Source: Li et al. 2018, arXiv:1712.09913, section 4.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+Direction = dict[str, Tensor]  # one tensor for each parameter, by name and of its shape
+
+
+def filter_norms(weight: Tensor) -> Tensor:
+    """Euclidean norm of each filter: ``(out, ...) -> (out,)``, float64.
+
+    A filter is what makes one output: a row of a linear layer's matrix, a kernel with all its input channels.
+
+    Raises:
+        ValueError: if ``weight`` has less than two dimensions.
+    """
+    if weight.ndim < 2:
+        raise ValueError(f"a weight with filters has two dimensions or more, got shape {tuple(weight.shape)}")
+    return weight.detach().double().flatten(1).norm(dim=1)
+
+
+def random_direction(model: nn.Module, *, seed: int) -> Direction:
+    """A random direction in weight space, in which each filter is as long as the model's own.
+
+    Gaussian, drawn on the CPU from ``seed``. Entries for one-dimensional parameters (biases, and the scales
+    and shifts of a BatchNorm) are zero, as in the source. A step of 1 changes each filter by its own norm.
+
+    Raises:
+        ValueError: if ``model`` has no parameter of two or more dimensions.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    direction = {name: torch.zeros_like(p, requires_grad=False) for name, p in model.named_parameters()}
+    weights = {name: p for name, p in model.named_parameters() if p.ndim > 1}
+    if not weights:
+        raise ValueError("the model has no parameter of two or more dimensions to move")
+    for name, weight in weights.items():
+        noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)  # (out, ...)
+        ratio = filter_norms(weight).cpu() / filter_norms(noise)  # (out,)
+        direction[name] = (noise * ratio.reshape(-1, *[1] * (weight.ndim - 1))).to(weight)
+    return direction
+
+
+@torch.no_grad()
+def loss_slice(
+    model: nn.Module,
+    x: Tensor,
+    criterion: Callable[[Tensor], Tensor],
+    directions: Sequence[Direction],
+    ticks: Sequence[float],
+) -> Tensor:
+    """``criterion(model(x))`` along one direction, ``(T,)``, or over the plane of two, ``(T, T)``; float64.
+
+    Entry ``[i, j]`` belongs to weights + ``ticks[i]`` * first direction + ``ticks[j]`` * second direction.
+    Each entry costs one forward pass. Not a bit of ``model`` changes, running statistics included.
+
+    Raises:
+        ValueError: if there are not one or two directions, or one does not fit the parameters of ``model``.
+    """
+    if len(directions) not in (1, 2):
+        raise ValueError(f"a slice has one or two directions, got {len(directions)}")
+    parameters = dict(model.named_parameters())
+    shapes = {name: p.shape for name, p in parameters.items()}
+    for direction in directions:
+        if {name: d.shape for name, d in direction.items()} != shapes:
+            raise ValueError("a direction needs one tensor for each parameter, of its name and shape")
+    losses = []
+    for steps in itertools.product(ticks, repeat=len(directions)):
+        state = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        for name, parameter in parameters.items():
+            moves = [step * d[name] for step, d in zip(steps, directions, strict=True)]
+            state[name] = parameter + sum(moves)
+        losses.append(criterion(torch.func.functional_call(model, state, (x,))).double())
+    return torch.stack(losses).reshape([len(ticks)] * len(directions))
+
+
+def nonconvexity(losses: Tensor) -> Tensor:
+    """How much a curve bends downward: ``(..., T) -> (...)``, 0 for a convex curve and 1 for a concave one.
+
+    The curve is taken at evenly spaced points. Of its second differences, the sizes of the negative ones are
+    added up and divided by the sum of all sizes. The unit and an offset of the loss do not matter.
+
+    Raises:
+        ValueError: for less than three points, or a curve without any bend.
+    """
+    if losses.shape[-1] < 3:
+        raise ValueError(f"a bend takes three points or more, got {losses.shape[-1]}")
+    bends = losses.diff(n=2, dim=-1)
+    total = bends.abs().sum(dim=-1)
+    if (total == 0).any():
+        raise ValueError("a straight line bends nowhere, so there is no share to give")
+    return bends.clamp(max=0).abs().sum(dim=-1) / total
