@@ -26,6 +26,7 @@ def torch_settings():
     yield
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode(mode)
+    torch.utils.deterministic.fill_uninitialized_memory = True  # torch's default
 
 
 # show
@@ -166,6 +167,7 @@ def test_setup_makes_torch_deterministic_and_exact(torch_settings, monkeypatch):
     assert draws() == first
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
     assert torch.get_float32_matmul_precision() == "highest"
     assert not torch.backends.cudnn.allow_tf32
 
