@@ -52,7 +52,8 @@ def test_script_still_runs_in_its_tiny_mode(path, tmp_path):
     assert run.returncode == 0, run.stderr
     made = json.loads((tmp_path / "book" / "results" / f"{path.stem}.json").read_text())
     stored = json.loads((ROOT / "book" / "results" / f"{path.stem}.json").read_text())
-    assert [sorted(row) for row in made["rows"]] == [sorted(row) for row in stored["rows"]]
+    columns, stored_columns = ({tuple(sorted(row)) for row in record["rows"]} for record in (made, stored))
+    assert columns == stored_columns  # a tiny run may have fewer rows
 
 
 def test_shipped_backbone_is_the_recorded_one_and_reaches_its_accuracy():
