@@ -101,12 +101,12 @@ def start(net: nn.Module, seed: int) -> nn.Module:
 
 @dataclass(frozen=True)
 class Result:
-    """One training: its seed, the mean loss of each epoch (nats), the share of right answers in [0, 1]."""
+    """One training: its seed, the mean loss of each epoch (nats), the share of right answers in [0, 1] on
+    pictures that the network has never seen."""
 
     seed: int
     curve: tuple[float, ...]
-    train_accuracy: float
-    accuracy: float  # on pictures that the network has never seen
+    accuracy: float
 
 
 @torch.no_grad()
@@ -133,6 +133,7 @@ def train_small(
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
     images, labels = train_data
+    net.to(memory_format=torch.channels_last)  # for so few channels the faster layout
     optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, fused=True)
     generator = torch.Generator().manual_seed(seed)
     num_steps, step, curve = epochs * -(-len(images) // BATCH_SIZE), 0, []
@@ -147,7 +148,7 @@ def train_small(
             optimizer.step()
             loss_sum, step = loss_sum + loss.item() * len(batch), step + 1
         curve.append(loss_sum / len(images))
-    return Result(seed, tuple(curve), share_right(net, train_data), share_right(net, test_data))
+    return Result(seed, tuple(curve), share_right(net, test_data))
 
 
 def compare(
@@ -161,14 +162,14 @@ def compare(
     """Train a fresh network of every kind from every seed; the results by kind, in the order of the seeds.
 
     All see the same ``count`` pictures, in an order that depends on the seed alone, and are judged on the
-    same 2,000 others.
+    same 1,000 others.
 
     Raises:
         ValueError: if there is no kind, or ``seeds`` names none or one twice.
     """
     if not kinds or not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"compare() needs a kind and different seeds, got {list(kinds)} and {list(seeds)}")
-    train_data, test_data = pictures(count, seed=0), pictures(2000, seed=1)
+    train_data, test_data = pictures(count, seed=0), pictures(1000, seed=1)
     results: dict[str, list[Result]] = {name: [] for name in kinds}
     for name, seed in runtime.progress(list(itertools.product(kinds, seeds)), description="trials"):
         net = start(kinds[name](), seed)

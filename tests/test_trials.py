@@ -59,7 +59,7 @@ def test_training_is_repeatable_learns_and_leaves_the_mode():
     results = [trials.compare({"A": net}, seeds=(0,), count=200, epochs=8)["A"][0] for _ in range(2)]
     assert results[0] == results[1]
     assert results[0].curve[-1] < results[0].curve[0] - 0.3
-    assert results[0].train_accuracy > 0.3  # guessing: 0.1
+    assert results[0].accuracy > 0.12  # guessing: 0.1
     small = trials.start(net(), 0).eval()
     trials.share_right(small, trials.pictures(20))
     assert not small.training
