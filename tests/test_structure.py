@@ -32,6 +32,7 @@ ROOMS = {
     "models": ({"blocks", "relatives"}, "chapter 4"),
     "complexity": (set(), "chapter 4"),
     "training": ({"runtime"}, "chapter 4"),
+    "export": (set(), "chapter 4"),
     "drawn": (set(), "chapter 5"),
     "downloads": (set(), "chapters 4 and 5"),
     "data": ({"runtime", "drawn", "downloads"}, "chapters 4 and 5"),

@@ -1,0 +1,115 @@
+"""A trained network for programs that do not have its Python code: ``torch.export`` and ONNX.
+
+Introduced in chapter 4.
+
+Both write the operations together with the weights. The number of images stays free, their size is fixed.
+ONNX needs the packages ``onnx``, ``onnxscript`` (to write) and ``onnxruntime`` (to run).
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+def missing() -> list[str]:
+    """Those of the packages for ONNX that are not installed."""
+    return [name for name in ONNX_PACKAGES if find_spec(name) is None]
+
+
+def to_program(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int]) -> None:
+    """Write ``model`` as it answers in eval mode to a ``.pt2`` file, for images of ``image_shape`` (C, H, W).
+
+    ``torch.export.load(path).module()`` gives a function of images ``(N, C, H, W)``, N from 1 up, without the
+    model's Python code. The model itself is left as it is.
+
+    Raises:
+        ValueError: if the name does not end in ``.pt2``, or images of that shape do not fit the model.
+    """
+    program = _traced(model, _checked(path, ".pt2"), image_shape)
+    partial = Path(path).with_suffix(".part.pt2")
+    try:
+        torch.export.save(program, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def to_onnx(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int]) -> None:
+    """Write ``model`` as it answers in eval mode to an ``.onnx`` file: input "images", output "logits".
+
+    Any program with an ONNX runtime can run it, for any number of images of ``image_shape`` (C, H, W).
+
+    Raises:
+        ValueError: if the name does not end in ``.onnx``, or images of that shape do not fit the model.
+        ModuleNotFoundError: if a package for ONNX is missing.
+    """
+    path = _checked(path, ".onnx")
+    _require_packages()
+    program = torch.onnx.export(
+        _traced(model, path, image_shape),
+        input_names=["images"],
+        output_names=["logits"],
+        dynamo=True,
+        verbose=False,
+    )
+    partial = path.with_suffix(".part.onnx")
+    try:
+        program.save(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def run_onnx(path: str | Path, images: Tensor) -> Tensor:
+    """Logits ``(N, num_classes)`` of ``images`` (N, C, H, W), by onnxruntime on the CPU and without PyTorch.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModuleNotFoundError: if a package for ONNX is missing.
+    """
+    _require_packages()
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no network at {path}")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["logits"], {"images": images.cpu().numpy()})[0])
+
+
+def _traced(model: nn.Module, path: Path, image_shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
+    """The operations of a copy of ``model`` in eval mode, on the CPU, for any number of images."""
+    shadow = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()  # save() wants it
+    images = torch.zeros(2, *image_shape)  # two: a batch of one would be taken for a fixed size
+    try:
+        return torch.export.export(shadow, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{path.name}: images of {tuple(image_shape)} do not go through: {reason}"
+        ) from error
+
+
+def _checked(path: str | Path, suffix: str) -> Path:
+    path = Path(path)
+    if path.suffix != suffix:
+        raise ValueError(f"the file's name must end in {suffix}, got {path.name!r}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
+    return path
+
+
+def _require_packages() -> None:
+    if absent := missing():
+        raise ModuleNotFoundError(
+            f"ONNX needs {', '.join(absent)}, not installed here; pip install {' '.join(ONNX_PACKAGES)}"
+        )
