@@ -3,8 +3,12 @@
 import os
 import pickle
 import random
+import signal
+import subprocess
+import sys
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +102,33 @@ def test_a_run_killed_twice_ends_with_the_same_bits(path):
         with pytest.raises(Killed):
             fit(run_of(stop_at=stop_at), checkpoint=path)
     resumed = run_of()
+    assert fit(resumed, checkpoint=path) == expected
+    assert_same_bits(state(resumed[0]), state(whole[0]))
+
+
+IN_ANOTHER_PROCESS = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import test_resume
+
+
+class Killed(BaseException):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+test_resume.Killed = Killed
+test_resume.fit(test_resume.run_of(stop_at=8), checkpoint=sys.argv[2])
+"""
+
+
+def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(path):
+    whole = run_of()
+    expected = fit(whole)
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(Path(__file__).parent), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    resumed = run_of(seed=9)
     assert fit(resumed, checkpoint=path) == expected
     assert_same_bits(state(resumed[0]), state(whole[0]))
 
