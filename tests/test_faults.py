@@ -179,7 +179,7 @@ def copy(tmp_path):
     for name in ("resnet_utils", "tools"):
         shutil.copytree(project.ROOT / name, tmp_path / name, ignore=ignore)
     files = ["conftest.py", "pyproject.toml", "_toc.yml", "book/references.bib", "tests/nbval_sanitize.cfg"]
-    files += ["tests/hygiene.py", "tests/test_notebooks.py"]
+    files += ["tests/depth.py", "tests/hygiene.py", "tests/test_notebooks.py"]
     files += [
         name for name in (f"book/{CHAPTER}.ipynb", f"text/{CHAPTER}.md") if (project.ROOT / name).exists()
     ]
