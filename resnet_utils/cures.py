@@ -1,6 +1,6 @@
-"""Two cures for over-fitting that change the training loop itself: mixing images, and stopping in time.
+"""Cures for over-fitting that change the loop or the loss: mixed images, stopping in time, penalties.
 
-Introduced in chapter 4.
+Introduced in chapter 4; the penalties are used in chapter 5.
 
 The others need no module: augmentation is ``data.shift`` and its like, weight decay an option of
 ``recipe.sgd``, and label smoothing an option of torch's cross-entropy.
@@ -9,12 +9,13 @@ The others need no module: augmentation is ``data.shift`` and its like, weight d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+LossFunction = Callable[[Tensor, Tensor], Tensor]
 MOST_ALPHA = 2.0  # beyond it almost every image would be a half-and-half mixture
 
 
@@ -95,3 +96,55 @@ class EarlyStopping:
         if not self._kept:
             raise RuntimeError("there is no best epoch yet: no finite loss has been noted")
         self.model.load_state_dict(self._kept)
+
+
+def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | None = None) -> LossFunction:
+    """A loss, in nats, plus ``strength`` times the sum of the absolute weights of ``model``.
+
+    Counts what learns and has more than one axis: no bias, no scale or shift of a BatchNorm, nothing frozen.
+    ``loss_function`` defaults to cross-entropy. Gradient steps pull a weight towards zero, but do not stop it
+    there: it becomes small, not exactly 0. Source: Tibshirani 1996, doi:10.1111/j.2517-6161.1996.tb02080.x,
+    section 2.
+
+    Raises:
+        ValueError: if ``strength`` is negative or not finite.
+    """
+    base = _checked_base(strength, loss_function)
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        return base(logits, labels) + strength * sum(w.abs().sum() for _, w in _penalised(model))
+
+    return loss
+
+
+def with_l2_from_start(
+    model: nn.Module, strength: float, *, loss_function: LossFunction | None = None
+) -> LossFunction:
+    """A loss, in nats, plus ``strength / 2`` times the squared distance of the weights from where they are.
+
+    So forgetting what was learned costs something; weight decay pulls towards zero instead, and should be off
+    beside it. Counts the same weights as ``with_l1``. Call it after loading the weights, before training.
+    Source: Li et al. 2018, arXiv:1802.01483, section 3 (L2-SP; they decay the new head towards zero, here it
+    is held near its random start, which is close to zero).
+
+    Raises:
+        ValueError: if ``strength`` is negative or not finite.
+    """
+    base = _checked_base(strength, loss_function)
+    start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        moved = sum((w - start[name]).square().sum() for name, w in _penalised(model))
+        return base(logits, labels) + strength / 2 * moved
+
+    return loss
+
+
+def _penalised(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, w) for name, w in model.named_parameters() if w.requires_grad and w.ndim > 1]
+
+
+def _checked_base(strength: float, loss_function: LossFunction | None) -> LossFunction:
+    if not 0 <= strength < math.inf:
+        raise ValueError(f"strength must be a finite number, at least 0, got {strength}")
+    return loss_function or nn.functional.cross_entropy

@@ -1,17 +1,20 @@
-"""What a classifier's answers are worth: accuracy with its interval, confusion, and the worst mistakes.
+"""What a classifier's answers are worth: accuracy with its interval, comparisons, confusion, worst mistakes.
 
 Introduced in chapter 5.
 
-Everything here takes the logits and labels that ``training.predict`` returns.
+Most of it takes the logits and labels that ``training.predict`` returns.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import torch
 from torch import Tensor, nn
+
+from resnet_utils import degradation
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
@@ -44,6 +47,42 @@ def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tup
     half = z / (1 + z**2 / total) * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
     # The formula's ends at 0 and at ``total`` are 0 and 1; said exactly, since floats may miss them by a bit.
     return (0.0 if correct == 0 else centre - half), (1.0 if correct == total else centre + half)
+
+
+def mcnemar(first: Tensor, second: Tensor) -> tuple[int, int, float]:
+    """Two classifiers on the same images: how many only the first has right, how many only the second, and p.
+
+    ``first`` and ``second`` say for each image whether the answer is right, bool (N,). p is the chance that
+    two equally good classifiers differ by that much or more: images on which both are right or both wrong
+    say nothing, and the others fall like coins. Exact and two-sided, whatever the counts.
+    Source: McNemar 1947, doi:10.1007/BF02295996; exact form: Dietterich 1998, doi:10.1162/089976698300017197.
+
+    Raises:
+        ValueError: if the two are not bool (N,) of the same length N > 0.
+    """
+    if first.dtype != torch.bool or second.dtype != torch.bool or first.ndim != 1:
+        kinds = f"{first.dtype} {tuple(first.shape)} and {second.dtype} {tuple(second.shape)}"
+        raise ValueError(f"right and wrong must be bool (N,), got {kinds}")
+    if first.shape != second.shape or len(first) == 0:
+        raise ValueError(f"both need the same images, at least one; got {len(first)} and {len(second)}")
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    total, fewer = only_first + only_second, min(only_first, only_second)
+    ways = sum(math.comb(total, k) for k in range(fewer + 1))  # whole numbers: nothing is rounded before /
+    return only_first, only_second, min(1.0, 2 * ways / 2**total)
+
+
+def paired_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Mean of ``first - second`` over runs with the same seeds, and half the width of its 95 % interval.
+
+    Runs of one seed share their images and their order, so what they share falls out of the difference.
+    Student's t on the differences (``degradation.interval``), in the unit of the values.
+
+    Raises:
+        ValueError: if the two differ in length, or have fewer than 2 or more than 10 runs.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"each run needs its partner, got {len(first)} and {len(second)} runs")
+    return degradation.interval([a - b for a, b in zip(first, second, strict=True)])
 
 
 def confusion(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:

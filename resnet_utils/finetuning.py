@@ -1,188 +1,163 @@
-"""Reusing a trained network: a new head, frozen stages, rates that differ by stage, and cached features.
+"""Six ways to use a trained network for another task, one function for all of them.
 
 Introduced in chapter 5.
 
-The parts of a network are named in the order the image passes them: ``stem`` (``conv1`` and ``bn1``), the
-stages ``layer1``, ``layer2``, ..., and the head ``fc``. A frozen BatchNorm must also stay in eval mode:
-``training.train_one_epoch`` sees to it (``training.train_mode``).
+What they are made of stands in ``finetuning_parts`` (a new head, frozen parts, rates by part) and in
+``finetuning_probe`` (cached features and a linear head), and is offered from here too. A frozen BatchNorm
+must also stay in eval mode: ``training.train_one_epoch`` sees to it (``training.train_mode``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import time
+from dataclasses import dataclass, fields
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.data import DataLoader
 
+from resnet_utils import training
+from resnet_utils.finetuning_parts import (
+    ALL_BUT_HEAD,
+    DropoutLinear,
+    freeze,
+    parameter_groups,
+    parts,
+    replace_head,
+    unfreeze,
+)
+from resnet_utils.finetuning_probe import cached_features, linear_probe
 from resnet_utils.models import ResNet
-from resnet_utils.training import Device, kept_modes
 
-ALL_BUT_HEAD = "all but head"
-
-
-def parts(model: ResNet) -> dict[str, list[nn.Module]]:
-    """The modules of each part by the part's name, from the stem to the head; together all parameters."""
-    stages = {name: [model.get_submodule(name)] for name in model.stages}
-    return {"stem": [model.conv1, model.bn1], **stages, "fc": [model.fc]}
+__all__ = [
+    "ALL_BUT_HEAD", "WAYS", "DropoutLinear", "Way", "cached_features", "fine_tune", "freeze", "linear_probe",
+    "parameter_groups", "parts", "replace_head", "unfreeze", "unfreezing",
+]  # fmt: skip
 
 
-def replace_head(model: ResNet, num_classes: int) -> None:
-    """Put a fresh linear layer with ``num_classes`` outputs in place of ``model.fc``, trainable.
+@dataclass(frozen=True)
+class Way:
+    """One way to come to a classifier.
 
-    It has torch's own initialisation, drawn on the CPU, and the old head's device and precision.
+    pretrained: whether it starts from trained weights.  learns: "everything", "head", or "part by part".
+    rates: "equal", or "by part": each part slower than the one above.  cached: features computed once.
+    """
+
+    pretrained: bool
+    learns: str
+    rates: str = "equal"
+    cached: bool = False
+
+
+WAYS = {
+    "from scratch": Way(pretrained=False, learns="everything"),
+    "linear probe": Way(pretrained=True, learns="head", cached=True),
+    "frozen backbone": Way(pretrained=True, learns="head"),
+    "full fine-tuning": Way(pretrained=True, learns="everything"),
+    "discriminative rates": Way(pretrained=True, learns="everything", rates="by part"),
+    "gradual unfreezing": Way(pretrained=True, learns="part by part", rates="by part"),
+}
+
+
+def unfreezing(model: ResNet, epochs: int) -> list[tuple[list[str], int]]:
+    """Which parts to open and for how many epochs to train then, phase by phase, from the head downward.
+
+    One epoch a phase, and the last one has all that remain. With fewer epochs than parts, the lowest parts
+    open together. Source: Howard and Ruder 2018, arXiv:1801.06146, section 3.3.
 
     Raises:
-        ValueError: if ``num_classes`` is below 2.
+        ValueError: if ``epochs`` is below 1.
     """
-    if num_classes < 2:
-        raise ValueError(f"num_classes must be at least 2, got {num_classes}")
-    old = model.fc.weight
-    model.fc = nn.Linear(model.fc.in_features, num_classes).to(old.device, old.dtype)
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    downward = list(reversed(parts(model)))
+    alone = min(len(downward), epochs) - 1  # phases that open one part
+    phases = [([name], 1) for name in downward[:alone]]
+    return [*phases, (downward[alone:], epochs - alone)]
 
 
-def freeze(model: ResNet, through: str = ALL_BUT_HEAD) -> None:
-    """Freeze the parameters from the stem up to and including the part ``through``; leave the others alone.
+def fine_tune(
+    model: ResNet,
+    way: str,
+    train_loader: DataLoader,
+    *,
+    valid_loader: DataLoader | None,
+    epochs: int,
+    lr: float,
+    device: training.Device,
+    factor: float = 0.3,
+    weight_decay: float = 5e-4,
+    probe_decay: float = 0.01,
+    loss_function: training.LossFunction | None = None,
+    progress: bool = False,
+) -> training.History:
+    """Train ``model`` in one of the ``WAYS``; it comes with its new head and, where wanted, trained weights.
+
+    SGD with momentum, in one cycle that peaks at ``lr``; ``factor`` is the step of the rates from part to
+    part. The way decides what is frozen, whatever was before, and leaves it so. Gradual unfreezing has a
+    cycle of its own in each phase. The linear probe ignores ``epochs`` and ``lr``: it has one best answer,
+    with ``probe_decay``, and its history one entry.
 
     Raises:
-        ValueError: if ``through`` names no part; the head cannot be the last one frozen, since then
-            nothing would be left to train.
+        ValueError: for an unknown way, no epoch, a ``factor`` not in (0, 1], or a linear probe of augmented
+            images, whose features would not stay the same.
     """
-    names = [name for name in parts(model) if name != "fc"]
-    if through not in [*names, ALL_BUT_HEAD]:
-        raise ValueError(f"through must be one of {', '.join([*names, ALL_BUT_HEAD])}, got {through!r}")
-    last = names[-1] if through == ALL_BUT_HEAD else through
-    for name in names[: names.index(last) + 1]:
-        _set_trainable(model, name, False)
-
-
-def unfreeze(model: ResNet, part: str) -> None:
-    """Make the parameters of one part trainable again, ``"layer4"`` for example; leave the others alone.
-
-    Raises:
-        ValueError: if ``part`` names no part.
-    """
-    if part not in parts(model):
-        raise ValueError(f"part must be one of {', '.join(parts(model))}, got {part!r}")
-    _set_trainable(model, part, True)
-
-
-def _set_trainable(model: ResNet, part: str, trainable: bool) -> None:
-    for module in parts(model)[part]:
-        module.requires_grad_(trainable)
-
-
-def parameter_groups(model: ResNet, lr: float, *, factor: float = 0.3) -> list[dict[str, Any]]:
-    """One group of trainable parameters a part, for ``training.sgd(model, lr, groups=...)``, stem first.
-
-    The head learns at ``lr`` and each part below it at ``factor`` times the rate of the part above: early
-    layers hold what many tasks share. A frozen part has no group. Each group also carries its "name".
-    Source: Howard and Ruder 2018, arXiv:1801.06146, section 3.2 (they divide by 2.6 a layer).
-
-    Raises:
-        ValueError: if ``factor`` is not in (0, 1], or everything is frozen.
-    """
-    if not 0 < factor <= 1:
-        raise ValueError(f"factor must be above 0 and at most 1, got {factor}")
-    groups = []
-    for depth, (name, modules) in enumerate(reversed(parts(model).items())):
-        trainable = [p for module in modules for p in module.parameters() if p.requires_grad]
-        if trainable:
-            groups.insert(0, {"name": name, "params": trainable, "lr": lr * factor**depth})
-    if not groups:
-        raise ValueError("every parameter is frozen: replace the head or unfreeze a part first")
-    return groups
-
-
-@torch.no_grad()
-def cached_features(
-    model: ResNet, loader: Iterable[tuple[Tensor, Tensor]], device: Device
-) -> tuple[Tensor, Tensor]:
-    """What the head sees for each sample of ``loader``: features ``(N, C)`` and labels ``(N,)``, on the CPU.
-
-    Computed once in eval mode. With everything but the head frozen they never change, so a head trains on
-    them in seconds. That holds only without augmentation, which makes other images each epoch.
-
-    Raises:
-        ValueError: if ``loader`` yields no sample.
-    """
-    all_features, all_labels = [], []
-    with kept_modes(model):
-        model.eval()
-        for images, labels in loader:  # (N, C, H, W), (N,)
-            all_features.append(model.features(images.to(device)).cpu())
-            all_labels.append(labels.cpu())
-    if sum(len(labels) for labels in all_labels) == 0:
-        raise ValueError("cached_features() needs at least one sample, but the loader was empty")
-    return torch.cat(all_features), torch.cat(all_labels)
-
-
-def linear_probe(
-    features: Tensor, labels: Tensor, *, num_classes: int, weight_decay: float = 1e-3
-) -> nn.Linear:
-    """The best linear head for ``features`` ``(N, C)`` and ``labels`` ``(N,)``: logistic regression.
-
-    Minimises the mean cross-entropy plus ``weight_decay / 2`` times the sum of the squared weights. There is
-    one minimum, so no seed and no learning rate enter. Each feature is first brought to mean 0 and standard
-    deviation 1, in float64; the returned layer has that folded in and takes the features as they are.
-    No gradient flows back into ``features``. L-BFGS: Liu and Nocedal 1989, doi:10.1007/BF01589116.
-
-    Raises:
-        ValueError: for shapes that do not fit, labels outside 0 ... ``num_classes`` - 1, a ``weight_decay``
-            that is not positive (the best weights could be infinite), or features that are not finite.
-    """
-    _check_probe(features, labels, num_classes, weight_decay)
-    x = features.detach().double()
-    mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
-    std = torch.where(std > 0, std, 1.0)  # a constant feature says nothing; its weight stays zero
-    x = (x - mean) / std
-    # The weights are sought as w @ basis, in which the objective is about equally curved in all directions
-    # (softmax's curvature is at most 1/4 of the features' covariance): tens of steps instead of thousands.
-    curvature, axes = torch.linalg.eigh(x.T @ x / len(x))
-    basis = (axes * (curvature.clamp(min=0) / 4 + weight_decay).rsqrt()) @ axes.T
-    w = torch.zeros(num_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
-    bias = torch.zeros(num_classes, dtype=x.dtype, device=x.device, requires_grad=True)
-
-    def objective() -> Tensor:
-        weight = w @ basis
-        loss = nn.functional.cross_entropy(x @ weight.T + bias, labels)
-        return loss + weight_decay / 2 * weight.square().sum()
-
-    with torch.enable_grad():
-        _minimise(objective, [w, bias])
-    weight = (w @ basis / std).detach()
-    head = nn.Linear(x.shape[1], num_classes, device=x.device, dtype=features.dtype)
-    with torch.no_grad():
-        head.weight.copy_(weight)
-        head.bias.copy_(bias - weight @ mean)
-    return head
-
-
-def _minimise(objective: Callable[[], Tensor], parameters: list[Tensor]) -> None:
-    """Move ``parameters`` to the minimum of a convex float64 ``objective``, to about seven digits."""
-    optimizer = torch.optim.LBFGS(
-        parameters, max_iter=1000, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = objective()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-
-
-def _check_probe(features: Tensor, labels: Tensor, num_classes: int, weight_decay: float) -> None:
-    if features.ndim != 2 or labels.shape != features.shape[:1] or len(labels) == 0:
-        raise ValueError(
-            "features must be (N, C) and labels (N,) with N > 0, "
-            f"got {tuple(features.shape)} and {tuple(labels.shape)}"
+    if way not in WAYS:
+        raise ValueError(f"way must be one of {', '.join(WAYS)}, got {way!r}")
+    model.requires_grad_(True)
+    if WAYS[way].cached:
+        return _probe(model, train_loader, valid_loader, device=device, probe_decay=probe_decay)
+    phases = [(list(parts(model)), epochs)]
+    if WAYS[way].learns != "everything":
+        freeze(model)
+        phases = [(["fc"], epochs)] if WAYS[way].learns == "head" else unfreezing(model, epochs)
+    history = training.History()
+    for opened, num_epochs in phases:
+        for name in opened:
+            unfreeze(model, name)
+        groups = parameter_groups(model, lr, factor=factor if WAYS[way].rates == "by part" else 1.0)
+        optimizer = training.sgd(
+            model, lr, weight_decay=weight_decay, decay_norm_and_bias=False, groups=groups
         )
-    if labels.min() < 0 or labels.max() >= num_classes:
-        found = f"{int(labels.min())} to {int(labels.max())}"
-        raise ValueError(f"labels must lie in 0 to {num_classes - 1}, got {found}")
-    if not weight_decay > 0:
-        raise ValueError(f"weight_decay must be positive, got {weight_decay}")
-    if not torch.isfinite(features).all():
-        raise ValueError("features must be finite, got nan or inf")
+        schedule = training.one_cycle(optimizer, steps=max(num_epochs, 1) * len(train_loader))
+        more = training.fit(
+            model,
+            train_loader,
+            valid_loader,
+            epochs=num_epochs,
+            optimizer=optimizer,
+            scheduler=schedule,
+            device=device,
+            loss_function=loss_function,
+            progress=progress,
+        )
+        for column in fields(history):
+            getattr(history, column.name).extend(getattr(more, column.name))
+    return history
+
+
+def _probe(
+    model: ResNet,
+    train_loader: DataLoader,
+    valid_loader: DataLoader | None,
+    *,
+    device: training.Device,
+    probe_decay: float,
+) -> training.History:
+    if getattr(train_loader.dataset, "augment", None) is not None:
+        raise ValueError("a linear probe sees each image once, as it is: give it a loader without augment")
+    freeze(model)
+    started = time.perf_counter()
+    features, labels = cached_features(model, train_loader, device)
+    head = linear_probe(features, labels, num_classes=model.fc.out_features, weight_decay=probe_decay)
+    with torch.no_grad():
+        logits = head(features)
+    model.fc = head.to(device)
+    history = training.History(lr=[0.0], seconds=[time.perf_counter() - started])
+    history.train_loss.append(nn.functional.cross_entropy(logits, labels).item())
+    history.train_accuracy.append((logits.argmax(dim=1) == labels).double().mean().item())
+    if valid_loader is not None:
+        loss, accuracy = training.evaluate(model, valid_loader, device)
+        history.valid_loss.append(loss)
+        history.valid_accuracy.append(accuracy)
+    return history

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from bits import state
+from bits import assert_same_bits, state
 from torch import nn
 
-from resnet_utils import finetuning, models, training
+from resnet_utils import data, finetuning, models, training
 
 
 def network(name="resnet20", width=4):
@@ -54,6 +54,33 @@ def test_a_new_head_has_the_asked_size_and_changes_nothing_else():
 def test_a_head_of_one_class_is_refused():
     with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
         finetuning.replace_head(network(), 1)
+
+
+def test_dropout_before_the_head_changes_neither_its_names_nor_its_answers_in_eval_mode():
+    plain, dropping = network(), network()
+    torch.manual_seed(5)
+    finetuning.replace_head(plain, 2)
+    torch.manual_seed(5)
+    finetuning.replace_head(dropping, 2, dropout=0.5)
+    assert_same_bits(state(plain), state(dropping))
+    images = batches()[0][0]
+    assert torch.equal(plain.eval()(images), dropping.eval()(images))
+    assert not torch.equal(plain.train()(images), dropping.train()(images))
+
+
+def test_dropout_leaves_out_the_asked_share_and_keeps_the_mean():
+    head = finetuning.DropoutLinear(20_000, 1, 0.3)
+    nn.init.ones_(head.weight)
+    nn.init.zeros_(head.bias)
+    torch.manual_seed(0)
+    # each input is 0 or 1/0.7; the sum over 20,000 has a standard deviation of 93, so four of them are 370
+    assert head(torch.ones(1, 20_000)).item() == pytest.approx(20_000, abs=370)
+    assert head(torch.ones(1, 20_000)).item() != 20_000
+
+
+def test_a_head_that_drops_everything_is_refused():
+    with pytest.raises(ValueError, match="dropout must be at least 0 and below 1, got 1"):
+        finetuning.replace_head(network(), 2, dropout=1)
 
 
 # freezing
@@ -246,4 +273,164 @@ def test_wrong_input_of_the_probe_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         finetuning.linear_probe(
             given["features"], given["labels"], num_classes=3, weight_decay=given["weight_decay"]
+        )
+
+
+# the six ways
+
+
+def small_task(count=16, augment=None, seed=0):
+    """Cats are dark, dogs are bright: learned in a few steps."""
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.arange(count) % 2
+    images = torch.randint(0, 100, (count, 3, 8, 8), generator=generator) + 130 * labels[:, None, None, None]
+    split = data.Split(images.to(torch.uint8), labels, ("cat", "dog"), source="made up")
+    return data.loader(split, 4, shuffle=True, seed=seed, augment=augment)
+
+
+def tuned(way, *, epochs=3, **options):
+    torch.manual_seed(0)
+    model = models.build("resnet20", num_classes=2, width=4)
+    before = state(model)
+    history = finetuning.fine_tune(
+        model, way, small_task(), valid_loader=small_task(), epochs=epochs, lr=0.05, device="cpu", **options
+    )
+    return model, before, history
+
+
+def moved_parts(model, before):
+    return {part_of(key) for key, value in state(model).items() if not torch.equal(value, before[key])}
+
+
+@pytest.mark.parametrize("way", finetuning.WAYS)
+def test_each_way_moves_what_it_says_and_nothing_else(way):
+    model, before, history = tuned(way)
+    head_alone = way in ("linear probe", "frozen backbone")
+    assert moved_parts(model, before) == ({"fc"} if head_alone else set(finetuning.parts(model)))
+    epochs = 1 if way == "linear probe" else 3
+    for column in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds"):
+        assert len(getattr(history, column)) == epochs, column
+
+
+def test_full_fine_tuning_is_the_plain_training_loop():
+    """The same bits as one optimiser over all parameters with one rate."""
+    model, _, history = tuned("full fine-tuning")
+    torch.manual_seed(0)
+    other = models.build("resnet20", num_classes=2, width=4)
+    loader = small_task()
+    optimizer = training.sgd(other, 0.05, weight_decay=5e-4, decay_norm_and_bias=False)
+    schedule = training.one_cycle(optimizer, steps=3 * len(loader))
+    plain = training.fit(
+        other, loader, small_task(), epochs=3, optimizer=optimizer, scheduler=schedule, device="cpu"
+    )
+    assert history.valid_loss == pytest.approx(
+        plain.valid_loss, rel=1e-4
+    )  # sums over groups in another order
+    for one, two in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
+
+
+def test_the_linear_probe_is_the_best_head_on_the_features():
+    model, _, history = tuned("linear probe", probe_decay=0.05)
+    features, labels = finetuning.cached_features(model, small_task(), "cpu")
+    head = finetuning.linear_probe(features, labels, num_classes=2, weight_decay=0.05)
+    # the loader's second round has another order, so float32 sums differ
+    torch.testing.assert_close(model.fc.weight, head.weight, rtol=1e-3, atol=1e-4)
+    expected = nn.functional.cross_entropy(head(features), labels).item()
+    assert history.train_loss == pytest.approx([expected], abs=1e-4)
+    assert history.valid_accuracy == [training.evaluate(model, small_task(), "cpu")[1]]
+
+
+def test_gradual_unfreezing_opens_part_after_part_from_the_head(monkeypatch):
+    opened, rates = [], []
+    real = training.fit
+
+    def spying(model, *arguments, optimizer, **options):
+        opened.append((trainable_parts(model), options["epochs"]))
+        rates.append({group["name"]: group["lr"] for group in optimizer.param_groups})
+        return real(model, *arguments, optimizer=optimizer, **options)
+
+    monkeypatch.setattr(training, "fit", spying)
+    tuned("gradual unfreezing", epochs=7, factor=0.5)
+    downward = ["fc", "layer3", "layer2", "layer1", "stem"]
+    assert opened == [(set(downward[: k + 1]), 1 if k < 4 else 3) for k in range(5)]
+    assert [set(names) for names in rates] == [set(downward[: k + 1]) for k in range(5)]
+    for phase in rates:  # the ratio of the rates is the same at every point of the cycle
+        assert all(
+            phase[name] == pytest.approx(phase["fc"] * 0.5**k) for k, name in enumerate(phase_order(phase))
+        )
+
+
+def phase_order(phase):
+    return [name for name in ("fc", "layer3", "layer2", "layer1", "stem") if name in phase]
+
+
+def test_parts_wait_unchanged_until_they_are_opened():
+    torch.manual_seed(0)
+    model = models.build("resnet20", num_classes=2, width=4)
+    before, seen = state(model), []
+
+    def watching(logits, labels):
+        seen.append(moved_parts(model, before) - {"fc"})
+        return nn.functional.cross_entropy(logits, labels)
+
+    finetuning.fine_tune(
+        model,
+        "gradual unfreezing",
+        small_task(),
+        valid_loader=None,
+        epochs=5,
+        lr=0.05,
+        device="cpu",
+        loss_function=watching,
+    )
+    # four batches an epoch; in the first forward pass of a phase the opened BatchNorms move already
+    assert seen[:4] == [set()] * 4
+    assert seen[4:8] == [{"layer3"}] * 4
+    assert seen[16:] == [{"stem", "layer1", "layer2", "layer3"}] * 4
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        (1, [(["fc", "layer3", "layer2", "layer1", "stem"], 1)]),
+        (2, [(["fc"], 1), (["layer3", "layer2", "layer1", "stem"], 1)]),
+        (9, [(["fc"], 1), (["layer3"], 1), (["layer2"], 1), (["layer1"], 1), (["stem"], 5)]),
+    ],
+)
+def test_unfreezing_spends_every_epoch_and_opens_every_part(epochs, expected):
+    assert finetuning.unfreezing(network(), epochs) == expected
+
+
+def test_a_way_undoes_what_was_frozen_before():
+    torch.manual_seed(0)
+    model = models.build("resnet20", num_classes=2, width=4).requires_grad_(False)
+    before = state(model)
+    finetuning.fine_tune(
+        model, "full fine-tuning", small_task(), valid_loader=None, epochs=1, lr=0.05, device="cpu"
+    )
+    assert moved_parts(model, before) == set(finetuning.parts(model))
+
+
+def test_an_unknown_way_is_refused_with_the_valid_names():
+    with pytest.raises(ValueError, match=r"way must be one of from scratch, .*, got 'magic'"):
+        tuned("magic")
+
+
+@pytest.mark.parametrize("way", ["full fine-tuning", "gradual unfreezing"])
+def test_no_epoch_is_refused(way):
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        tuned(way, epochs=0)
+
+
+def test_a_linear_probe_of_augmented_images_is_refused():
+    with pytest.raises(ValueError, match="give it a loader without augment"):
+        finetuning.fine_tune(
+            network(),
+            "linear probe",
+            small_task(augment=data.flip()),
+            valid_loader=None,
+            epochs=1,
+            lr=0.1,
+            device="cpu",
         )

@@ -38,7 +38,7 @@ ROOMS = {
     "data": ({"runtime", "drawn", "downloads"}, "chapters 4 and 5"),
     "checkpoints": ({"downloads"}, "chapters 4 and 5"),
     "finetuning": ({"models", "training", "checkpoints"}, "chapter 5"),
-    "evaluation": ({"training"}, "chapter 5"),
+    "evaluation": ({"training", "degradation"}, "chapter 5"),
 }
 # Modules that share a room, where one file would be too long; `data_files` is in `data` by its name.
 LIVES_IN = dict.fromkeys(("recipe", "range_test", "cures", "resume"), "training")

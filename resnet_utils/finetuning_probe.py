@@ -1,0 +1,108 @@
+"""A linear head on features that are computed once.
+
+Introduced in chapter 5. ``finetuning`` offers these functions under its own name too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from resnet_utils.models import ResNet
+from resnet_utils.training import Device, kept_modes
+
+
+@torch.no_grad()
+def cached_features(
+    model: ResNet, loader: Iterable[tuple[Tensor, Tensor]], device: Device
+) -> tuple[Tensor, Tensor]:
+    """What the head sees for each sample of ``loader``: features ``(N, C)`` and labels ``(N,)``, on the CPU.
+
+    Computed once in eval mode. With everything but the head frozen they never change, so a head trains on
+    them in seconds. That holds only without augmentation, which makes other images each epoch.
+
+    Raises:
+        ValueError: if ``loader`` yields no sample.
+    """
+    all_features, all_labels = [], []
+    with kept_modes(model):
+        model.eval()
+        for images, labels in loader:  # (N, C, H, W), (N,)
+            all_features.append(model.features(images.to(device)).cpu())
+            all_labels.append(labels.cpu())
+    if sum(len(labels) for labels in all_labels) == 0:
+        raise ValueError("cached_features() needs at least one sample, but the loader was empty")
+    return torch.cat(all_features), torch.cat(all_labels)
+
+
+def linear_probe(
+    features: Tensor, labels: Tensor, *, num_classes: int, weight_decay: float = 1e-3
+) -> nn.Linear:
+    """The best linear head for ``features`` ``(N, C)`` and ``labels`` ``(N,)``: logistic regression.
+
+    Minimises the mean cross-entropy plus ``weight_decay / 2`` times the sum of the squared weights. There is
+    one minimum, so no seed and no learning rate enter. Each feature is first brought to mean 0 and standard
+    deviation 1, in float64; the returned layer has that folded in and takes the features as they are.
+    No gradient flows back into ``features``. L-BFGS: Liu and Nocedal 1989, doi:10.1007/BF01589116.
+
+    Raises:
+        ValueError: for shapes that do not fit, labels outside 0 ... ``num_classes`` - 1, a ``weight_decay``
+            that is not positive (the best weights could be infinite), or features that are not finite.
+    """
+    _check_probe(features, labels, num_classes, weight_decay)
+    x = features.detach().double()
+    mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
+    std = torch.where(std > 0, std, 1.0)  # a constant feature says nothing; its weight stays zero
+    x = (x - mean) / std
+    # The weights are sought as w @ basis, in which the objective is about equally curved in all directions
+    # (softmax's curvature is at most 1/4 of the features' covariance): tens of steps instead of thousands.
+    curvature, axes = torch.linalg.eigh(x.T @ x / len(x))
+    basis = (axes * (curvature.clamp(min=0) / 4 + weight_decay).rsqrt()) @ axes.T
+    w = torch.zeros(num_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
+    bias = torch.zeros(num_classes, dtype=x.dtype, device=x.device, requires_grad=True)
+
+    def objective() -> Tensor:
+        weight = w @ basis
+        loss = nn.functional.cross_entropy(x @ weight.T + bias, labels)
+        return loss + weight_decay / 2 * weight.square().sum()
+
+    with torch.enable_grad():
+        _minimise(objective, [w, bias])
+    weight = (w @ basis / std).detach()
+    head = nn.Linear(x.shape[1], num_classes, device=x.device, dtype=features.dtype)
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.copy_(bias - weight @ mean)
+    return head
+
+
+def _minimise(objective: Callable[[], Tensor], parameters: list[Tensor]) -> None:
+    """Move ``parameters`` to the minimum of a convex float64 ``objective``, to about seven digits."""
+    optimizer = torch.optim.LBFGS(
+        parameters, max_iter=1000, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = objective()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+
+
+def _check_probe(features: Tensor, labels: Tensor, num_classes: int, weight_decay: float) -> None:
+    if features.ndim != 2 or labels.shape != features.shape[:1] or len(labels) == 0:
+        raise ValueError(
+            "features must be (N, C) and labels (N,) with N > 0, "
+            f"got {tuple(features.shape)} and {tuple(labels.shape)}"
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        found = f"{int(labels.min())} to {int(labels.max())}"
+        raise ValueError(f"labels must lie in 0 to {num_classes - 1}, got {found}")
+    if not weight_decay > 0:
+        raise ValueError(f"weight_decay must be positive, got {weight_decay}")
+    if not torch.isfinite(features).all():
+        raise ValueError("features must be finite, got nan or inf")
