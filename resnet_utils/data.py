@@ -19,12 +19,12 @@ import torch
 
 from resnet_utils import downloads, drawn
 from resnet_utils.data_augment import compose, flip, random_resized_crop, shift
-from resnet_utils.data_files import image_folder, read_split
+from resnet_utils.data_files import image_folder, read_picture, read_split
 from resnet_utils.data_split import Split, loader, mean_std
 
 __all__ = [
     "Split", "cats_vs_dogs", "cifar10", "compose", "data_folder", "drawn_animals", "fashion_mnist", "flip",
-    "image_folder", "loader", "mean_std", "random_resized_crop", "shift",
+    "image_folder", "loader", "mean_std", "random_resized_crop", "read_picture", "shift",
 ]  # fmt: skip
 PROJECT = Path(__file__).parents[1]
 STALL_SECONDS = 30.0  # without a byte, then a download gives up

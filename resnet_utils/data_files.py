@@ -5,6 +5,7 @@ Introduced in chapters 4 and 5.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -96,26 +97,33 @@ def _complaint(root: Path, quarantine: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def read_picture(path: str | os.PathLike[str], size: int) -> np.ndarray:
+def read_picture(path: str | os.PathLike[str] | bytes, size: int, *, smallest: int = 1) -> np.ndarray:
     """The picture in ``path`` as uint8 (3, size, size): its largest centred square, scaled down or up.
 
-    The content decides about the format, not the name. The EXIF rotation is applied, transparency is laid on
-    white, grey becomes three equal channels, 16-bit grey is scaled to 8 bits, an animation gives its first
-    frame. A big JPEG is decoded at a fraction of its size, at least four times ``size``.
+    ``path`` may also be the content of a file, as bytes. The content decides about the format, not the name.
+    The EXIF rotation is applied, transparency is laid on white, grey becomes three equal channels, 16-bit
+    grey is scaled to 8 bits, an animation gives its first frame. A big JPEG is decoded at a fraction of its
+    size, at least four times ``size``.
 
     Raises:
-        ValueError: if the file is no whole picture; the message is the reason, without the name.
+        ValueError: if the file is no whole picture, or its shorter side has less than ``smallest`` pixels;
+            the message is the reason, without the name.
     """
     from PIL import Image, ImageOps
+
+    def opened() -> Image.Image:
+        return Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd EXIF entries and the like; the pixels are whole
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(path, formats=FORMATS) as image:
+            with opened() as image:
+                if min(image.size) < smallest:
+                    raise _TooSmallError(image.size, smallest)
                 if image.format == "PNG":
                     image.verify()  # its checksums, which load() skips
-            with Image.open(path, formats=FORMATS) as image:
+            with opened() as image:
                 image.draft("RGB", (4 * size, 4 * size))
                 image.load()
                 return _square(_to_rgb(ImageOps.exif_transpose(image)), size)
@@ -125,15 +133,20 @@ def read_picture(path: str | os.PathLike[str], size: int) -> np.ndarray:
             raise ValueError(_beginning(path)) from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise ValueError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels") from None
-        except MemoryError:
+        except (MemoryError, _TooSmallError):
             raise
         except Exception as error:  # a damaged file makes Pillow raise a dozen types
             raise ValueError(f"damaged: {error}") from None
 
 
-def _beginning(path: str | os.PathLike[str]) -> str:
+class _TooSmallError(ValueError):
+    def __init__(self, size: tuple[int, int], smallest: int) -> None:
+        super().__init__(f"only {size[0]} x {size[1]} pixels; at least {smallest} are needed on each side")
+
+
+def _beginning(path: str | os.PathLike[str] | bytes) -> str:
     """What a file holds that is no picture."""
-    with open(path, "rb") as file:
+    with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as file:
         start = file.read(16)
     if not start:
         return "the file is empty (0 bytes)"

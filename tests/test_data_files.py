@@ -184,6 +184,25 @@ def test_a_flipped_bit_in_a_png_never_gives_wrong_pixels(tmp_path):
             np.testing.assert_array_equal(data_files.read_picture(path, 150)[0], right)
 
 
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_content_is_refused_like_a_bad_file(name):
+    with pytest.raises(ValueError, match=BAD[name][1]):
+        data_files.read_picture(BAD[name][0], 16)
+
+
+def test_the_content_of_a_file_gives_the_picture_of_the_file(tmp_path):
+    path = written(two_tone(width=300, height=300), "a.jpg", tmp_path)
+    found = data_files.read_picture(path.read_bytes(), 16)
+    np.testing.assert_array_equal(found, data_files.read_picture(path, 16))
+
+
+def test_too_small_a_picture_is_refused_where_that_is_asked_for(tmp_path):
+    path = written(two_tone(width=100, height=31), "a.png", tmp_path)
+    assert data_files.read_picture(path, 64, smallest=31).shape == (3, 64, 64)
+    with pytest.raises(ValueError, match="only 100 x 31 pixels; at least 32 are needed on each side"):
+        data_files.read_picture(path, 64, smallest=32)
+
+
 def test_bomb_is_refused(tmp_path, monkeypatch):
     path = written(Image.new("L", (300, 300)), "a.png", tmp_path)
     for limit in (80_000, 40_000):  # Pillow warns above the limit and raises above twice the limit
