@@ -39,6 +39,12 @@ ROOMS = {
     "checkpoints": ({"downloads"}, "chapters 4 and 5"),
     "finetuning": ({"models", "training", "checkpoints"}, "chapter 5"),
     "evaluation": ({"training", "degradation"}, "chapter 5"),
+    "calibration": (set(), "chapter 5"),
+    "grad_cam": ({"models", "training"}, "chapter 5"),
+    "classifier": (
+        {"models", "training", "checkpoints", "data", "calibration", "evaluation", "export"},
+        "chapter 5",
+    ),
 }
 # Modules that share a room, where one file would be too long; `data_files` is in `data` by its name.
 LIVES_IN = dict.fromkeys(("recipe", "range_test", "cures", "resume"), "training")
@@ -52,7 +58,7 @@ CHAPTERS = sorted(project.BOOK.glob("*.ipynb"))
 
 def room(name: str) -> str:
     """The room of a module: its own name, or the one before the underscore."""
-    return LIVES_IN.get(name, name.partition("_")[0])
+    return name if name in ROOMS else LIVES_IN.get(name, name.partition("_")[0])
 
 
 def inner_imports(tree: ast.Module) -> set[str]:
