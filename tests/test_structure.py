@@ -37,6 +37,7 @@ ROOMS = {
     "downloads": (set(), "chapters 4 and 5"),
     "data": ({"runtime", "drawn", "downloads"}, "chapters 4 and 5"),
     "checkpoints": ({"downloads"}, "chapters 4 and 5"),
+    "copies": ({"data"}, "chapter 5"),
     "finetuning": ({"models", "training", "checkpoints"}, "chapter 5"),
     "evaluation": ({"training", "degradation"}, "chapter 5"),
     "calibration": (set(), "chapter 5"),
