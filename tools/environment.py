@@ -61,7 +61,9 @@ def install(python, requirements, locked):
     quiet = [] if sys.stdout.isatty() else ["-q"]
     if run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv>=0.8"):
         os.environ.setdefault("UV_LINK_MODE", "copy")
-        command = [python, "-m", "uv", "pip", "install", "--python", python]
+        # Compiled once here, not in each process: some machines forbid Python to keep what it compiles, and
+        # then every import of torch takes three times as long.
+        command = [python, "-m", "uv", "pip", "install", "--compile-bytecode", "--python", python]
         if run(*(command + quiet + constraint + requirements)):
             return
     print("environment: uv did not work here, pip takes its place (slower)", flush=True)
