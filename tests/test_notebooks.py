@@ -11,7 +11,13 @@ import yaml
 from tools import notebooks, project
 
 MOST_BYTES = 1_500_000  # the five chapters together stay small enough to clone and to open in a browser
-AT_FULL_DEPTH = ("01_background", "02_residual_math", "03_building_blocks", "04_full_network")
+AT_FULL_DEPTH = (
+    "01_background",
+    "02_residual_math",
+    "03_building_blocks",
+    "04_full_network",
+    "05_fine_tuning",
+)
 PRESENT = sorted({*project.chapters(), *(path.stem for path in project.BOOK.glob("*.ipynb"))})
 
 
