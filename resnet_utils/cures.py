@@ -9,13 +9,14 @@ The others need no module: augmentation is ``data.shift`` and its like, weight d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-LossFunction = Callable[[Tensor, Tensor], Tensor]
+from resnet_utils.training import LossFunction
+
 MOST_ALPHA = 2.0  # beyond it almost every image would be a half-and-half mixture
 
 

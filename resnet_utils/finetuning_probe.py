@@ -5,19 +5,16 @@ Introduced in chapter 5. ``finetuning`` offers these functions under its own nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from resnet_utils.models import ResNet
-from resnet_utils.training import Device, kept_modes
+from resnet_utils.training import Batches, Device, collected
 
 
-@torch.no_grad()
-def cached_features(
-    model: ResNet, loader: Iterable[tuple[Tensor, Tensor]], device: Device
-) -> tuple[Tensor, Tensor]:
+def cached_features(model: ResNet, loader: Batches, device: Device) -> tuple[Tensor, Tensor]:
     """What the head sees for each sample of ``loader``: features ``(N, C)`` and labels ``(N,)``, on the CPU.
 
     Computed once in eval mode. With everything but the head frozen they never change, so a head trains on
@@ -26,15 +23,7 @@ def cached_features(
     Raises:
         ValueError: if ``loader`` yields no sample.
     """
-    all_features, all_labels = [], []
-    with kept_modes(model):
-        model.eval()
-        for images, labels in loader:  # (N, C, H, W), (N,)
-            all_features.append(model.features(images.to(device)).cpu())
-            all_labels.append(labels.cpu())
-    if sum(len(labels) for labels in all_labels) == 0:
-        raise ValueError("cached_features() needs at least one sample, but the loader was empty")
-    return torch.cat(all_features), torch.cat(all_labels)
+    return collected(model.features, model, loader, device, caller="cached_features")
 
 
 def linear_probe(

@@ -120,23 +120,31 @@ def train_one_epoch(
 
 
 @torch.no_grad()
-def predict(model: nn.Module, loader: Batches, device: Device) -> tuple[Tensor, Tensor]:
-    """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of ``loader``, in order, on the CPU.
+def collected(
+    compute: Callable[[Tensor], Tensor], model: nn.Module, loader: Batches, device: Device, *, caller: str
+) -> tuple[Tensor, Tensor]:
+    """``compute`` of all images, joined to ``(N, ...)``, and labels ``(N,)``, on the CPU.
 
-    The model computes in eval mode and is left in the mode it came in.
-
-    Raises:
-        ValueError: if ``loader`` yields no sample.
+    ``model`` is in eval mode meanwhile. An empty ``loader`` is a ValueError that names the ``caller``.
     """
-    all_logits, all_labels = [], []
+    results, all_labels = [], []
     with kept_modes(model):
         model.eval()
         for images, labels in loader:  # (N, C, H, W), (N,)
-            all_logits.append(model(images.to(device)).cpu())
+            results.append(compute(images.to(device)).cpu())
             all_labels.append(labels.cpu())
     if sum(len(labels) for labels in all_labels) == 0:
-        raise ValueError("predict() needs at least one sample, but the loader was empty")
-    return torch.cat(all_logits), torch.cat(all_labels)
+        raise ValueError(f"{caller}() needs at least one sample, but the loader was empty")
+    return torch.cat(results), torch.cat(all_labels)
+
+
+def predict(model: nn.Module, loader: Batches, device: Device) -> tuple[Tensor, Tensor]:
+    """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of ``loader``, in order, on the CPU.
+
+    The model computes in eval mode and is left in the mode it came in. Raises ValueError where ``loader``
+    yields no sample.
+    """
+    return collected(model, model, loader, device, caller="predict")
 
 
 @torch.no_grad()
