@@ -137,7 +137,7 @@ class Classifier:
     def save(self, path: str | Path) -> str:
         """Write all of it to one safetensors file and return the file's sha256."""
         card = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "model"}
-        card["width"] = self.model.conv1.out_channels
+        card["options"] = {name: getattr(self.model.spec, name) for name in ("width", "stem", "shortcut")}
         return checkpoints.save_weights(self.model, path, metadata={KEY: json.dumps(card)})
 
     @classmethod
@@ -153,8 +153,8 @@ class Classifier:
             raise FileNotFoundError(f"no classifier at {path}")
         try:
             card = json.loads(checkpoints.card(path)[KEY])
-            classes, width = tuple(card.pop("classes")), card.pop("width")
-            model = models.build(card["network"], len(classes), width=width)
+            classes, options = tuple(card.pop("classes")), card.pop("options")
+            model = models.build(card["network"], len(classes), **options)
             checkpoints.load_weights(model, path, sha256)
             card |= {"mean": tuple(card["mean"]), "std": tuple(card["std"])}
             return cls(model.eval(), classes=classes, **card)

@@ -2,9 +2,9 @@
 
 Introduced in chapter 5.
 
-What they are made of stands in ``finetuning_parts`` (a new head, frozen parts, rates by part) and in
-``finetuning_probe`` (cached features and a linear head), and is offered from here too. A frozen BatchNorm
-must also stay in eval mode: ``training.train_one_epoch`` sees to it (``training.train_mode``).
+What they are made of stands in ``finetuning_parts`` (the backbone, a new head, frozen parts, rates by part)
+and in ``finetuning_probe`` (cached features and a linear head), and is offered from here too. A frozen
+BatchNorm must also stay in eval mode: ``training.train_one_epoch`` sees to it (``training.train_mode``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from resnet_utils.finetuning_parts import (
     ALL_BUT_HEAD,
     DropoutLinear,
     freeze,
+    from_card,
     parameter_groups,
     parts,
     replace_head,
@@ -30,8 +31,8 @@ from resnet_utils.finetuning_probe import cached_features, linear_probe
 from resnet_utils.models import ResNet
 
 __all__ = [
-    "ALL_BUT_HEAD", "WAYS", "DropoutLinear", "Way", "cached_features", "fine_tune", "freeze", "linear_probe",
-    "parameter_groups", "parts", "replace_head", "unfreeze", "unfreezing",
+    "ALL_BUT_HEAD", "WAYS", "DropoutLinear", "Way", "cached_features", "fine_tune", "freeze", "from_card",
+    "linear_probe", "parameter_groups", "parts", "replace_head", "unfreeze", "unfreezing",
 ]  # fmt: skip
 
 

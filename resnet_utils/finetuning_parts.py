@@ -1,4 +1,4 @@
-"""The parts of a trained network: a new head, frozen parts, and rates that differ by part.
+"""A trained network to start from, and its parts: a new head, frozen parts, rates that differ by part.
 
 Introduced in chapter 5. ``finetuning`` offers these functions under its own name too.
 
@@ -9,13 +9,38 @@ stages ``layer1``, ``layer2``, ..., and the head ``fc``. A frozen BatchNorm must
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from resnet_utils.models import ResNet
+from resnet_utils import checkpoints
+from resnet_utils.models import ResNet, build
 
 ALL_BUT_HEAD = "all but head"
+
+
+def from_card(path: str | Path, *, pretrained: bool = True) -> ResNet:
+    """The network that the card of a checkpoint describes, with its weights and the head it was trained with.
+
+    The card (``checkpoints.card``) holds "network" and "classes", and where they are not the usual ones
+    "width" and "stem". With ``pretrained=False`` the weights are fresh ones: the opponent of fine-tuning.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file has no such card, or its weights do not fit the network of the card.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    card = checkpoints.card(path)
+    missing = {"network", "classes"} - set(card)
+    if missing:
+        raise ValueError(f"the card of {Path(path).name} does not say {' and '.join(sorted(missing))}")
+    width = int(card["width"]) if "width" in card else None
+    model = build(card["network"], len(card["classes"].split(", ")), width=width, stem=card.get("stem"))
+    if pretrained:
+        checkpoints.load_weights(model, path)
+    return model
 
 
 def parts(model: ResNet) -> dict[str, list[nn.Module]]:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from resnet_utils.blocks import BasicBlock, Bottleneck, conv, zero_last_scale
 from resnet_utils.relatives import GroupedBottleneck, WideBottleneck
 
+STEMS = ("imagenet", "cifar")
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -69,6 +71,7 @@ class ResNet(nn.Module):
 
     def __init__(self, spec: Spec, *, in_channels: int = 3) -> None:
         super().__init__()
+        self.spec = spec
         large = spec.stem == "imagenet"
         self.conv1 = conv(in_channels, spec.width, 7 if large else 3, stride=2 if large else 1)
         self.bn1 = nn.BatchNorm2d(spec.width)
@@ -88,7 +91,10 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def feature_map(self, x: Tensor) -> Tensor:
-        """Before pooling: ``(N, C, H / 32, W / 32)``; CIFAR family ``(N, C, H / 4, W / 4)``."""
+        """Before pooling: ``(N, C, H / 32, W / 32)``; CIFAR family ``(N, C, H / 4, W / 4)``.
+
+        Four stages behind the CIFAR stem: ``(N, C, H / 8, W / 8)``.
+        """
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (N, width, H/4, W/4); CIFAR: (N, width, H, W)
         for stage in self.stages:
             x = self.get_submodule(stage)(x)  # channels double and the image halves from stage 2 on
@@ -117,6 +123,7 @@ def build(
     *,
     in_channels: int = 3,
     width: int | None = None,
+    stem: str | None = None,
     shortcut: str | None = None,
     zero_init_residual: bool = False,
 ) -> ResNet:
@@ -129,19 +136,24 @@ def build(
         num_classes: outputs of the head; 1000 for the first family and 10 for the second unless given.
         in_channels: channels of the images; 1 for grey ones.
         width: channels of the first stage (64 or 16 unless given); the later stages double it.
+        stem: ``"imagenet"`` (7x7, stride 2, and a max-pool) or ``"cifar"`` (one 3x3) in place of the family's
+            own: ``build("resnet18", 10, stem="cifar")`` is the network many call ResNet-18 on CIFAR-10.
         shortcut: ``"A"``, ``"B"``, ``"C"`` or ``"none"`` in place of the family's own.
         zero_init_residual: start each block as the identity (see ``blocks.zero_last_scale``).
 
     Raises:
         ValueError: for an unknown name (the message lists the valid ones), a count below 1, an unknown
-            shortcut, or ``zero_init_residual`` without shortcuts, which would make the output constant.
+            stem or shortcut, or ``zero_init_residual`` without shortcuts, which would make the output
+            constant.
     """
     if name not in SPECS:
         raise ValueError(f"unknown network {name!r}; the valid names are {', '.join(NAMES)}")
     for label, count in (("num_classes", num_classes), ("in_channels", in_channels), ("width", width)):
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise ValueError(f"{label} must be a whole number of at least 1, got {count!r}")
-    chosen = {"num_classes": num_classes, "width": width, "shortcut": shortcut}
+    if stem not in (None, *STEMS):
+        raise ValueError(f"stem must be one of {', '.join(STEMS)}, got {stem!r}")
+    chosen = {"num_classes": num_classes, "width": width, "stem": stem, "shortcut": shortcut}
     spec = replace(SPECS[name], **{key: value for key, value in chosen.items() if value is not None})
     if zero_init_residual and spec.shortcut == "none":
         raise ValueError(

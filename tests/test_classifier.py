@@ -192,9 +192,12 @@ def test_saved_and_loaded_it_answers_with_the_same_bits(cats_and_dogs, tmp_path)
     assert not again.model.training
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_other_networks_and_widths_come_back_too(name, tmp_path):
-    model = models.build(name, 3, width=8)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("resnet18", {}), ("resnet50", {}), ("resnet18", {"stem": "cifar"}), ("resnet20", {"shortcut": "B"})],
+)
+def test_other_networks_come_back_as_they_were_built(name, options, tmp_path):
+    model = models.build(name, 3, width=8, **options)
     made = classifier.Classifier(model, name, ("a", "b", "c"), 40, (0.1, 0.2, 0.3), (1.0, 0.5, 0.25))
     made.save(tmp_path / "x.safetensors")
     again = classifier.Classifier.load(tmp_path / "x.safetensors")
@@ -210,7 +213,7 @@ def test_a_file_that_is_no_classifier_is_refused(cats_and_dogs, tmp_path):
     for card in (
         '{"classes": ["cat"]}',
         "{",
-        '{"classes": ["cat", "dog"], "width": 8, "network": "resnet20"}',
+        '{"classes": ["cat", "dog"], "options": {"width": 8}, "network": "resnet20"}',
     ):
         checkpoints.save_weights(cats_and_dogs.model, path, metadata={"classifier": card})
         with pytest.raises(ValueError):  # noqa: PT011 - three reasons, in three wordings
@@ -301,5 +304,5 @@ def test_the_card_in_the_file_is_plain_json(cats_and_dogs, tmp_path):
     cats_and_dogs.save(tmp_path / "pets.safetensors")
     card = json.loads(checkpoints.card(tmp_path / "pets.safetensors")["classifier"])
     assert card["classes"] == ["cat", "dog"]
-    assert (card["network"], card["width"], card["size"]) == ("resnet20", 8, 32)
+    assert (card["network"], card["options"]["width"], card["size"]) == ("resnet20", 8, 32)
     assert (card["temperature"], card["threshold"]) == (1.7, 0.6)

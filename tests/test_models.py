@@ -161,6 +161,24 @@ def test_options_change_what_they_say():
     assert all(block.bn2.weight.abs().sum() == 0 for block in net.layer1)
 
 
+def test_resnet18_with_the_cifar_stem_has_the_published_number_of_parameters_and_four_stages_of_halving():
+    net = models.build("resnet18", 10, stem="cifar").eval()
+    assert complexity.count_parameters(net) == 11_173_962  # as in K. Liu's "Train CIFAR10 with PyTorch"
+    with torch.inference_mode():
+        assert net.feature_map(torch.rand(1, 3, 32, 32)).shape == (1, 512, 4, 4)
+
+
+def test_resnet20_takes_the_imagenet_stem_too():
+    net = models.build("resnet20", stem="imagenet").eval()
+    with torch.inference_mode():
+        assert net.feature_map(torch.rand(1, 3, 64, 64)).shape == (1, 64, 4, 4)  # 4 in the stem, 4 in stages
+
+
+def test_unknown_stem_is_refused_with_the_valid_ones():
+    with pytest.raises(ValueError, match="stem must be one of imagenet, cifar, got 'deep'"):
+        models.build("resnet18", stem="deep")
+
+
 def test_zero_init_residual_is_torchvisions():
     torch.manual_seed(0)
     ours = models.build("resnet50", 3, zero_init_residual=True)
