@@ -6,14 +6,12 @@ paper's (He et al. 2015, section 4.2 and figure 6), the numbers cannot.
 
 Nothing holds the fit back: no augmentation, and the paper's small weight decay.
 
-    RESNET_BOOK_DATA=... python experiments/degradation_conv.py [--workers 2]
+    RESNET_BOOK_DATA=... python experiments/degradation_conv.py [--workers 2] [--keep FOLDER]
 
 Writes book/results/degradation_conv.json.
 """
 
-import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 
 import record
@@ -29,7 +27,6 @@ LR = 0.05  # the paper's 0.1 is for batches of 128
 def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
     """One training, one row. A worker's whole job, so it reads its own images."""
     runtime.setup(seed)
-    torch.set_num_threads(1)  # one thread a training gives the same bits whatever the number of workers
     images, held_out = data.cifar10("train"), data.cifar10("test")
     images = images.take(4 if tiny else PER_CLASS, seed=0)  # the same images for every seed
     if tiny:
@@ -65,22 +62,13 @@ def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
 
 
 def main() -> None:
-    options = record.parser(__doc__.splitlines()[0])
-    options.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
-    options = options.parse_args()
+    options = record.options(__doc__.splitlines()[0])
     if data.data_folder() is None:
         raise SystemExit("this experiment needs the CIFAR-10 pictures: set RESNET_BOOK_DATA to their folder")
     seeds, depths = ((0,), (20,)) if options.tiny else (SEEDS, DEPTHS)
-    started, rows = time.perf_counter(), []
-    with ProcessPoolExecutor(options.workers) as pool:
-        jobs = [
-            pool.submit(train, *job, options.tiny) for job in product(seeds, reversed(depths), (False, True))
-        ]
-        for job in as_completed(jobs):
-            rows.append(job.result())
-            print(rows[-1], file=sys.stderr, flush=True)
+    jobs = [(*job, options.tiny) for job in product(seeds, reversed(depths), (False, True))]
+    rows, seconds = record.rows_of(train, jobs, options)
     rows.sort(key=lambda row: (row["depth"], row["residual"], row["seed"]))
-    torch.set_num_threads(1)  # what the record says of the hardware is what the workers used
     record.write(
         options.output / "book" / "results" / "degradation_conv.json",
         claim="The deeper a plain network, the worse it fits its own training images; "
@@ -88,7 +76,7 @@ def main() -> None:
         data=f"{PER_CLASS} original CIFAR-10 training images a class; tested on 1,017 original test images",
         seeds=list(seeds),
         rows=rows,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
 
 

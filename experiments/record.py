@@ -7,6 +7,9 @@ import platform
 import shlex
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
@@ -17,12 +20,47 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The options every experiment has: where to write, and a tiny mode that only shows that it runs."""
-    options = argparse.ArgumentParser(description=description)
-    options.add_argument("--output", type=Path, default=ROOT, help="root under which results are written")
-    options.add_argument("--tiny", action="store_true", help="a run of seconds, to see that the script works")
-    return options
+def options(description: str) -> argparse.Namespace:
+    """The options that every experiment has, read from the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--output", type=Path, default=ROOT, help="root under which results are written")
+    parser.add_argument("--tiny", action="store_true", help="a run of seconds, to see that the script works")
+    parser.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
+    parser.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
+    asked = parser.parse_args()
+    if asked.keep:
+        asked.keep.mkdir(parents=True, exist_ok=True)
+    return asked
+
+
+def rows_of(
+    train: Callable[..., dict], jobs: Sequence[tuple], asked: argparse.Namespace
+) -> tuple[list[dict], float]:
+    """``train(*job)`` for each job, in the order of the jobs, and the seconds it took.
+
+    ``asked.workers`` of them work at a time, each in a process of its own. With ``asked.keep``, each row is
+    kept in a file there as soon as it is done, and is not computed again.
+    """
+    kept = asked.keep / f"{Path(sys.argv[0]).stem}.jsonl" if asked.keep else None
+    done = dict(json.loads(line) for line in kept.read_text().splitlines()) if kept and kept.exists() else {}
+    with ProcessPoolExecutor(asked.workers) as pool:
+        futures = {pool.submit(_timed, train, job): repr(job) for job in jobs if repr(job) not in done}
+        for future in as_completed(futures):
+            done[futures[future]] = future.result()
+            print(future.result()["row"], file=sys.stderr, flush=True)
+            if kept:
+                with kept.open("a") as file:
+                    file.write(json.dumps([futures[future], future.result()]) + "\n")
+    torch.set_num_threads(1)  # what the record says of the hardware is what the workers used
+    results = [done[repr(job)] for job in jobs]
+    return [result["row"] for result in results], sum(result["seconds"] for result in results) / asked.workers
+
+
+def _timed(train: Callable[..., dict], job: tuple) -> dict:
+    """A worker's whole job. One thread a training gives the same bits whatever the number of workers."""
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    return {"row": train(*job), "seconds": time.perf_counter() - started}
 
 
 def write(path: Path, *, claim: str, data: str, seeds: list[int], rows: list[dict], seconds: float) -> None:
