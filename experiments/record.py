@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -20,14 +21,20 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"
 
 
-def options(description: str) -> argparse.Namespace:
-    """The options that every experiment has, read from the command line."""
+def parser(description: str) -> argparse.ArgumentParser:
+    """The options every experiment has: where to write, and a tiny mode that only shows that it runs."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--output", type=Path, default=ROOT, help="root under which results are written")
     parser.add_argument("--tiny", action="store_true", help="a run of seconds, to see that the script works")
-    parser.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
-    parser.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
-    asked = parser.parse_args()
+    return parser
+
+
+def options(description: str) -> argparse.Namespace:
+    """Those options and the two of ``rows_of``, read from the command line."""
+    both = parser(description)
+    both.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
+    both.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
+    asked = both.parse_args()
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
     return asked
@@ -38,12 +45,13 @@ def rows_of(
 ) -> tuple[list[dict], float]:
     """``train(*job)`` for each job, in the order of the jobs, and the seconds it took.
 
-    ``asked.workers`` of them work at a time, each in a process of its own. With ``asked.keep``, each row is
-    kept in a file there as soon as it is done, and is not computed again.
+    ``asked.workers`` of them work at a time, each in a process of its own with one thread. With
+    ``asked.keep``, each row is kept in a file there as soon as it is done, and is not computed again: a
+    script that was changed needs another folder.
     """
     kept = asked.keep / f"{Path(sys.argv[0]).stem}.jsonl" if asked.keep else None
     done = dict(json.loads(line) for line in kept.read_text().splitlines()) if kept and kept.exists() else {}
-    with ProcessPoolExecutor(asked.workers) as pool:
+    with ProcessPoolExecutor(asked.workers, initializer=_one_thread) as pool:
         futures = {pool.submit(_timed, train, job): repr(job) for job in jobs if repr(job) not in done}
         for future in as_completed(futures):
             done[futures[future]] = future.result()
@@ -56,9 +64,14 @@ def rows_of(
     return [result["row"] for result in results], sum(result["seconds"] for result in results) / asked.workers
 
 
-def _timed(train: Callable[..., dict], job: tuple) -> dict:
-    """A worker's whole job. One thread a training gives the same bits whatever the number of workers."""
+def _one_thread() -> None:
+    """One thread a training gives the same bits whatever the number of workers."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # so that runtime.setup in the training leaves it at that
     torch.set_num_threads(1)
+
+
+def _timed(train: Callable[..., dict], job: tuple) -> dict:
+    """A worker's whole job."""
     started = time.perf_counter()
     return {"row": train(*job), "seconds": time.perf_counter() - started}
 

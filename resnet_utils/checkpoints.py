@@ -96,6 +96,7 @@ def card(path: str | Path) -> dict[str, str]:
     """The notes in the header of a safetensors file: data, steps, seed, accuracy, whatever was saved.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the file is no safetensors file.
     """
     try:

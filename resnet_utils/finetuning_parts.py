@@ -30,8 +30,6 @@ def from_card(path: str | Path, *, pretrained: bool = True) -> ResNet:
         FileNotFoundError: if there is no such file.
         ValueError: if the file has no such card, or its weights do not fit the network of the card.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
     card = checkpoints.card(path)
     missing = {"network", "classes"} - set(card)
     if missing:

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from resnet_utils import runtime
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
 SPEC = importlib.util.spec_from_file_location("record", EXPERIMENTS / "record.py")
@@ -21,6 +24,19 @@ def half(number, log):
     if number % 2:
         raise ValueError(f"{number} is odd")
     return {"half": number // 2}
+
+
+def threads():
+    """A job that prepares itself as every training does."""
+    runtime.setup(0)
+    return {"threads": torch.get_num_threads()}
+
+
+@pytest.fixture(autouse=True)
+def same_threads_afterwards():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -56,3 +72,9 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
     asked = record.options("Halves.")
     assert record.rows_of(half, [(4, str(tmp_path / "log"))], asked)[0] == [{"half": 2}]
     assert {path.name for path in tmp_path.iterdir()} == {"log"}
+
+
+def test_a_training_has_one_thread_after_its_own_setup_too(asked, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("BOOK_THREADS", "2")
+    assert record.rows_of(threads, [()], asked)[0] == [{"threads": 1}]
