@@ -53,7 +53,7 @@ def test_a_checkpoint_whose_card_names_no_network_is_refused(tmp_path):
     checkpoints.save_weights(network(), path, metadata={"classes": "horse, ship"})
     with pytest.raises(ValueError, match=r"the card of source.safetensors does not say network"):
         finetuning.from_card(path)
-    with pytest.raises(FileNotFoundError, match="other.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"other\.safetensors"):
         finetuning.from_card(tmp_path / "other.safetensors")
 
 
