@@ -58,7 +58,7 @@ def joined(first: data.Split, second: data.Split) -> data.Split:
 
 
 def main() -> None:
-    options = record.parser(__doc__.splitlines()[0]).parse_args()
+    options = record.options(__doc__.splitlines()[0], workers=False)
     runtime.setup(SEED)
     started = time.perf_counter()
     every, num_drawn, epochs = (200, 320, 1) if options.tiny else (1, 12_000, EPOCHS)

@@ -21,20 +21,15 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The options every experiment has: where to write, and a tiny mode that only shows that it runs."""
+def options(description: str, *, workers: bool = True) -> argparse.Namespace:
+    """The options of an experiment, read from the command line; ``workers``: it has many trainings."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--output", type=Path, default=ROOT, help="root under which results are written")
     parser.add_argument("--tiny", action="store_true", help="a run of seconds, to see that the script works")
-    return parser
-
-
-def options(description: str) -> argparse.Namespace:
-    """Those options and the two of ``rows_of``, read from the command line."""
-    both = parser(description)
-    both.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
-    both.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
-    asked = both.parse_args()
+    parser.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
+    if workers:
+        parser.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
+    asked = parser.parse_args()
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
     return asked
