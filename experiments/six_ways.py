@@ -1,9 +1,10 @@
 """Come to a classifier for cats and dogs in six ways, from one backbone, with one budget and three seeds.
 
 From scratch, a linear probe, a frozen backbone, full fine-tuning, rates by part, gradual unfreezing: the same
-2,000 photographs of 32 pixels and the same number of passes over them. First a search: each way tries four
-learning rates on three quarters of the training photographs and is judged on the last quarter. Then each way
-trains on all of them with the rate that did best. The validation photographs are looked at once, at the end.
+2,000 photographs of 32 pixels and the same number of passes over them. First a search: each way tries three
+learning rates on three quarters of the training photographs and is judged on the last quarter; as long as the
+best one is the smallest or the largest, it tries the next one too. Then each way trains on all of them with
+the rate that did best. The validation photographs are looked at once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/six_ways.py [--workers 2] [--keep FOLDER]
 
@@ -11,6 +12,7 @@ With ``--keep``, what is done is kept in that folder, and a second call goes on 
 book/results/six_ways.json.
 """
 
+import argparse
 import time
 from itertools import product
 
@@ -22,7 +24,8 @@ from resnet_utils import data, finetuning, runtime, training
 
 SEEDS = (0, 1, 2)
 SIZE, EPOCHS = 32, 8
-RATES = (0.01, 0.03, 0.1, 0.3)  # largest rate of the cycle; the linear probe needs none
+RATES = (0.01, 0.03, 0.1)  # largest rate of the cycle, to begin with; the linear probe needs none
+STEP = 3  # from one rate to the next beyond those
 SEARCH, FINAL = "search", "final"
 
 
@@ -60,22 +63,32 @@ def train(part: str, way: str, lr: float, seed: int, tiny: bool) -> dict:
     return row | {"correct": answers} if part == FINAL else row
 
 
+def search(options: argparse.Namespace) -> tuple[dict[str, float], list[dict], float]:
+    """The best rate of each way that needs one, all rows of the search, and its seconds."""
+    todo = {way: list(RATES) for way, how in finetuning.WAYS.items() if not how.cached}
+    judged = {way: {} for way in todo}
+    rows, seconds = [], 0.0
+    while any(todo.values()):
+        tried = [(SEARCH, way, lr, 0, options.tiny) for way, rates in todo.items() for lr in rates]
+        more_rows, more_seconds = record.rows_of(train, tried, options)
+        rows, seconds = rows + more_rows, seconds + more_seconds
+        for row in more_rows:
+            judged[row["way"]][row["lr"]] = row["accuracy"]
+        for way, accuracy in judged.items():
+            best, low, high = max(accuracy, key=accuracy.get), min(accuracy), max(accuracy)
+            beyond = {high: best * STEP, low: best / STEP}
+            todo[way] = [round(beyond[best], 6)] if best in beyond else []
+        if options.tiny:
+            break
+    return {way: max(accuracy, key=accuracy.get) for way, accuracy in judged.items()}, rows, seconds
+
+
 def main() -> None:
     options = record.options(__doc__.splitlines()[0])
-    seeds, rates = ((0,), RATES[:2]) if options.tiny else (SEEDS, RATES)
-    tried = [
-        (SEARCH, way, lr, 0, options.tiny)
-        for way, lr in product(finetuning.WAYS, rates)
-        if not finetuning.WAYS[way].cached
-    ]
-    rows, seconds = record.rows_of(train, tried, options)
-    best = {}
-    for row in rows:  # of equal ones the smaller rate, which comes first
-        if row["accuracy"] > best.get(row["way"], (0.0, -1.0))[1]:
-            best[row["way"]] = (row["lr"], row["accuracy"])
+    seeds = (0,) if options.tiny else SEEDS
+    best, rows, seconds = search(options)
     jobs = [
-        (FINAL, way, best.get(way, (0.0,))[0], seed, options.tiny)
-        for way, seed in product(finetuning.WAYS, seeds)
+        (FINAL, way, best.get(way, 0.0), seed, options.tiny) for way, seed in product(finetuning.WAYS, seeds)
     ]
     final, more_seconds = record.rows_of(train, jobs, options)
     record.write(
