@@ -23,7 +23,7 @@ import torch
 from resnet_utils import data, finetuning, runtime, training
 
 SEEDS = (0, 1, 2)
-SIZE, EPOCHS = 32, 8
+SIZE, EPOCHS = 32, 6
 RATES = (0.01, 0.03, 0.1)  # largest rate of the cycle, to begin with; the linear probe needs none
 STEP = 3  # from one rate to the next beyond those
 SEARCH, FINAL = "search", "final"
