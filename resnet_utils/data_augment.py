@@ -63,30 +63,42 @@ def shift(padding: int, *, seed: int = 0) -> Transform:
 
 
 def random_resized_crop(
-    *, scale: tuple[float, float] = (0.35, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3), seed: int = 0
+    *,
+    scale: tuple[float, float] = (0.35, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    size: int | None = None,
+    seed: int = 0,
 ) -> Transform:
     """Cut a rectangle out of each image, of a share ``scale`` of its area, and stretch it to the old size.
 
     ``ratio`` is width / height of the rectangle, drawn so that 2 is as likely as 1/2. Where it would stick
-    out, its longer side is cut to the image's. Sampling is bilinear without a low-pass filter, as the
-    rectangle is enlarged.
-    Source: Szegedy et al. 2015, arXiv:1409.4842, section 6, with scale (0.08, 1).
+    out, its longer side is cut to the image's. With ``size`` it becomes a square of ``size`` pixels instead:
+    train on small cut-outs of larger images, and test on those as they are. Sampling is bilinear without a
+    low-pass filter, so ``size`` should be at least half of the images'.
+    Source: Szegedy et al. 2015, arXiv:1409.4842, section 6, with scale (0.08, 1); for the smaller ``size``
+    Touvron et al. 2019, arXiv:1906.06423, section 3.
+
+    Raises:
+        ValueError: for a share or ratio that is none, or a ``size`` below one.
     """
+    if size is not None and size < 1:
+        raise ValueError(f"size has to be at least one pixel, got {size}")
     if not 0 < scale[0] <= scale[1] <= 1 or not 0 < ratio[0] <= ratio[1]:
         raise ValueError(f"need 0 < scale <= 1 and 0 < ratio, smaller first; got {scale} and {ratio}")
     generator = torch.Generator().manual_seed(seed)
     log_ratio = torch.tensor(ratio, dtype=torch.float64).log()
 
     def apply(images: Tensor) -> Tensor:
-        share, shape, left, top = torch.rand(4, len(images), generator=generator, dtype=torch.float64)
+        share, form, left, top = torch.rand(4, len(images), generator=generator, dtype=torch.float64)
         area = scale[0] + (scale[1] - scale[0]) * share
-        aspect = (log_ratio[0] + (log_ratio[1] - log_ratio[0]) * shape).exp()
+        aspect = (log_ratio[0] + (log_ratio[1] - log_ratio[0]) * form).exp()
         width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
         # In the coordinates of affine_grid the image spans [-1, 1].
         x, y = (1 - width) * (2 * left - 1), (1 - height) * (2 * top - 1)
         zero = torch.zeros_like(x)
         boxes = torch.stack([width, zero, x, zero, height, y], dim=1).reshape(-1, 2, 3)
-        grid = torch.nn.functional.affine_grid(boxes.float(), list(images.shape), align_corners=False)
+        shape = [*images.shape[:2], *((size, size) if size else images.shape[2:])]
+        grid = torch.nn.functional.affine_grid(boxes.float(), shape, align_corners=False)
         cut = torch.nn.functional.grid_sample(
             images.float(), grid.to(images.device), padding_mode="border", align_corners=False
         )

@@ -279,6 +279,12 @@ def test_crop_of_a_ramp_is_a_gentler_ramp_inside_it():
     assert found[:, 0, 0, 32].std() > 2, "the place should vary"
 
 
+def test_a_crop_of_the_whole_image_at_half_its_size_is_the_mean_of_each_four_pixels():
+    images = torch.rand(3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = data.random_resized_crop(scale=(1.0, 1.0), ratio=(1.0, 1.0), size=4)(images)
+    torch.testing.assert_close(found, torch.nn.functional.avg_pool2d(images, 2))
+
+
 @pytest.mark.parametrize("make", [data.flip, lambda seed: data.shift(2, seed=seed), data.random_resized_crop])
 def test_augmentation_repeats_by_seed_in_bytes_and_in_floats(images, make):
     one, two, other = make(seed=1), make(seed=1), make(seed=2)
@@ -297,6 +303,7 @@ def test_augmentation_repeats_by_seed_in_bytes_and_in_floats(images, make):
         (lambda: data.shift(0), "padding must be at least 1"),
         (lambda: data.random_resized_crop(scale=(0.0, 1.0)), "need 0 < scale"),
         (lambda: data.random_resized_crop(ratio=(2.0, 1.0)), "0 < ratio, smaller first"),
+        (lambda: data.random_resized_crop(size=0), "at least one pixel, got 0"),
     ],
 )
 def test_augmentation_refuses_what_makes_no_sense(make, message):
