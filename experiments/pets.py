@@ -28,9 +28,12 @@ def backbone(*, path: Path = SOURCE, pretrained: bool = True) -> models.ResNet:
     return model.to(memory_format=torch.channels_last)
 
 
-def batches(split: data.Split, seed: int, *, batch: int = 32, augmented: bool = True) -> DataLoader:
-    """Training batches; ``augmented``: each image cut to at least half of its area, and mirrored or not."""
-    augment = data.compose(data.random_resized_crop(scale=(0.5, 1.0), seed=seed), data.flip(seed=seed))
+def batches(
+    split: data.Split, seed: int, *, batch: int = 32, augmented: bool = True, size: int | None = None
+) -> DataLoader:
+    """Training batches; ``augmented``: mirrored or not, and cut to a part of the area, of ``size`` pixels."""
+    crop = data.random_resized_crop(scale=(0.35 if size else 0.5, 1.0), size=size, seed=seed)
+    augment = data.compose(crop, data.flip(seed=seed))
     return data.loader(
         split, batch, shuffle=True, seed=seed, augment=augment if augmented else None,
         mean=MEAN, std=STD, drop_last=True,
