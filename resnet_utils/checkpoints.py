@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from resnet_utils import downloads
@@ -71,7 +71,8 @@ def save_weights(model: nn.Module, path: str | Path, *, metadata: Mapping[str, s
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     partial = path.with_name(path.name + ".part")
     try:
-        save_file(state, partial, metadata=dict(metadata or {}))
+        # Not save_file: it makes a file that nobody else on the machine may read.
+        partial.write_bytes(save(state, metadata=dict(metadata or {})))
         digest = _sha256(partial)
         os.replace(partial, path)
     finally:
