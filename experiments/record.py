@@ -75,7 +75,7 @@ def write(path: Path, *, claim: str, data: str, seeds: list[int], rows: list[dic
     """Write ``rows`` to ``path`` as JSON with all that is needed to judge and repeat them."""
     content = {
         "claim": claim,
-        "command": shlex.join(["python", *_relative(sys.argv)]),
+        "command": _command(),
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "data": data,
@@ -89,9 +89,13 @@ def write(path: Path, *, claim: str, data: str, seeds: list[int], rows: list[dic
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _relative(arguments: list[str]) -> list[str]:
-    script, *rest = arguments
-    return [Path(script).resolve().relative_to(ROOT).as_posix(), *rest]
+def _command() -> str:
+    """What to type to run it again: without the folder of what was done, which is this machine's affair."""
+    script, *rest = sys.argv
+    if "--keep" in rest:
+        place = rest.index("--keep")
+        del rest[place : place + 2]
+    return shlex.join(["python", Path(script).resolve().relative_to(ROOT).as_posix(), *rest])
 
 
 def _commit() -> str:

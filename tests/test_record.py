@@ -78,3 +78,11 @@ def test_a_training_has_one_thread_after_its_own_setup_too(asked, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("BOOK_THREADS", "2")
     assert record.rows_of(threads, [()], asked)[0] == [{"threads": 1}]
+
+
+def test_the_recorded_command_names_no_folder_of_the_machine(tmp_path, monkeypatch):
+    script = str(EXPERIMENTS / "halves.py")
+    monkeypatch.setattr(sys, "argv", [script, "--keep", str(tmp_path), "--workers", "2"])
+    record.write(tmp_path / "r.json", claim="", data="", seeds=[0], rows=[{}], seconds=1.0)
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert written["command"] == "python experiments/halves.py --workers 2"
