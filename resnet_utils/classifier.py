@@ -72,7 +72,7 @@ class Classifier:
     model: models.ResNet
     network: str
     classes: tuple[str, ...]
-    size: int  # side of the images it was trained on, in pixels
+    size: int  # side of the images it is asked about, in pixels
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     temperature: float = 1.0
