@@ -3,7 +3,9 @@
 import hashlib
 import http.server
 import threading
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 import torchvision
@@ -49,6 +51,12 @@ def test_safetensors_come_back_to_the_bit(model, other_state, tmp_path):
     assert digest == hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
     assert checkpoints.card(tmp_path / "w.safetensors") == {"steps": "3"}
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_saved_file_may_be_read_by_those_who_may_read_any_new_file(model, tmp_path):
+    checkpoints.save_weights(model, tmp_path / "w.safetensors")
+    (tmp_path / "any.txt").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "any.txt").stat().st_mode
 
 
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s, "best_prec1": 91.7}])
@@ -197,7 +205,7 @@ def test_saving_under_another_ending_or_into_no_folder_is_refused(model, tmp_pat
 
 
 def test_unknown_shipped_checkpoint_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match=r"no shipped checkpoint 'resnet9000'; there are: .*resnet20"):
+    with pytest.raises(ValueError, match=r"no shipped checkpoint 'resnet9000'; there are: .*resnet18"):
         checkpoints.shipped("resnet9000")
 
 
@@ -215,33 +223,68 @@ def test_published_cifar_weights_reach_their_accuracy(name, percent):
     assert 100 * accuracy == pytest.approx(percent, abs=0.3)
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves the folder ``store`` without a word."""
+
+    store: Path
+
+    def __init__(self, *args):
+        super().__init__(*args, directory=self.store)
+
+    def log_message(self, *args):
+        pass
+
+
 @pytest.fixture
-def published_at_home(tmp_path, monkeypatch):
-    """torchvision's weight enum of ResNet-18, with its address on this machine and a stand-in file there."""
-    torch.manual_seed(3)
-    state = torchvision.models.resnet18().state_dict()
-    store = tmp_path / "server"
-    store.mkdir()
-    torch.save(state, store / "temporary.pth")
-    digest = hashlib.sha256((store / "temporary.pth").read_bytes()).hexdigest()
-    (store / "temporary.pth").rename(store / f"resnet18-{digest[:8]}.pth")
+def at_home(tmp_path, monkeypatch):
+    """A function that brings one of torchvision's weights home: a stand-in file, served on this machine."""
+    servers = []
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=store)
+    def bring(name, edition):
+        torch.manual_seed(3)
+        state = torchvision.models.get_model(name).state_dict()
+        store = tmp_path / "server"
+        store.mkdir()
+        torch.save(state, store / "temporary.pth")
+        digest = hashlib.sha256((store / "temporary.pth").read_bytes()).hexdigest()
+        (store / "temporary.pth").rename(store / f"{name}-{digest[:8]}.pth")
+        handler = type("Handler", (Quiet,), {"store": store})
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        enum = torchvision.models.get_model_weights(name)[edition]
+        address = f"http://127.0.0.1:{servers[-1].server_port}/{name}-{digest[:8]}.pth"
+        monkeypatch.setattr(enum, "_value_", type(enum.value)(address, enum.transforms, enum.meta))
+        monkeypatch.setenv("BOOK_CACHE", str(tmp_path / "cache"))
+        return state, store, tmp_path / "cache"
 
-        def log_message(self, *args):
-            pass
+    yield bring
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    enum = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    address = f"http://127.0.0.1:{server.server_port}/resnet18-{digest[:8]}.pth"
-    monkeypatch.setattr(enum, "_value_", type(enum.value)(address, enum.transforms, enum.meta))
-    monkeypatch.setenv("BOOK_CACHE", str(tmp_path / "cache"))
-    yield state, store, tmp_path / "cache"
-    server.shutdown()
-    server.server_close()
+
+@pytest.fixture
+def published_at_home(at_home):
+    return at_home("resnet18", "IMAGENET1K_V1")
+
+
+def test_chapter_5_starts_from_imagenets_weights_by_one_word(at_home):
+    state, _, _ = at_home("resnet50", "IMAGENET1K_V2")
+    book = nbformat.read(Path(__file__).parent.parent / "book" / "05_fine_tuning.ipynb", as_version=4)
+    needed = ("import matplotlib", "from resnet_utils import", "runtime.setup(5)", "checkpoints.shipped(")
+    needed += ("def backbone(", "held = {")
+    names = {}
+    for cell in book.cells:
+        if cell.cell_type == "code" and any(text in cell.source for text in needed):
+            exec(cell.source.replace('START = "shipped"', 'START = "imagenet"'), names)
+    model = names["model"]
+    assert (names["network"], names["past"]) == (
+        "resnet50",
+        "ImageNet's weights, which have seen cats and dogs",
+    )
+    assert model.fc.out_features == 2
+    found = {key: value for key, value in model.state_dict().items() if not key.startswith("fc.")}
+    assert all(torch.equal(value.cpu(), state[key]) for key, value in found.items())
 
 
 def test_imagenet_weights_go_through_torchvisions_enum_into_our_net(published_at_home):
