@@ -14,6 +14,7 @@ Writes book/results/best_recipe.json.
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def from_elsewhere(tiny: bool) -> data.Split:
 
 def logits_with_mirror(model: nn.Module, split: data.Split) -> tuple[Tensor, Tensor]:
     """Logits of the images as they are, and the mean with those of their mirror images."""
-    mirrored = data.Split(split.images.flip(3), split.labels, split.classes, source=split.source)
+    mirrored = replace(split, images=split.images.flip(3))
     logits, other = (training.predict(model, pets.as_they_are(x), "cpu")[0] for x in (split, mirrored))
     return logits, (logits + other) / 2
 
@@ -64,11 +65,11 @@ def train(seed: int, tiny: bool, keep: Path | None) -> dict:
     """One training, one row. A worker's whole job, so it reads its own images."""
     runtime.setup(seed)
     images, held_out = pets.photographs(SIZE, tiny)
-    model = pets.backbone()
+    model, batches = pets.backbone(), pets.batches(images, seed, scale=(0.35, 1.0), size=CROP)
     started = time.process_time()
     history = finetuning.fine_tune(
-        model, WAY, pets.batches(images, seed, size=CROP), valid_loader=None, epochs=1 if tiny else EPOCHS,
-        lr=LR, weight_decay=1e-3, device="cpu",
+        model, WAY, batches, valid_loader=None, epochs=1 if tiny else EPOCHS, lr=LR, weight_decay=1e-3,
+        device="cpu",
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
     logits, both = logits_with_mirror(model, held_out)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
+from pretrain_source import MEAN, STD
 from torch.utils.data import DataLoader
 
 from resnet_utils import checkpoints, data, finetuning, models
 
 SOURCE = checkpoints.shipped("resnet18-source")
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def photographs(size: int, tiny: bool) -> tuple[data.Split, data.Split]:
@@ -29,15 +29,20 @@ def backbone(*, path: Path = SOURCE, pretrained: bool = True) -> models.ResNet:
 
 
 def batches(
-    split: data.Split, seed: int, *, batch: int = 32, augmented: bool = True, size: int | None = None
+    split: data.Split,
+    seed: int,
+    *,
+    batch: int = 32,
+    augmented: bool = True,
+    scale: tuple[float, float] = (0.5, 1.0),
+    size: int | None = None,
 ) -> DataLoader:
     """Training batches; ``augmented``: mirrored or not, and cut to a part of the area, of ``size`` pixels."""
-    crop = data.random_resized_crop(scale=(0.35 if size else 0.5, 1.0), size=size, seed=seed)
-    augment = data.compose(crop, data.flip(seed=seed))
+    crop = data.random_resized_crop(scale=scale, size=size, seed=seed)
+    augment = data.compose(crop, data.flip(seed=seed)) if augmented else None
     return data.loader(
-        split, batch, shuffle=True, seed=seed, augment=augment if augmented else None,
-        mean=MEAN, std=STD, drop_last=True,
-    )  # fmt: skip
+        split, batch, shuffle=True, seed=seed, augment=augment, mean=MEAN, std=STD, drop_last=True
+    )
 
 
 def as_they_are(split: data.Split) -> DataLoader:

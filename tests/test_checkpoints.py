@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -224,12 +225,7 @@ def test_published_cifar_weights_reach_their_accuracy(name, percent):
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves the folder ``store`` without a word."""
-
-    store: Path
-
-    def __init__(self, *args):
-        super().__init__(*args, directory=self.store)
+    """Serves a folder without a word."""
 
     def log_message(self, *args):
         pass
@@ -248,8 +244,7 @@ def at_home(tmp_path, monkeypatch):
         torch.save(state, store / "temporary.pth")
         digest = hashlib.sha256((store / "temporary.pth").read_bytes()).hexdigest()
         (store / "temporary.pth").rename(store / f"{name}-{digest[:8]}.pth")
-        handler = type("Handler", (Quiet,), {"store": store})
-        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        servers.append(http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=store)))
         threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
         enum = torchvision.models.get_model_weights(name)[edition]
         address = f"http://127.0.0.1:{servers[-1].server_port}/{name}-{digest[:8]}.pth"

@@ -61,8 +61,8 @@ def test_shipped_backbone_is_the_recorded_one_and_reaches_its_accuracy():
     record = json.loads((ROOT / "book" / "results" / "pretrain_source.json").read_text())
     rows = {row["part"]: row for row in record["rows"]}
     path = checkpoints.shipped("resnet18-source")
-    net = finetuning.from_card(path)
-    checkpoints.load_weights(net, path, rows["checkpoint"]["sha256"])  # by its checksum
+    net = finetuning.from_card(path, pretrained=False)
+    checkpoints.load_weights(net, path, rows["checkpoint"]["sha256"])
     assert path.stat().st_size < 4_000_000
     images = data.drawn_animals(400, size=32, seed=5, species=drawn.SOURCE, first_label=8)
     loader = data.loader(images, 200, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
