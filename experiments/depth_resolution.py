@@ -1,0 +1,99 @@
+"""How deep a network, and how many pixels, for cats and dogs?
+
+Resolution: the shipped backbone, fine-tuned on the same 2,000 photographs at three sizes, three seeds each.
+Depth: three networks of the CIFAR family (20, 32 and 56 layers), trained alike on a part of the backbone's
+source task, then fine-tuned at 32 pixels. The recipe and the number of passes are the same everywhere. The
+validation photographs are looked at once, at the end.
+
+    RESNET_BOOK_DATA=... python experiments/depth_resolution.py [--workers 2] [--keep FOLDER]
+
+With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
+book/results/depth_resolution.json.
+"""
+
+import tempfile
+import time
+from contextlib import nullcontext
+from itertools import product
+from pathlib import Path
+
+import pets
+import pretrain_source
+import record
+import torch
+
+from resnet_utils import checkpoints, complexity, finetuning, models, runtime, training
+
+SEEDS = (0, 1, 2)
+SIZES, DEPTHS = (32, 48, 64), (20, 32, 56)
+EPOCHS, LR = 4, 0.05
+SOURCE_EVERY, SOURCE_EPOCHS = 4, 6  # each fourth picture of the source task, six times
+
+
+def train_source(depth: int, folder: str, tiny: bool) -> dict:
+    """A network of the CIFAR family with some knowledge of the source task; its file and what it knows."""
+    runtime.setup(0)
+    images = pretrain_source.photographs("train", 400 if tiny else SOURCE_EVERY)
+    held_out = pretrain_source.photographs("test", 400 if tiny else SOURCE_EVERY)
+    model = models.build(f"resnet{depth}", len(images.classes)).to(memory_format=torch.channels_last)
+    batches = pets.batches(images, 0, batch=64)
+    epochs = 1 if tiny else SOURCE_EPOCHS
+    optimizer = training.sgd(model, 0.1, weight_decay=5e-4, decay_norm_and_bias=False)
+    schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
+    training.fit(
+        model, batches, None, epochs=epochs, optimizer=optimizer, scheduler=schedule, device="cpu",
+        progress=False,
+    )  # fmt: skip
+    path = Path(folder) / f"resnet{depth}.safetensors"
+    card = {"network": f"resnet{depth}", "classes": ", ".join(images.classes)}
+    checkpoints.save_weights(model.to(memory_format=torch.contiguous_format), path, metadata=card)
+    accuracy = training.evaluate(model, pets.as_they_are(held_out), "cpu")[1]
+    return {"path": str(path), "source_accuracy": accuracy}
+
+
+def train(part: str, path: str, size: int, seed: int, tiny: bool) -> dict:
+    """One fine-tuning, one row. A worker's whole job, so it reads its own images."""
+    runtime.setup(seed)
+    images, held_out = pets.photographs(size, tiny)
+    model = pets.backbone(path=Path(path))
+    network = checkpoints.card(path)["network"]
+    cost = complexity.multiply_adds(model, (1, 3, size, size))
+    started = time.process_time()
+    finetuning.fine_tune(
+        model, "full fine-tuning", pets.batches(images, seed), valid_loader=None,
+        epochs=1 if tiny else EPOCHS, lr=LR, device="cpu",
+    )  # fmt: skip
+    cpu_seconds = time.process_time() - started
+    _, accuracy = training.evaluate(model, pets.as_they_are(held_out), "cpu")
+    return {
+        "part": part, "network": network, "size": size, "seed": seed, "multiply_adds": cost,
+        "parameters": complexity.count_parameters(model), "accuracy": accuracy,
+        "cpu_seconds": round(cpu_seconds),
+    }  # fmt: skip
+
+
+def main() -> None:
+    options = record.options(__doc__.splitlines()[0])
+    seeds, sizes, depths = ((0,), SIZES[:1], DEPTHS[:1]) if options.tiny else (SEEDS, SIZES, DEPTHS)
+    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
+        jobs = [(depth, str(folder), options.tiny) for depth in depths]
+        sources, source_seconds = record.rows_of(train_source, jobs, options)
+        runs = [("depth", source["path"], SIZES[0], seed) for source, seed in product(sources, seeds)]
+        runs += [("resolution", str(pets.SOURCE), size, seed) for size, seed in product(sizes, seeds)]
+        rows, seconds = record.rows_of(train, [(*run, options.tiny) for run in runs], options)
+    for row in rows:
+        known = {Path(source["path"]).stem: source["source_accuracy"] for source in sources}
+        row["source_accuracy"] = known.get(row["network"]) if row["part"] == "depth" else None
+    record.write(
+        options.output / "book" / "results" / "depth_resolution.json",
+        claim="More pixels help more than more layers, until the backbone's own size is far behind.",
+        data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone and "
+        f"networks trained on each {SOURCE_EVERY}th picture of its source task",
+        seeds=list(seeds),
+        rows=rows,
+        seconds=source_seconds + seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()

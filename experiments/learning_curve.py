@@ -1,0 +1,59 @@
+"""How many photographs does it take? The same network from its trained weights and from nothing.
+
+10, 30, 100, 300 and 1,000 photographs a class of 32 pixels, three draws of each, and the same number of steps
+whatever the number of photographs. The validation photographs are looked at once, at the end.
+
+    RESNET_BOOK_DATA=... python experiments/learning_curve.py [--workers 2] [--keep FOLDER]
+
+With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
+book/results/learning_curve.json.
+"""
+
+import math
+from itertools import product
+
+import pets
+import record
+
+from resnet_utils import finetuning, runtime, training
+
+SEEDS = (0, 1, 2)
+PER_CLASS = (10, 30, 100, 300, 1000)
+SIZE, BATCH, STEPS = 32, 20, 400
+RATES = {"scratch": ("from scratch", 0.05), "pretrained": ("full fine-tuning", 0.02)}  # way and largest rate
+
+
+def train(start: str, per_class: int, seed: int, tiny: bool) -> dict:
+    """One training, one row. A worker's whole job, so it reads its own images."""
+    runtime.setup(seed)
+    images, held_out = pets.photographs(SIZE, tiny)
+    chosen = images.take(per_class, seed=seed)
+    batches = pets.batches(chosen, seed, batch=BATCH)
+    epochs = 1 if tiny else math.ceil(STEPS / len(batches))
+    way, lr = RATES[start]
+    model = pets.backbone(pretrained=start == "pretrained")
+    history = finetuning.fine_tune(model, way, batches, valid_loader=None, epochs=epochs, lr=lr, device="cpu")
+    loss, accuracy = training.evaluate(model, pets.as_they_are(held_out), "cpu")
+    return {
+        "start": start, "per_class": per_class, "seed": seed, "size": SIZE, "steps": epochs * len(batches),
+        "train_accuracy": history.train_accuracy[-1], "loss": loss, "accuracy": accuracy,
+    }  # fmt: skip
+
+
+def main() -> None:
+    options = record.options(__doc__.splitlines()[0])
+    seeds, counts = ((0,), (10,)) if options.tiny else (SEEDS, PER_CLASS)
+    jobs = [(*job, options.tiny) for job in product(RATES, counts, seeds)]
+    rows, seconds = record.rows_of(train, jobs, options)
+    record.write(
+        options.output / "book" / "results" / "learning_curve.json",
+        claim="Fine-tuning is ahead of training from scratch at every number of photographs.",
+        data="photographs of cats and dogs, 1,000 to validate; the shipped backbone",
+        seeds=list(seeds),
+        rows=rows,
+        seconds=seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()
