@@ -1,0 +1,104 @@
+"""Let a network learn its images by heart, then try the cures for it one by one.
+
+A ResNet-20 on 100 images of each class of Fashion-MNIST, 60 epochs: without a cure, with shifts and flips,
+with weight decay, label smoothing, mixup, early stopping, and with all of them. Every run has the same
+images, network and schedule; runs of one seed begin with the same weights. Early stopping watches 1,000 other
+training images; the test images are looked at once, at the end.
+
+    RESNET_BOOK_DATA=... python experiments/cures.py [--workers 2] [--keep FOLDER]
+
+Writes book/results/cures.json.
+"""
+
+import time
+from itertools import product
+
+import record
+import torch
+from torch import nn
+
+from resnet_utils import copies, cures, data, models, runtime, training
+
+SEEDS = (0, 1, 2)
+PER_CLASS, BATCH, EPOCHS, LR = 100, 50, 60, 0.1
+CURES = {
+    "none": set(),
+    "augmentation": {"augmentation"},
+    "weight decay": {"weight decay"},
+    "label smoothing": {"label smoothing"},
+    "mixup": {"mixup"},
+    "early stopping": {"early stopping"},
+    "all": {"augmentation", "weight decay", "label smoothing", "mixup", "early stopping"},
+}
+
+
+def splits(tiny: bool) -> dict[str, data.Split]:
+    """Training, watched and test images; the watched ones are training images that are not trained on."""
+    everything, test = data.fashion_mnist()
+    count = 4 if tiny else PER_CLASS
+    both = everything.take(2 * count, seed=0)
+    train, watched = copies.split_groups(both, torch.arange(len(both)), 0.5)
+    return {"train": train, "watched": watched, "test": test.take(3) if tiny else test}
+
+
+def train(cure: str, seed: int, tiny: bool) -> dict:
+    """One training, one row. A worker's whole job, so it reads its own images."""
+    runtime.setup(seed)
+    parts, taken = splits(tiny), CURES[cure]
+    mean, std = data.mean_std(parts["train"])
+    checks = {name: data.loader(part, 500, mean=mean, std=std) for name, part in parts.items()}
+    augment = None
+    if "augmentation" in taken:
+        augment = data.compose(data.shift(2, seed=seed), data.flip(seed=seed))
+    batches = data.loader(
+        parts["train"], BATCH, shuffle=True, seed=seed, augment=augment, mean=mean, std=std,
+        drop_last=not tiny,
+    )  # fmt: skip
+    if "mixup" in taken:
+        batches = cures.Mixup(batches, 10, alpha=0.4, seed=seed)
+    model = models.build("resnet20", 10, in_channels=1).to(memory_format=torch.channels_last)
+    decay = 5e-3 if "weight decay" in taken else 0.0
+    optimizer = training.sgd(model, LR, weight_decay=decay, decay_norm_and_bias=False)
+    epochs = 2 if tiny else EPOCHS
+    schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
+    loss_function = nn.CrossEntropyLoss(label_smoothing=0.1 if "label smoothing" in taken else 0.0)
+    watch = cures.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
+    started = time.process_time()
+    for _ in range(epochs):
+        training.train_one_epoch(
+            model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
+        )
+        if "early stopping" in taken:
+            watch.should_stop(training.evaluate(model, checks["watched"], "cpu")[0])
+    if "early stopping" in taken:
+        watch.restore()
+    cpu_seconds = time.process_time() - started
+    measured = {name: training.evaluate(model, batches, "cpu") for name, batches in checks.items()}
+    return {
+        "cure": cure, "seed": seed,
+        "epoch": watch.best_epoch if "early stopping" in taken else epochs,
+        "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
+        "test_loss": measured["test"][0], "test_accuracy": measured["test"][1],
+        "cpu_seconds": round(cpu_seconds),
+    }  # fmt: skip
+
+
+def main() -> None:
+    options = record.options(__doc__.splitlines()[0])
+    if data.data_folder() is None:
+        raise SystemExit("this experiment needs Fashion-MNIST: set RESNET_BOOK_DATA to its folder")
+    seeds, names = ((0,), ("none", "all")) if options.tiny else (SEEDS, tuple(CURES))
+    jobs = [(*job, options.tiny) for job in product(names, seeds)]
+    rows, seconds = record.rows_of(train, jobs, options)
+    record.write(
+        options.output / "book" / "results" / "cures.json",
+        claim="A network that knows its images by heart is cured in part by each remedy, and better by all.",
+        data=f"{PER_CLASS} Fashion-MNIST training images a class, 1,000 others to watch, 10,000 to test",
+        seeds=list(seeds),
+        rows=rows,
+        seconds=seconds,
+    )
+
+
+if __name__ == "__main__":
+    main()
