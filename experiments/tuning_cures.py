@@ -96,7 +96,8 @@ def main() -> None:
     rows, seconds = record.rows_of(train, [(*job, options.tiny) for job in product(names, seeds)], options)
     record.write(
         options.output / "book" / "results" / "tuning_cures.json",
-        claim="A fine-tuned network knows 500 photographs by heart; most cures change its certainty, not its accuracy.",
+        claim="A fine-tuned network knows 500 photographs by heart; most cures change how sure it is, "
+        "and hardly how often it is right.",
         data=f"{PER_CLASS} photographs a class to train on, as many others to watch, 1,000 to validate",
         seeds=list(seeds),
         rows=rows,
