@@ -6,6 +6,7 @@ A cell that was skipped, or only expected to fail after a dead kernel, is otherw
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -56,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Count only where whole notebooks are run, and not in the helper processes of a parallel run."""
     if hasattr(config, "workerinput") or not getattr(config.option, "nbval", False):
         return
+    os.environ.setdefault("BOOK_PROGRESS", "0")  # as the notebooks were executed: a bar is no output
     paths = [config.invocation_params.dir / argument for argument in config.args if "::" not in argument]
     files = [path.resolve() for path in paths if path.suffix == ".ipynb"]
     folders = [path for path in paths if path.is_dir()]
