@@ -8,7 +8,7 @@ Most of it takes the logits and labels that ``training.predict`` returns.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import torch
@@ -83,6 +83,17 @@ def paired_interval(first: Sequence[float], second: Sequence[float]) -> tuple[fl
     if len(first) != len(second):
         raise ValueError(f"each run needs its partner, got {len(first)} and {len(second)} runs")
     return degradation.interval([a - b for a, b in zip(first, second, strict=True)])
+
+
+def paired_gains(runs: Mapping[str, Sequence[float]], over: str) -> dict[str, tuple[float, float]]:
+    """``paired_interval`` of each of ``runs`` over the one named ``over``, in their order, without itself.
+
+    Raises:
+        ValueError: if nothing is named ``over``, or as ``paired_interval``.
+    """
+    if over not in runs:
+        raise ValueError(f"nothing is named {over!r}; there are {', '.join(runs)}")
+    return {name: paired_interval(values, runs[over]) for name, values in runs.items() if name != over}
 
 
 def confusion(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:

@@ -9,7 +9,7 @@ role also has its own marker and dash, so that a figure reads in grey.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import matplotlib
@@ -94,6 +94,15 @@ def curve(
         ax.fill_between(x, low, high, color=COLOURS[role], alpha=0.2, linewidth=0)
     elif error is not None:
         ax.errorbar(x, y, yerr=error, fmt="none", ecolor=COLOURS[role], elinewidth=1, capsize=3)
+
+
+def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
+    """One row for each of ``gains``, the first on top: its middle with half an interval each way."""
+    ax.axvline(0, color=COLOURS["plain"], linestyle=":")
+    for row, (middle, half) in enumerate(gains.values()):
+        ax.errorbar(middle, row, xerr=half, fmt="o", color=COLOURS["residual"], capsize=3)
+    ax.set_yticks(range(len(gains)), labels=list(gains))
+    ax.set_ylim(len(gains) - 0.5, -0.5)
 
 
 def image_grid(

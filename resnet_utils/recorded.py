@@ -44,6 +44,11 @@ class Record:
             raise ValueError(f"there is no column {name!r} in these rows; they have {sorted(fitting[0])}")
         return [row[name] for row in fitting]
 
+    def groups(self, name: str, by: str, where: Mapping[str, Any] | None = None) -> dict[Any, list[Any]]:
+        """``column(name, where)``, apart for each value of the column ``by``, in row order."""
+        where = dict(where or {})
+        return {value: self.column(name, where | {by: value}) for value in self.column(by, where)}
+
     def origin(self) -> str:
         """Where the numbers come from, in two lines for the reader."""
         return (

@@ -140,6 +140,21 @@ def test_runs_without_a_partner_are_refused():
         evaluation.paired_interval([1, 2, 3], [1, 2])
 
 
+def test_gains_are_each_over_the_one_named_and_not_over_itself():
+    """scipy 1.17, ttest_rel(with_cure, none).confidence_interval(), as above."""
+    runs = {
+        "worse": [0.85, 0.88, 0.86, 0.87],
+        "none": [0.86, 0.89, 0.87, 0.88],
+        "cure": [0.91, 0.93, 0.90, 0.92],
+    }
+    gains = evaluation.paired_gains(runs, over="none")
+    assert list(gains) == ["worse", "cure"]
+    assert gains["cure"] == pytest.approx((0.04, 0.012992), abs=2e-6)  # the table's t has three decimals
+    assert gains["worse"] == pytest.approx((-0.01, 0), abs=1e-9)
+    with pytest.raises(ValueError, match="nothing is named 'nothing'; there are worse, none, cure"):
+        evaluation.paired_gains(runs, over="nothing")
+
+
 def test_confusion_counts_true_classes_in_rows():
     expected = [[2, 0, 1], [0, 1, 0], [0, 1, 0]]  # counted by hand
     assert evaluation.confusion(LOGITS, LABELS, 3).tolist() == expected

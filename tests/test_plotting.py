@@ -177,6 +177,19 @@ def test_digest_changes_with_the_figure(ax, change):
     assert plotting.digest(ax.figure) != before
 
 
+def test_effects_stand_in_order_from_the_top_with_their_intervals_and_a_line_at_zero(ax):
+    plotting.effects(ax, {"first": (2.0, 0.5), "second": (-1.0, 3.0)})
+    low, high = ax.get_ylim()
+    heights = {
+        label.get_text(): row for label, row in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
+    }
+    assert (heights["first"] - heights["second"]) * (high - low) > 0  # matplotlib's axis runs downward here
+    drawn = {bar.lines[0].get_ydata()[0]: bar.lines[2][0].get_segments()[0] for bar in ax.containers}
+    assert drawn[heights["first"]][:, 0].tolist() == [1.5, 2.5]
+    assert drawn[heights["second"]][:, 0].tolist() == [-4.0, 2.0]
+    assert any(list(line.get_xdata()) == [0, 0] for line in ax.lines)
+
+
 def test_digest_of_a_grid_is_one_line():
     figure = plotting.image_grid(np.zeros((4, 8, 6), np.uint8), titles=["cat", "dog", "dog", "cat"])
     assert plotting.digest(figure) == "4 pictures of 8 x 6; titles: cat, dog, dog, cat"

@@ -32,6 +32,15 @@ def test_record_gives_the_rows_that_were_written(folder):
     assert record.column("loss", {"depth": 56}) == [1.5, 1.25]
 
 
+def test_groups_are_the_columns_of_each_value_in_row_order(folder):
+    rows = [{"part": "a", "way": w, "loss": x} for w, x in (("new", 3), ("old", 1), ("new", 2))]
+    written(folder, "x", [*rows, {"part": "b", "loss": 9}])
+    groups = recorded.load("x").groups("loss", "way", {"part": "a"})
+    assert list(groups.items()) == [("new", [3, 2]), ("old", [1])]
+    with pytest.raises(ValueError, match="no column 'way'"):
+        recorded.load("x").groups("loss", "way")
+
+
 def test_origin_names_command_hardware_data_and_seeds(folder):
     written(folder, "x", [{"depth": 20}])
     origin = recorded.load("x").origin()
