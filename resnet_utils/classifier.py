@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from resnet_utils import calibration, checkpoints, data, evaluation, export, models
 from resnet_utils.training import kept_modes
 
-BATCH = 250  # images at a time
+BATCH = 100  # images at a time: with more, the maps of a CPU's pass outgrow its caches
 KEY = "classifier"  # of the file's card
 FLAT = 2  # grey values; a picture that varies less shows one colour
 
