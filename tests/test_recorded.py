@@ -37,6 +37,8 @@ def test_groups_are_the_columns_of_each_value_in_row_order(folder):
     written(folder, "x", [*rows, {"part": "b", "loss": 9}])
     groups = recorded.load("x").groups("loss", "way", {"part": "a"})
     assert list(groups.items()) == [("new", [3, 2]), ("old", [1])]
+    scaled = recorded.load("x").groups("loss", "way", {"part": "a"}, factor=100)
+    assert scaled == {"new": [300, 200], "old": [100]}
     with pytest.raises(ValueError, match="no column 'way'"):
         recorded.load("x").groups("loss", "way")
 
