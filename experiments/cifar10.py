@@ -15,12 +15,12 @@ import time
 
 import record
 import torch
+from pretrain_source import MEAN, STD  # ImageNet's, which the published weights expect too
 
 from resnet_utils import checkpoints, data, models, runtime, training
 
 SEEDS = (0, 1, 2)
 BATCH, EPOCHS, LR = 64, 40, 0.1
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # which the published weights expect
 
 
 def published(tiny: bool) -> dict:

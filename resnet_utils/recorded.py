@@ -51,8 +51,10 @@ class Record:
 
         Each number times ``factor``: 100 turns shares into per cent.
         """
-        columns = {value: self.column(name, {**(where or {}), by: value}) for value in self.column(by, where)}
-        return {value: [factor * number for number in column] for value, column in columns.items()}
+        return {
+            value: [factor * number for number in self.column(name, {**(where or {}), by: value})]
+            for value in dict.fromkeys(self.column(by, where))
+        }
 
     def origin(self) -> str:
         """Where the numbers come from, in two lines for the reader."""
