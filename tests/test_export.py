@@ -5,8 +5,7 @@ import sys
 
 import pytest
 import torch
-from bits import assert_same_bits, state
-from torch import nn
+from bits import assert_same_bits, state, used
 
 from resnet_utils import export, models
 
@@ -17,12 +16,7 @@ SHAPE = (1, 28, 28)
 def model():
     """A small network with running statistics of its own, left in train mode."""
     torch.manual_seed(0)
-    net = models.build("resnet20", 10, in_channels=1, width=4)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.2, 0.2)
-            module.running_var.uniform_(0.5, 1.5)
-    return net
+    return used(models.build("resnet20", 10, in_channels=1, width=4))
 
 
 @pytest.fixture(scope="module")
