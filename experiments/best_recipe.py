@@ -36,7 +36,7 @@ def from_elsewhere(tiny: bool) -> data.Split:
     """
     if tiny:
         return data.drawn_animals(64, size=SIZE, seed=2)
-    files = sorted((data.data_folder() / "oxford-iiit-pet" / "images").glob("*.jpg"))
+    files = sorted((record.given("oxford-iiit-pet") / "images").glob("*.jpg"))
     images = np.stack([data.read_picture(file, SIZE) for file in files])
     labels = torch.tensor([0 if file.name[0].isupper() else 1 for file in files])
     return data.Split(torch.from_numpy(images), labels, ("cat", "dog"), source="Oxford-IIIT Pet")

@@ -28,7 +28,7 @@ def published(tiny: bool) -> dict:
     held_out = data.cifar10("test")
     held_out = held_out.take(2) if tiny else held_out
     model = models.build("resnet20", 10)
-    checkpoints.load_weights(model, next((data.data_folder() / "cifar10").glob("resnet20-*.th")))
+    checkpoints.load_weights(model, next(record.given("cifar10").glob("resnet20-*.th")))
     loss, accuracy = training.evaluate(model, data.loader(held_out, 200, mean=MEAN, std=STD), "cpu")
     return {
         "weights": "published", "network": "resnet20", "train_images": 50_000, "test_images": len(held_out),
@@ -68,8 +68,7 @@ def train(seed: int, tiny: bool) -> dict:
 
 def main() -> None:
     options = record.options(__doc__.splitlines()[0])
-    if data.data_folder() is None:
-        raise SystemExit("this experiment needs the CIFAR-10 pictures: set RESNET_BOOK_DATA to their folder")
+    record.given("cifar10")
     seeds = (0,) if options.tiny else SEEDS
     rows, seconds = record.rows_of(train, [(seed, options.tiny) for seed in seeds], options)
     trained, tested = rows[0]["train_images"], rows[0]["test_images"]

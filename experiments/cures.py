@@ -86,8 +86,7 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
 
 def main() -> None:
     options = record.options(__doc__.splitlines()[0])
-    if data.data_folder() is None:
-        raise SystemExit("this experiment needs Fashion-MNIST: set RESNET_BOOK_DATA to its folder")
+    record.given("FashionMNIST")
     seeds, names = ((0,), ("none", "all")) if options.tiny else (SEEDS, tuple(CURES))
     jobs = [(*job, options.tiny) for job in product(names, seeds)]
     rows, seconds = record.rows_of(train, jobs, options)

@@ -63,8 +63,7 @@ def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
 
 def main() -> None:
     options = record.options(__doc__.splitlines()[0])
-    if data.data_folder() is None:
-        raise SystemExit("this experiment needs the CIFAR-10 pictures: set RESNET_BOOK_DATA to their folder")
+    record.given("cifar10")
     seeds, depths = ((0,), (20,)) if options.tiny else (SEEDS, DEPTHS)
     jobs = [(*job, options.tiny) for job in product(seeds, reversed(depths), (False, True))]
     rows, seconds = record.rows_of(train, jobs, options)

@@ -106,8 +106,7 @@ def train(recipe: str, seed: int, tiny: bool, keep: Path | None) -> dict:
 
 def main() -> None:
     options = record.options(__doc__.splitlines()[0])
-    if data.data_folder() is None:
-        raise SystemExit("this experiment needs Fashion-MNIST: set RESNET_BOOK_DATA to its folder")
+    record.given("FashionMNIST")
     jobs = [(*job, options.tiny, options.keep) for job in JOBS if not options.tiny or job[1] == 0]
     rows, _ = record.rows_of(train, jobs, options)
     record.write(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import record
 import torch
 from pretrain_source import MEAN, STD
 from torch.utils.data import DataLoader
@@ -15,9 +16,7 @@ def photographs(size: int, tiny: bool) -> tuple[data.Split, data.Split]:
     """Training and validation photographs, (N, 3, size, size); in the tiny mode a few drawings instead."""
     if tiny:
         return tuple(data.drawn_animals(64, size=size, seed=seed) for seed in (0, 1))
-    folder = data.data_folder()
-    if folder is None or not (folder / "cats_vs_dogs").is_dir():
-        raise SystemExit("this experiment needs the photographs: set RESNET_BOOK_DATA to their folder")
+    record.given("cats_vs_dogs")
     return data.cats_vs_dogs(size=size)
 
 

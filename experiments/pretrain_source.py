@@ -34,11 +34,9 @@ PETS = ("cat", "dog")
 
 def photographs(part: str, every: int) -> data.Split:
     """CIFAR-10 without its cats and dogs, from the re-compressed (JPEG) copy: each ``every``-th."""
-    root = data.data_folder()
-    if root is None:
-        raise SystemExit("this experiment needs the CIFAR-10 pictures: set RESNET_BOOK_DATA to their folder")
+    archive_file = record.given("cifar10") / "cifar10_jpeg_full.tar.xz"
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(root / "cifar10" / "cifar10_jpeg_full.tar.xz") as archive:
+        with tarfile.open(archive_file) as archive:
             files = [m for m in archive if m.isfile() and m.name.split("/")[0] == part]
             wanted = [m for m in files if m.name.split("/")[1] not in PETS][::every]
             archive.extractall(folder, wanted, filter="data")

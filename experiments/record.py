@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from resnet_utils import runtime
+from resnet_utils import data, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"
@@ -33,6 +33,17 @@ def options(description: str, *, workers: bool = True) -> argparse.Namespace:
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
     return asked
+
+
+def given(name: str) -> Path:
+    """The folder ``name`` of the data at hand; without it the experiment ends and says what it needs.
+
+    Otherwise drawings would take the place of the images, and be put on record under their name.
+    """
+    root = data.data_folder()
+    if root is None or not (root / name).is_dir():
+        raise SystemExit(f"this experiment needs {name}/ in the folder that RESNET_BOOK_DATA names")
+    return root / name
 
 
 def rows_of(

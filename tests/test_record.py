@@ -86,3 +86,13 @@ def test_the_recorded_command_names_no_folder_of_the_machine(tmp_path, monkeypat
     record.write(tmp_path / "r.json", claim="", data="", seeds=[0], rows=[{}], seconds=1.0)
     written = json.loads((tmp_path / "r.json").read_text())
     assert written["command"] == "python experiments/halves.py --workers 2"
+
+
+@pytest.mark.parametrize("name", ["", "cifar10"])
+def test_an_experiment_without_its_images_ends_and_says_which_it_needs(tmp_path, monkeypatch, name):
+    (tmp_path / "cifar10").mkdir()
+    monkeypatch.setenv("RESNET_BOOK_DATA", str(tmp_path) if name else "")
+    with pytest.raises(SystemExit, match="needs FashionMNIST/"):
+        record.given("FashionMNIST")
+    if name:
+        assert record.given(name) == tmp_path / name

@@ -55,6 +55,8 @@ def test_script_still_runs_in_its_tiny_mode(path, tmp_path):
     stored = json.loads((ROOT / "book" / "results" / f"{path.stem}.json").read_text())
     columns, stored_columns = ({tuple(sorted(row)) for row in record["rows"]} for record in (made, stored))
     assert columns == stored_columns  # a tiny run may have fewer rows
+    sizes, stored_sizes = ({row.get("parameters") for row in record["rows"]} for record in (made, stored))
+    assert sizes <= stored_sizes, "the networks are no longer those of the record"
 
 
 def test_shipped_backbone_is_the_recorded_one_and_reaches_its_accuracy():
