@@ -61,5 +61,5 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = [config.invocation_params.dir / argument for argument in config.args if "::" not in argument]
     files = [path.resolve() for path in paths if path.suffix == ".ipynb"]
     folders = [path for path in paths if path.is_dir()]
-    found = [file.resolve() for folder in folders for file in folder.glob("*.ipynb")]
+    found = [file.resolve() for folder in folders for file in folder.rglob("*.ipynb")]
     config.pluginmanager.register(CellCount(config.rootpath, sorted({*files, *found})), "cell-count")

@@ -31,7 +31,7 @@ def derived_files(root: Path = project.ROOT) -> list[Path]:
     return (
         [root / name for name in names]
         + sorted((root / "book").glob("*.md"))
-        + sorted((root / "book").glob("*.ipynb"))
+        + project.executed(root / "book")
     )
 
 

@@ -1,9 +1,10 @@
-"""Make the executed notebooks ``book/NN.ipynb`` from the text twins ``text/NN.md``.
+"""Make the executed notebooks ``book/NAME.ipynb`` from the text twins ``text/NAME.md``.
 
     python tools/notebooks.py                 every chapter: convert, execute, write
-    python tools/notebooks.py 03 04_full      only these (a name or the beginning of one)
+    python tools/notebooks.py 03 04_full      only these (a name, or the beginning of one with all its rooms)
     python tools/notebooks.py --prose 03      take over changed prose, keep the stored outputs
     python tools/notebooks.py --format 03     let ruff format the code cells of the text
+    python tools/notebooks.py --minutes       how long each takes to read, and its code cells
     python tools/notebooks.py --check         do text and notebooks agree? (runs and writes nothing)
 
 The way goes in one direction: text is edited, notebooks are made.
@@ -29,7 +30,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import pictures, project, references
+from tools import pictures, project, references, sitting
 
 CELL_SECONDS = 600
 METADATA = {
@@ -57,6 +58,9 @@ def read_text(name: str, text: Path = project.TEXT) -> NotebookNode:
         seen[digest] = seen.get(digest, 0) + 1  # two equal cells still need two ids
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         cell.source = cell.source.replace(project.PLACEHOLDER, project.address())
+    time_to_read = str(sitting.rounded(notebook))
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(sitting.PLACEHOLDER, time_to_read)
     return notebook
 
 
@@ -119,10 +123,12 @@ def write(notebook: NotebookNode, path: Path) -> bool:
 def make(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:
     """Convert and execute one chapter; tell whether its file changed."""
     notebook = read_text(name, text)
-    execute(notebook, book)
+    path = book / f"{name}.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    execute(notebook, path.parent)
     if complaints := tidy(notebook):
         raise ValueError(f"{name}: nothing may be written to stderr, but " + "; ".join(complaints))
-    return write(notebook, book / f"{name}.ipynb")
+    return write(notebook, path)
 
 
 def take_prose(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:
@@ -170,7 +176,7 @@ def format_code(name: str, text: Path = project.TEXT) -> bool:
         "ruff",
         "format",
         "--stdin-filename",
-        str(path.with_suffix(".ipynb")),
+        str(project.BOOK / f"{name}.ipynb"),  # the width of a page, not that of a module
         "-",
     ]
     done = subprocess.run(
@@ -186,12 +192,14 @@ def format_code(name: str, text: Path = project.TEXT) -> bool:
 
 
 def chosen(names: list[str]) -> list[str]:
-    """Chapters whose name begins with one of ``names``; every chapter if none is given."""
+    """Notebooks that are called so, or whose name begins with one of ``names``; all if none is given."""
     known = project.chapters()
     for name in names:
         if not any(chapter.startswith(name) for chapter in known):
-            raise SystemExit(f"no chapter begins with {name!r}; there are: {', '.join(known) or 'none yet'}")
-    return [chapter for chapter in known if not names or any(chapter.startswith(name) for name in names)]
+            raise SystemExit(f"no notebook begins with {name!r}; there are: {', '.join(known) or 'none yet'}")
+    exact = set(names) & {name for name in known if "/" in name}
+    begins = tuple(name for name in names if name not in exact)
+    return [n for n in known if not names or n in exact or (begins and n.startswith(begins))]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -200,13 +208,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("chapters", nargs="*", help="names or beginnings of names, such as 03 (default: all)")
     parser.add_argument("--check", action="store_true", help="only compare text and notebooks")
     parser.add_argument("--prose", action="store_true", help="take over prose, keep the stored outputs")
+    parser.add_argument("--minutes", action="store_true", help="print the time each takes to read")
     parser.add_argument("--format", action="store_true", help="let ruff format the code of the text")
     options = parser.parse_args(arguments)
-    names = [Path(name).stem for name in options.chapters]
+    names = [name.removesuffix(".md").removeprefix("text/") for name in options.chapters]
     if options.check:
         wrong = [line for name in chosen(names) for line in disagreements(name)]
         print("\n".join(wrong) or "text and notebooks agree")
         return 1 if wrong else 0
+    if options.minutes:
+        for name in chosen(names):
+            notebook = read_text(name)
+            cells = sitting.cells_before_the_exercises(notebook)
+            print(f"{name}: {sitting.minutes(notebook):.1f} min, {cells} code cells before the exercises")
+        return 0
     if options.format:
         for name in chosen(names):
             print(f"text/{name}.md {'formatted' if format_code(name) else 'unchanged'}")

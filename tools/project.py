@@ -41,5 +41,16 @@ def toc_pages(root: Path = ROOT) -> list[str]:
 
 
 def chapters(folder: Path = TEXT) -> list[str]:
-    """Names of all chapters, in order: ``01_background`` for ``text/01_background.md``."""
-    return sorted(path.stem for path in folder.glob("*.md"))
+    """Names of all notebooks in reading order: ``01_background``, then its rooms ``01_background/losses``, ...
+
+    A chapter comes before its rooms; the rooms stand as in ``_toc.yml``, and what is not listed there last.
+    """
+    found = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.md")}
+    listed = [page.partition("/")[2] for page in toc_pages()]
+    place = {name: index for index, name in enumerate(listed)}
+    return sorted(found, key=lambda name: (name.partition("/")[0], place.get(name, len(place)), name))
+
+
+def executed(folder: Path = BOOK) -> list[Path]:
+    """Every executed notebook, main ones and rooms, in the order of their paths."""
+    return sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)

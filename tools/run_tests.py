@@ -58,7 +58,7 @@ def run(
 
 def notebooks(title: str, environment: dict[str, str | None]) -> tuple[str, bool, str]:
     """Execute every notebook again and compare what it prints with what is stored."""
-    files = sorted(str(path.relative_to(project.ROOT)) for path in project.BOOK.glob("*.ipynb"))
+    files = [str(path.relative_to(project.ROOT)) for path in project.executed()]
     if not files:
         return title, False, "book/ has no notebook"
     with tempfile.TemporaryDirectory() as empty:

@@ -1,0 +1,71 @@
+"""How long a notebook takes to read, and whether that is one sitting.
+
+The page prints the minutes that are counted here, and a test holds every notebook to the bounds.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nbformat import NotebookNode
+
+MOST_MINUTES = 25
+MOST_CELLS = 40  # code cells before the exercises
+WORDS_A_MINUTE = 200
+LINES_A_MINUTE = 20
+PLACEHOLDER = "{{ reading_minutes }}"  # what a text writes where the page has the number
+SOLUTION = re.compile(r"\{solution-(start|end)\}")
+
+
+def outside_solutions(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that a reader sees without opening a solution; Markdown is cut at the solution's marks."""
+    seen, inside = [], False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            if not inside:
+                seen.append(cell)
+            continue
+        pieces = re.split(r"^(?=[`:]{3,}\{solution-(?:start|end)\})", cell.source, flags=re.M)
+        kept = []
+        for piece in pieces:
+            if found := SOLUTION.match(piece.lstrip("`:")):
+                inside = found[1] == "start"
+            if not inside:
+                kept.append(piece)
+        seen.append(NotebookNode(cell_type="markdown", source="".join(kept), metadata=cell.metadata))
+    return seen
+
+
+def words(notebook: NotebookNode) -> int:
+    """Words of prose: all Markdown outside the solutions and the list of references."""
+    text = "\n\n".join(cell.source for cell in outside_solutions(notebook) if cell.cell_type == "markdown")
+    return len(text.partition("\n## References")[0].split())
+
+
+def code_lines(notebook: NotebookNode) -> int:
+    """Lines of code in the open: no blank ones, no hidden cells, no solutions."""
+    return sum(
+        sum(bool(line.strip()) for line in cell.source.splitlines())
+        for cell in outside_solutions(notebook)
+        if cell.cell_type == "code" and "hide-input" not in cell.metadata.get("tags", [])
+    )
+
+
+def minutes(notebook: NotebookNode) -> float:
+    """Minutes of reading: 200 words or 20 lines of code each."""
+    return words(notebook) / WORDS_A_MINUTE + code_lines(notebook) / LINES_A_MINUTE
+
+
+def rounded(notebook: NotebookNode) -> int:
+    """The minutes as the page prints them: never fewer than counted."""
+    return int(-(-minutes(notebook) // 1))
+
+
+def cells_before_the_exercises(notebook: NotebookNode) -> int:
+    """Code cells up to the heading "Exercises", or all of them where there is none."""
+    count = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and re.search(r"^## Exercises\b", cell.source, re.M):
+            break
+        count += cell.cell_type == "code"
+    return count
