@@ -41,7 +41,7 @@ def toc_pages(root: Path = ROOT) -> list[str]:
 
 
 def chapters(folder: Path = TEXT) -> list[str]:
-    """Names of all notebooks in reading order: ``01_background``, then its rooms ``01_background/losses``, ...
+    """Names of all notebooks in reading order: ``01_background``, its rooms ``01_background/losses``, ...
 
     A chapter comes before its rooms; the rooms stand as in ``_toc.yml``, and what is not listed there last.
     """
