@@ -10,7 +10,7 @@ answered too.
     RESNET_BOOK_DATA=... python experiments/best_recipe.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, with the weights of each seed.
-Writes book/results/best_recipe.json.
+Writes resnet_utils/reporting/records/best_recipe.json.
 """
 
 import time
@@ -23,7 +23,9 @@ import record
 import torch
 from torch import Tensor, nn
 
-from resnet_utils import calibration, checkpoints, data, finetuning, runtime, training
+from resnet_utils import data, evaluation, finetuning, runtime
+from resnet_utils.evaluation import calibration
+from resnet_utils.files import weights
 
 SEEDS = (0, 1, 2)
 WAY, SIZE, CROP, EPOCHS, LR = "full fine-tuning", 96, 64, 16, 0.05
@@ -45,7 +47,7 @@ def from_elsewhere(tiny: bool) -> data.Split:
 def logits_with_mirror(model: nn.Module, split: data.Split) -> tuple[Tensor, Tensor]:
     """Logits of the images as they are, and the mean with those of their mirror images."""
     mirrored = replace(split, images=split.images.flip(3))
-    logits, other = (training.predict(model, pets.as_they_are(x), "cpu")[0] for x in (split, mirrored))
+    logits, other = (evaluation.predict(model, pets.as_they_are(x), "cpu")[0] for x in (split, mirrored))
     return logits, (logits + other) / 2
 
 
@@ -77,7 +79,7 @@ def train(seed: int, tiny: bool, keep: Path | None) -> dict:
     right_elsewhere = logits_with_mirror(model, elsewhere)[1].argmax(dim=1) == elsewhere.labels
     by_species = [right_elsewhere[elsewhere.labels == k].double().mean().item() for k in (0, 1)]
     if keep:
-        checkpoints.save_weights(
+        weights.save_weights(
             model.to(memory_format=torch.contiguous_format), keep / f"best-{seed}.safetensors"
         )
     right, right_both = ((answers.argmax(dim=1) == labels).double() for answers in (logits, both))
@@ -98,7 +100,7 @@ def main() -> None:
     seeds = (0,) if options.tiny else SEEDS
     rows, seconds = record.rows_of(train, [(seed, options.tiny, options.keep) for seed in seeds], options)
     record.write(
-        options.output / "book" / "results" / "best_recipe.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "best_recipe.json",
         claim="A backbone that never saw a cat or a dog learns them from 2,000 photographs.",
         data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
         seeds=list(seeds),

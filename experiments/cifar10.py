@@ -8,7 +8,7 @@ test images are looked at once, after the last epoch.
     RESNET_BOOK_DATA=... python experiments/cifar10.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-book/results/cifar10.json.
+resnet_utils/reporting/records/cifar10.json.
 """
 
 import time
@@ -17,7 +17,8 @@ import record
 import torch
 from pretrain_source import MEAN, STD  # ImageNet's, which the published weights expect too
 
-from resnet_utils import checkpoints, data, models, runtime, training
+from resnet_utils import data, evaluation, models, runtime, training
+from resnet_utils.files import weights
 
 SEEDS = (0, 1, 2)
 BATCH, EPOCHS, LR = 64, 40, 0.1
@@ -28,8 +29,8 @@ def published(tiny: bool) -> dict:
     held_out = data.cifar10("test")
     held_out = held_out.take(2) if tiny else held_out
     model = models.build("resnet20", 10)
-    checkpoints.load_weights(model, next(record.given("cifar10").glob("resnet20-*.th")))
-    loss, accuracy = training.evaluate(model, data.loader(held_out, 200, mean=MEAN, std=STD), "cpu")
+    weights.load_weights(model, next(record.given("cifar10").glob("resnet20-*.th")))
+    loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=MEAN, std=STD), "cpu")
     return {
         "weights": "published", "network": "resnet20", "train_images": 50_000, "test_images": len(held_out),
         "test_loss": loss, "test_accuracy": accuracy,
@@ -57,7 +58,7 @@ def train(seed: int, tiny: bool) -> dict:
         progress=False,
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
-    loss, accuracy = training.evaluate(model, data.loader(held_out, 200, mean=mean, std=std), "cpu")
+    loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std), "cpu")
     return {
         "weights": "ours", "network": "resnet20", "train_images": len(images), "test_images": len(held_out),
         "seed": seed, "epochs": epochs,
@@ -74,7 +75,7 @@ def main() -> None:
     trained, tested = rows[0]["train_images"], rows[0]["test_images"]
     rows.append(published(options.tiny))
     record.write(
-        options.output / "book" / "results" / "cifar10.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "cifar10.json",
         claim="A sixth of CIFAR-10's images takes a ResNet-20 to about eight right answers in ten; the "
         "published weights, which saw all of them, give nine.",
         data=f"original CIFAR-10 images: {trained} to train on, {tested} to test on",

@@ -8,7 +8,7 @@ training images; the test images are looked at once, at the end.
     RESNET_BOOK_DATA=... python experiments/cures.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-book/results/cures.json.
+resnet_utils/reporting/records/cures.json.
 """
 
 import time
@@ -18,7 +18,8 @@ import record
 import torch
 from torch import nn
 
-from resnet_utils import copies, cures, data, models, runtime, training
+from resnet_utils import data, evaluation, models, runtime, training
+from resnet_utils.data import near_duplicates, transforms
 
 SEEDS = (0, 1, 2)
 PER_CLASS, BATCH, EPOCHS, LR = 100, 50, 30, 0.1
@@ -38,7 +39,7 @@ def splits(tiny: bool) -> dict[str, data.Split]:
     everything, test = data.fashion_mnist()
     count = 4 if tiny else PER_CLASS
     both = everything.take(2 * count, seed=0)
-    train, watched = copies.split_groups(both, torch.arange(len(both)), 0.5)
+    train, watched = near_duplicates.split_groups(both, torch.arange(len(both)), 0.5)
     return {"train": train, "watched": watched, "test": test.take(3) if tiny else test}
 
 
@@ -56,25 +57,25 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
         drop_last=not tiny,
     )  # fmt: skip
     if "mixup" in taken:
-        batches = cures.Mixup(batches, 10, alpha=0.4, seed=seed)
+        batches = transforms.Mixup(batches, 10, alpha=0.4, seed=seed)
     model = models.build("resnet20", 10, in_channels=1).to(memory_format=torch.channels_last)
     decay = 5e-3 if "weight decay" in taken else 0.0
     optimizer = training.sgd(model, LR, weight_decay=decay, decay_norm_and_bias=False)
     epochs = 2 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     loss_function = nn.CrossEntropyLoss(label_smoothing=0.1 if "label smoothing" in taken else 0.0)
-    watch = cures.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
+    watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
     started = time.process_time()
     for _ in range(epochs):
         training.train_one_epoch(
             model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
         )
         if "early stopping" in taken:
-            watch.should_stop(training.evaluate(model, checks["watched"], "cpu")[0])
+            watch.should_stop(evaluation.evaluate(model, checks["watched"], "cpu")[0])
     if "early stopping" in taken:
         watch.restore()
     cpu_seconds = time.process_time() - started
-    measured = {name: training.evaluate(model, batches, "cpu") for name, batches in checks.items()}
+    measured = {name: evaluation.evaluate(model, batches, "cpu") for name, batches in checks.items()}
     return {
         "cure": cure, "seed": seed,
         "epoch": watch.best_epoch if "early stopping" in taken else epochs,
@@ -91,7 +92,7 @@ def main() -> None:
     jobs = [(*job, options.tiny) for job in product(names, seeds)]
     rows, seconds = record.rows_of(train, jobs, options)
     record.write(
-        options.output / "book" / "results" / "cures.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "cures.json",
         claim="A network that knows its images by heart does better on new ones with most cures, and is "
         "right most often with all of them.",
         data=f"{PER_CLASS} Fashion-MNIST training images a class, 1,000 others to watch, 10,000 to test",

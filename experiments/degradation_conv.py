@@ -8,7 +8,7 @@ Nothing holds the fit back: no augmentation, and the paper's small weight decay.
 
     RESNET_BOOK_DATA=... python experiments/degradation_conv.py [--workers 2] [--keep FOLDER]
 
-Writes book/results/degradation_conv.json.
+Writes resnet_utils/reporting/records/degradation_conv.json.
 """
 
 import time
@@ -17,7 +17,7 @@ from itertools import product
 import record
 import torch
 
-from resnet_utils import data, models, runtime, training
+from resnet_utils import data, evaluation, models, runtime, training
 
 SEEDS, DEPTHS = (0, 1, 2), (20, 32, 44, 56)
 PER_CLASS, BATCH, EPOCHS = 320, 32, 10
@@ -51,8 +51,8 @@ def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
         progress=False,
     )
     cpu_seconds = time.process_time() - started
-    loss, accuracy = training.evaluate(model, checks, "cpu")
-    _, held_out_accuracy = training.evaluate(model, data.loader(held_out, 200, mean=mean, std=std), "cpu")
+    loss, accuracy = evaluation.evaluate(model, checks, "cpu")
+    _, held_out_accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std), "cpu")
     return {
         "network": name, "depth": depth, "residual": residual, "seed": seed,
         "curve": [round(value, 4) for value in history.train_loss],
@@ -69,7 +69,7 @@ def main() -> None:
     rows, seconds = record.rows_of(train, jobs, options)
     rows.sort(key=lambda row: (row["depth"], row["residual"], row["seed"]))
     record.write(
-        options.output / "book" / "results" / "degradation_conv.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "degradation_conv.json",
         claim="The deeper a plain network, the worse it fits its own training images; "
         "every residual one fits them better than any plain one.",
         data=f"{PER_CLASS} original CIFAR-10 training images a class; tested on 1,017 original test images",

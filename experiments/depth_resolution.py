@@ -8,7 +8,7 @@ validation photographs are looked at once, at the end.
     RESNET_BOOK_DATA=... python experiments/depth_resolution.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-book/results/depth_resolution.json.
+resnet_utils/reporting/records/depth_resolution.json.
 """
 
 import tempfile
@@ -22,7 +22,9 @@ import pretrain_source
 import record
 import torch
 
-from resnet_utils import checkpoints, complexity, finetuning, models, runtime, training
+from resnet_utils import evaluation, finetuning, models, runtime, training
+from resnet_utils.analysis import complexity
+from resnet_utils.files import weights
 
 SEEDS = (0, 1, 2)
 SIZES, DEPTHS = (32, 48, 64), (20, 32, 56)
@@ -46,8 +48,8 @@ def train_source(depth: int, folder: str, tiny: bool) -> dict:
     )  # fmt: skip
     path = Path(folder) / f"resnet{depth}.safetensors"
     card = {"network": f"resnet{depth}", "classes": ", ".join(images.classes)}
-    checkpoints.save_weights(model.to(memory_format=torch.contiguous_format), path, metadata=card)
-    accuracy = training.evaluate(model, pets.as_they_are(held_out), "cpu")[1]
+    weights.save_weights(model.to(memory_format=torch.contiguous_format), path, metadata=card)
+    accuracy = evaluation.evaluate(model, pets.as_they_are(held_out), "cpu")[1]
     return {"path": str(path), "source_accuracy": accuracy}
 
 
@@ -56,7 +58,7 @@ def train(part: str, path: str, size: int, seed: int, tiny: bool) -> dict:
     runtime.setup(seed)
     images, held_out = pets.photographs(size, tiny)
     model = pets.backbone(path=Path(path))
-    network = checkpoints.card(path)["network"]
+    network = weights.card(path)["network"]
     cost = complexity.multiply_adds(model, (1, 3, size, size))
     started = time.process_time()
     finetuning.fine_tune(
@@ -64,7 +66,7 @@ def train(part: str, path: str, size: int, seed: int, tiny: bool) -> dict:
         epochs=1 if tiny else EPOCHS, lr=LR, device="cpu",
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
-    _, accuracy = training.evaluate(model, pets.as_they_are(held_out), "cpu")
+    _, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out), "cpu")
     return {
         "part": part, "network": network, "size": size, "seed": seed, "multiply_adds": cost,
         "parameters": complexity.count_parameters(model), "accuracy": accuracy,
@@ -85,7 +87,7 @@ def main() -> None:
         known = {Path(source["path"]).stem: source["source_accuracy"] for source in sources}
         row["source_accuracy"] = known.get(row["network"]) if row["part"] == "depth" else None
     record.write(
-        options.output / "book" / "results" / "depth_resolution.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "depth_resolution.json",
         claim="With this budget, more pixels help and more layers do not.",
         data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone and "
         f"networks trained on each {SOURCE_EVERY}th picture of its source task",

@@ -12,7 +12,7 @@ epoch.
     RESNET_BOOK_DATA=... python experiments/fashion_mnist.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, each training leaves its state in that folder after each epoch and goes on from there.
-Writes book/results/fashion_mnist.json.
+Writes resnet_utils/reporting/records/fashion_mnist.json.
 """
 
 import statistics
@@ -89,8 +89,8 @@ def train(recipe: str, seed: int, tiny: bool, keep: Path | None) -> dict:
         checkpoint=keep / f"{recipe.replace(' ', '-')}-{seed}.pt" if keep else None,
     )  # fmt: skip
     tests = data.loader(held_out, 100, **parts["test"])
-    logits, labels = training.predict(model, tests, "cpu")
-    mirrored, _ = training.predict(model, ((images.flip(3), known) for images, known in tests), "cpu")
+    logits, labels = evaluation.predict(model, tests, "cpu")
+    mirrored, _ = evaluation.predict(model, ((images.flip(3), known) for images, known in tests), "cpu")
     return {
         "recipe": recipe, "seed": seed, "epochs": epochs, "steps": epochs * len(parts["batches"]),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -110,7 +110,7 @@ def main() -> None:
     jobs = [(*job, options.tiny, options.keep) for job in JOBS if not options.tiny or job[1] == 0]
     rows, _ = record.rows_of(train, jobs, options)
     record.write(
-        options.output / "book" / "results" / "fashion_mnist.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "fashion_mnist.json",
         claim="A residual network of this book is right on 94.5 % of Fashion-MNIST's test images; d2l's, "
         "with four times the parameters, on fewer.",
         data="Fashion-MNIST, all of it: 60,000 images to train on, 10,000 to test on",

@@ -6,7 +6,7 @@ whatever the number of photographs. The validation photographs are looked at onc
     RESNET_BOOK_DATA=... python experiments/learning_curve.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-book/results/learning_curve.json.
+resnet_utils/reporting/records/learning_curve.json.
 """
 
 import math
@@ -15,7 +15,7 @@ from itertools import product
 import pets
 import record
 
-from resnet_utils import finetuning, runtime, training
+from resnet_utils import evaluation, finetuning, runtime
 
 SEEDS = (0, 1, 2)
 PER_CLASS = (10, 30, 100, 300, 1000)
@@ -33,7 +33,7 @@ def train(start: str, per_class: int, seed: int, tiny: bool) -> dict:
     way, lr = RATES[start]
     model = pets.backbone(pretrained=start == "pretrained")
     history = finetuning.fine_tune(model, way, batches, valid_loader=None, epochs=epochs, lr=lr, device="cpu")
-    loss, accuracy = training.evaluate(model, pets.as_they_are(held_out), "cpu")
+    loss, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out), "cpu")
     return {
         "start": start, "per_class": per_class, "seed": seed, "size": SIZE, "steps": epochs * len(batches),
         "train_accuracy": history.train_accuracy[-1], "loss": loss, "accuracy": accuracy,
@@ -46,7 +46,7 @@ def main() -> None:
     jobs = [(*job, options.tiny) for job in product(RATES, counts, seeds)]
     rows, seconds = record.rows_of(train, jobs, options)
     record.write(
-        options.output / "book" / "results" / "learning_curve.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "learning_curve.json",
         claim="Fine-tuning is ahead of training from scratch at every number of photographs.",
         data="photographs of cats and dogs, 1,000 to validate; the shipped backbone",
         seeds=list(seeds),

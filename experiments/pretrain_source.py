@@ -9,7 +9,7 @@ backbone has seen neither.
 With ``--keep``, the training leaves its state in that folder after each epoch and goes on from there when the
 command is given again.
 
-Writes resnet_utils/weights/resnet18-source.safetensors and book/results/pretrain_source.json.
+Writes resnet18-source.safetensors to resnet_utils/models/weights/, and its record.
 """
 
 import sys
@@ -21,7 +21,8 @@ import numpy as np
 import record
 import torch
 
-from resnet_utils import checkpoints, data, drawn, models, runtime, training
+from resnet_utils import data, evaluation, models, runtime, training
+from resnet_utils.data import synthetic
 
 SEED = 0
 SIZE = 32  # pixels
@@ -45,7 +46,7 @@ def photographs(part: str, every: int) -> data.Split:
 
 def drawings(count: int, seed: int) -> data.Split:
     """The eight drawn species that are neither cat nor dog."""
-    return data.drawn_animals(count, size=SIZE, seed=seed, species=drawn.SOURCE)
+    return data.drawn_animals(count, size=SIZE, seed=seed, species=synthetic.SOURCE)
 
 
 def joined(first: data.Split, second: data.Split) -> data.Split:
@@ -86,7 +87,7 @@ def main() -> None:
     )  # fmt: skip
 
     model.half().float()  # the file keeps 16 bits of each weight, so those are what is tested
-    logits, labels = training.predict(model, checks, device)
+    logits, labels = evaluation.predict(model, checks, device)
     right = (logits.argmax(dim=1) == labels).float()
     boundary = len(test_parts["photographs"])
     rows = [
@@ -94,7 +95,7 @@ def main() -> None:
         {"part": "drawn", "images": len(right) - boundary, "accuracy": right[boundary:].mean().item()},
     ]
     seconds = sum(history.seconds)  # of the training, over all times that the command was given
-    weights = options.output / "resnet_utils" / "weights" / "resnet18-source.safetensors"
+    weights = options.output / "resnet_utils" / "models" / "weights" / "resnet18-source.safetensors"
     weights.parent.mkdir(parents=True, exist_ok=True)
     card = {
         "network": NETWORK["name"],
@@ -109,9 +110,9 @@ def main() -> None:
         "std": str(STD),
         **{f"accuracy on {row['part']}": f"{row['accuracy']:.4f}" for row in rows},
     }
-    digest = checkpoints.save_weights(model.half(), weights, metadata=card)
+    digest = weights.save_weights(model.half(), weights, metadata=card)
     record.write(
-        options.output / "book" / "results" / "pretrain_source.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "pretrain_source.json",
         claim="The shipped backbone has learned its sixteen source classes, none of which is a cat or a dog.",
         data=f"{train.source}; {len(train)} training images, test images never trained on",
         seeds=[SEED],

@@ -18,7 +18,7 @@ import torch
 from resnet_utils import data, runtime
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "book" / "results"
+RESULTS = ROOT / "resnet_utils" / "reporting" / "records"
 
 
 def options(description: str, *, workers: bool = True) -> argparse.Namespace:

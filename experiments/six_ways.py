@@ -9,7 +9,7 @@ the rate that did best. The validation photographs are looked at once, at the en
     RESNET_BOOK_DATA=... python experiments/six_ways.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-book/results/six_ways.json.
+resnet_utils/reporting/records/six_ways.json.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import pets
 import record
 import torch
 
-from resnet_utils import data, finetuning, runtime, training
+from resnet_utils import data, evaluation, finetuning, runtime
 
 SEEDS = (0, 1, 2)
 SIZE, EPOCHS = 32, 6
@@ -52,7 +52,7 @@ def train(part: str, way: str, lr: float, seed: int, tiny: bool) -> dict:
         valid_loader=None, epochs=epochs, lr=lr, device="cpu",
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
-    logits, labels = training.predict(model, pets.as_they_are(held_out), "cpu")
+    logits, labels = evaluation.predict(model, pets.as_they_are(held_out), "cpu")
     right = logits.argmax(dim=1) == labels
     row = {
         "part": part, "way": way, "seed": seed, "size": SIZE, "epochs": epochs, "lr": lr,
@@ -92,7 +92,7 @@ def main() -> None:
     ]
     final, more_seconds = record.rows_of(train, jobs, options)
     record.write(
-        options.output / "book" / "results" / "six_ways.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "six_ways.json",
         claim="Fine-tuning beats training from scratch and both ways that leave the backbone as it is.",
         data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
         seeds=list(seeds),

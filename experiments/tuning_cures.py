@@ -9,7 +9,7 @@ once, at the end.
     RESNET_BOOK_DATA=... python experiments/tuning_cures.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-book/results/tuning_cures.json.
+resnet_utils/reporting/records/tuning_cures.json.
 """
 
 from itertools import product
@@ -19,7 +19,8 @@ import record
 import torch
 from torch import nn
 
-from resnet_utils import cures, data, finetuning, runtime, training
+from resnet_utils import data, evaluation, finetuning, runtime, training
+from resnet_utils.runtime import types
 
 SEEDS = (0, 1, 2)
 SIZE, PER_CLASS, EPOCHS, LR = 32, 250, 15, 0.02
@@ -48,13 +49,13 @@ def splits(tiny: bool) -> dict[str, data.Split]:
     return {"train": both.subset(first), "watched": both.subset(second), "valid": valid}
 
 
-def loss_for(model: nn.Module, taken: set[str]) -> training.LossFunction:
+def loss_for(model: nn.Module, taken: set[str]) -> types.LossFunction:
     """The loss function that belongs to the cures taken."""
     loss = nn.CrossEntropyLoss(label_smoothing=0.1 if "label smoothing" in taken else 0.0)
     if "L1" in taken:
-        return cures.with_l1(model, 1e-5, loss_function=loss)
+        return training.with_l1(model, 1e-5, loss_function=loss)
     if "distance from start" in taken:
-        return cures.with_l2_from_start(model, 1e-2, loss_function=loss)
+        return training.with_l2_from_start(model, 1e-2, loss_function=loss)
     return loss
 
 
@@ -72,16 +73,16 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     epochs = 1 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     loss_function = loss_for(model, taken)
-    watch = cures.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
+    watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
     for _ in range(epochs):
         training.train_one_epoch(
             model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
         )
         if "early stopping" in taken:
-            watch.should_stop(training.evaluate(model, pets.as_they_are(parts["watched"]), "cpu")[0])
+            watch.should_stop(evaluation.evaluate(model, pets.as_they_are(parts["watched"]), "cpu")[0])
     if "early stopping" in taken:
         watch.restore()
-    measured = {k: training.evaluate(model, pets.as_they_are(part), "cpu") for k, part in parts.items()}
+    measured = {k: evaluation.evaluate(model, pets.as_they_are(part), "cpu") for k, part in parts.items()}
     return {
         "cure": cure, "seed": seed, "size": SIZE,
         "epoch": watch.best_epoch if "early stopping" in taken else epochs,
@@ -95,7 +96,7 @@ def main() -> None:
     seeds, names = ((0,), ("none", "together")) if options.tiny else (SEEDS, tuple(CURES))
     rows, seconds = record.rows_of(train, [(*job, options.tiny) for job in product(names, seeds)], options)
     record.write(
-        options.output / "book" / "results" / "tuning_cures.json",
+        options.output / "resnet_utils" / "reporting" / "records" / "tuning_cures.json",
         claim="A fine-tuned network knows 500 photographs by heart; most cures change how sure it is, "
         "and hardly how often it is right.",
         data=f"{PER_CLASS} photographs a class to train on, as many others to watch, 1,000 to validate",

@@ -28,7 +28,7 @@ NBVAL = [
     "--nbval-sanitize-with=tests/nbval_sanitize.cfg",
     "--nbval-cell-timeout=600",  # the longest cell takes four minutes on the simplest processor
 ]
-FAULTS = "tests/test_faults.py"
+FAULTS = "tests/house/test_faults.py"
 OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 SUMMARY = re.compile(r"^=+ (.*\d (?:passed|failed|error|skipped).*) =+$|^(no tests ran.*)$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

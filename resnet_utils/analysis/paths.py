@@ -1,0 +1,81 @@
+"""The two to the power of L paths of a residual network, and what each branch adds.
+
+Introduced in chapter 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from resnet_utils.analysis.gradients import Function
+
+
+@torch.no_grad()
+def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Variance after each block, and the branch's share of it: two tensors ``(num_blocks,)``.
+
+    A block must be ``x + F(x)`` with nothing after the addition; its branch is taken to be
+    ``block(x) - x``. The variance is over the batch (dimension 0), averaged over everything else.
+
+    Raises:
+        ValueError: if a block changes the shape, so that it has no identity shortcut.
+
+    Source: De and Smith 2020, arXiv:2002.10444, section 3.
+    """
+    variances, shares = [], []
+    for index, block in enumerate(blocks):
+        out = block(x)
+        if out.shape != x.shape:
+            raise ValueError(f"block {index} turns {tuple(x.shape)} into {tuple(out.shape)}: no identity")
+        total = out.var(dim=0, correction=0).mean()
+        variances.append(total)
+        shares.append((out - x).var(dim=0, correction=0).mean() / total)
+        x = out
+    return torch.stack(variances), torch.stack(shares)
+
+
+def path_lengths(num_blocks: int, probability: float = 0.5) -> Tensor:
+    """Share of the paths that go through 0, 1, ... ``num_blocks`` branches: ``(num_blocks + 1,)``, sums to 1.
+
+    Each block doubles the number of paths, one through its branch and one around it, so the lengths are
+    binomial. With a ``probability`` other than 1/2, a path through k branches weighs
+    ``p**k * (1 - p)**(num_blocks - k)``.
+
+    Raises:
+        ValueError: if ``num_blocks`` is negative, or ``probability`` is outside [0, 1].
+
+    Source: Veit et al. 2016, arXiv:1605.06431, section 3.
+    """
+    if num_blocks < 0:
+        raise ValueError(f"num_blocks must not be negative, got {num_blocks}")
+    if not 0 <= probability <= 1:
+        raise ValueError(f"probability must be between 0 and 1, got {probability}")
+    p, q = probability, 1 - probability
+    shares = [math.comb(num_blocks, k) * p**k * q ** (num_blocks - k) for k in range(num_blocks + 1)]
+    return torch.tensor(shares, dtype=torch.float64)
+
+
+def path_terms(jacobians: Tensor) -> Tensor:
+    """Sum over all paths of each length: ``(L, d, d)`` branch Jacobians -> ``(L + 1, d, d)``.
+
+    Entry k is the sum of the products of k branch Jacobians, over every choice of k blocks, later blocks
+    on the left. All entries together add up to the product of ``I + J``: the 2**L paths, sorted by
+    length. One sweep over the blocks does it, because a path of length k either goes around the next
+    block or reaches it with length k - 1.
+
+    Raises:
+        ValueError: if ``jacobians`` is not a stack of square matrices.
+    """
+    if jacobians.ndim != 3 or jacobians.shape[1] != jacobians.shape[2]:
+        raise ValueError(f"jacobians must be (L, d, d), got shape {tuple(jacobians.shape)}")
+    num_blocks, width, _ = jacobians.shape
+    terms = jacobians.new_zeros(num_blocks + 1, width, width)
+    terms[0] = torch.eye(width, dtype=jacobians.dtype, device=jacobians.device)
+    for branch in jacobians:
+        through = branch @ terms[:-1]  # one branch longer
+        terms[1:] = terms[1:] + through
+    return terms

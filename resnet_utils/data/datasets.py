@@ -1,0 +1,183 @@
+"""The data sets of the book, each in the best lane at hand: given files, a download, or drawings.
+
+Introduced in chapters 4 and 5.
+
+``RESNET_BOOK_DATA`` names a folder with the files; ``download=True`` or ``RESNET_BOOK_DOWNLOAD=1`` allows
+torchvision to fetch them into ``downloads.cache_folder()``; otherwise animals are drawn. No other road to the
+network exists here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from resnet_utils.data import synthetic
+from resnet_utils.data.folder import image_folder, read_split
+from resnet_utils.data.in_memory import Split
+from resnet_utils.files import downloads
+
+PROJECT = Path(__file__).parents[2]
+STALL_SECONDS = 30.0  # without a byte, then a download gives up
+
+
+def data_folder() -> Path | None:
+    """The folder that ``RESNET_BOOK_DATA`` names, or None where it is not set.
+
+    A relative path counts from the working folder, then from the project (a notebook's kernel runs in book/).
+
+    Raises:
+        FileNotFoundError: if it is set but there is no such folder.
+    """
+    value = os.environ.get("RESNET_BOOK_DATA", "").strip()
+    if not value:
+        return None
+    tried = [Path.cwd() / Path(value).expanduser(), PROJECT / Path(value).expanduser()]
+    for folder in tried:
+        if folder.is_dir():
+            return folder.resolve()
+    places = " and ".join(dict.fromkeys(map(str, tried)))
+    raise FileNotFoundError(f"RESNET_BOOK_DATA is {value!r}, but there is no folder {places}")
+
+
+def drawn_animals(
+    count: int,
+    *,
+    size: int = 64,
+    seed: int = 0,
+    species: Sequence[str] = synthetic.PETS,
+    grey: bool = False,
+    first_label: int = 0,
+) -> Split:
+    """``synthetic.draw`` as a split, (count, 3 or 1, size, size).
+
+    ``first_label`` leaves room for the classes of another task before the species; they are named "".
+    """
+    made = synthetic.draw(count, size=size, seed=seed, species=species)
+    images = torch.from_numpy(made.images)
+    if grey:  # ITU-R BT.601, as in the usual conversion of photographs
+        weights = torch.tensor([299, 587, 114], dtype=torch.int32)[None, :, None, None]
+        images = ((images.int() * weights).sum(dim=1, keepdim=True) // 1000).to(torch.uint8)
+    classes = ("",) * first_label + made.species
+    return Split(images, torch.from_numpy(made.labels) + first_label, classes, source="drawn animals")
+
+
+def fashion_mnist(*, download: bool = False) -> tuple[Split, Split]:
+    """Train and test images of clothes, (N, 1, 28, 28), ten classes: 60,000 and 10,000.
+
+    Without the files, 6,000 and 1,000 grey drawings of ten species, and a line that says so.
+    Source: Xiao et al. 2017, arXiv:1708.07747.
+    """
+    folder = _given("FashionMNIST")
+    root = folder.parent if folder else _downloaded("FashionMNIST", download)
+    if root is None:
+        _tell("Fashion-MNIST", "ten species of drawn animals", "FashionMNIST/")
+        sizes = ((6000, 0), (1000, 1))  # count, seed
+        return tuple(
+            drawn_animals(n, size=28, seed=k, species=synthetic.SPECIES, grey=True) for n, k in sizes
+        )
+    from torchvision.datasets import FashionMNIST
+
+    both = (FashionMNIST(root, train=train, download=False) for train in (True, False))
+    return tuple(Split(d.data[:, None], d.targets, tuple(d.classes), source="Fashion-MNIST") for d in both)
+
+
+def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Split]:
+    """Train and validation images of cats (label 0) and dogs (1), (N, 3, size, size).
+
+    The photographs in ``cats_vs_dogs/{train,val}/{cat,dog}``; or Oxford-IIIT Pet by its official lists, where
+    two thirds are dogs; otherwise 2,000 and 1,000 drawings, and a line that says so. Files that are no
+    pictures are left out, listed in ``quarantine``, and counted in a line.
+    """
+    folder, pets = _given("cats_vs_dogs"), _given("oxford-iiit-pet")
+    if folder:
+        both = tuple(image_folder(folder / part, size=size, strict=False) for part in ("train", "val"))
+    elif root := pets.parent if pets else _downloaded("OxfordIIITPet", download):
+        both = tuple(_oxford(root / "oxford-iiit-pet", part, size) for part in ("trainval", "test"))
+    else:
+        _tell("cats and dogs", "drawn cats and dogs", "cats_vs_dogs/train and cats_vs_dogs/val")
+        return tuple(drawn_animals(n, size=size, seed=k) for n, k in ((2000, 0), (1000, 1)))
+    left_out = sum(len(split.quarantine) for split in both)
+    if left_out:
+        print(f"{left_out} files are no pictures and were left out; `quarantine` says which and why.")
+    return both
+
+
+def cifar10(split: str = "test", *, download: bool = False) -> Split | None:
+    """Original CIFAR-10 pixels, (N, 3, 32, 32); ``split`` is "train" or "test".
+
+    From ``cifar10/{train,test}/<class>/*.png``, as many as there are, or all by download; None, and a line
+    that says so, where there is neither. Source: Krizhevsky 2009.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+    if folder := _given("cifar10"):
+        return image_folder(folder / split, size=32, source="CIFAR-10")
+    if root := _downloaded("CIFAR10", download):
+        from torchvision.datasets import CIFAR10
+
+        found = CIFAR10(root, train=split == "train", download=False)
+        images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+        return Split(images, torch.tensor(found.targets), tuple(found.classes), source="CIFAR-10")
+    _tell("CIFAR-10", "nothing", "cifar10/test")
+    return None
+
+
+def _oxford(root: Path, part: str, size: int) -> Split:
+    """Oxford-IIIT Pet by an official list, whose lines are: name, breed, species (1 cat, 2 dog), number."""
+    lines = (root / "annotations" / f"{part}.txt").read_text(encoding="utf-8").split("\n")
+    rows = [line.split() for line in lines if line and not line.startswith("#")]
+    names, labels = [f"{row[0]}.jpg" for row in rows], [int(row[2]) - 1 for row in rows]
+    source = "photographs (Oxford-IIIT Pet)"
+    return read_split(
+        root / "images", names, labels, classes=synthetic.PETS, size=size, strict=False, source=source
+    )
+
+
+def _given(name: str) -> Path | None:
+    """The folder ``name`` in the reader's data folder, where both exist."""
+    folder = data_folder()
+    return folder / name if folder and (folder / name).is_dir() else None
+
+
+def _tell(wanted: str, instead: str, layout: str) -> None:
+    print(
+        f"No {wanted} here: using {instead}. For the real ones, set RESNET_BOOK_DATA to a folder that holds "
+        f"{layout}, or allow the download with RESNET_BOOK_DOWNLOAD=1."
+    )
+
+
+def _downloaded(name: str, download: bool) -> Path | None:
+    """A folder with torchvision's data set ``name``, fetched once; None where no download is allowed.
+
+    It is built under another name and renamed when complete, so a broken download leaves nothing behind.
+
+    Raises:
+        ConnectionError: if the download fails.
+    """
+    if not download and os.environ.get("RESNET_BOOK_DOWNLOAD", "0") in ("", "0"):
+        return None
+    final = downloads.cache_folder() / name
+    if final.is_dir():
+        return final
+    from torchvision import datasets
+
+    final.parent.mkdir(parents=True, exist_ok=True)
+    before = socket.getdefaulttimeout()
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=f"{name}-") as folder:
+        try:
+            socket.setdefaulttimeout(STALL_SECONDS)  # torchvision itself would wait for ever
+            getattr(datasets, name)(f"{folder}/{name}", download=True)
+        except (OSError, RuntimeError) as error:
+            raise ConnectionError(
+                f"could not download {name} ({error}); try again later, or use drawings"
+            ) from error
+        finally:
+            socket.setdefaulttimeout(before)
+        os.replace(f"{folder}/{name}", final)
+    return final

@@ -1,0 +1,200 @@
+"""Copies in a data set: equal and nearly equal pictures, groups of them, and a split that keeps groups whole.
+
+Introduced in chapter 5.
+
+A picture that is in two parts of a data set makes a score a measure of memory. Copies are found by what is in
+the pictures, not by their files: another quality, brightness or size makes other bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from resnet_utils.data.in_memory import Split
+
+MOST_BITS = 10  # of 64; two unrelated photographs differ in about 32
+LEAST_LIKENESS = 0.96
+_SIDE, _KEPT, _THUMB = 32, 8, 16  # pixels for the transform; frequencies kept; pixels of a thumbnail
+_ROWS = 1024  # pictures compared at a time with all others
+
+
+class Copy(NamedTuple):
+    """Two pictures that are nearly the same: their places, the bits by which their hashes differ (0 to 64),
+    the correlation of their thumbnails (at most 1), and whether one of them is mirrored."""
+
+    first: int
+    second: int
+    bits: int
+    likeness: float
+    mirrored: bool
+
+
+def fingerprints(images: Tensor) -> list[str]:
+    """SHA-256 of the pixels of each image, as 64 hex digits; ``images`` uint8 (N, C, H, W)."""
+    _check(images)
+    return [hashlib.sha256(image.contiguous().cpu().numpy().tobytes()).hexdigest() for image in images]
+
+
+def perceptual_hash(images: Tensor) -> Tensor:
+    """64 bits an image that hardly change when it is re-compressed, resized or made brighter: bool (N, 64).
+
+    ``images`` is uint8 (N, 3, H, W) or grey (N, 1, H, W). Each is shrunk to 32 x 32 grey values; of their
+    cosine transform the 8 x 8 lowest frequencies stay, and a bit says whether one lies above their median.
+    Source: the "DCT based hash" of Zauner 2010, "Implementation and benchmarking of perceptual image hash
+    functions" (thesis, Hagenberg), in the form of the library imagehash.
+
+    Raises:
+        ValueError: for images of another kind or shape.
+    """
+    return _bits(_low_frequencies(images))
+
+
+def find_copies(
+    images: Tensor,
+    others: Tensor | None = None,
+    *,
+    most_bits: int = MOST_BITS,
+    least_likeness: float = LEAST_LIKENESS,
+    mirrored: bool = True,
+) -> list[Copy]:
+    """Pairs of nearly equal pictures within ``images``, or with ``others`` between the two; most alike first.
+
+    The hashes propose, the pixels decide: two hashes differ in at most ``most_bits`` bits, and the grey
+    thumbnails (16 x 16) correlate by ``least_likeness`` or more. Equal pixels are always a pair. With
+    ``mirrored``, each picture is compared with the mirror images of the others too. Finds no rotation, and
+    no crop or shift by more than about 1/64 of the side.
+
+    Raises:
+        ValueError: for images of another kind or shape.
+    """
+    second = images if others is None else others
+    low, exact = _low_frequencies(second), _equal_pixels(images, second)
+    views = [(False, low, second)]
+    if mirrored:  # mirrored, a cosine of odd frequency changes its sign, and nothing else happens
+        signs = torch.tensor([1.0, -1.0], dtype=low.dtype).repeat(_KEPT // 2)
+        views.append((True, low * signs, second.flip(3)))
+    hashes = _bits(low) if others is None else perceptual_hash(images)
+    thumbs = _thumbnails(images)
+    found: dict[tuple[int, int], Copy] = {}
+    for is_mirrored, other_low, other_images in views:
+        other_hashes, other_thumbs = _bits(other_low), _thumbnails(other_images)
+        for start in range(0, len(images), _ROWS):
+            rows = slice(start, start + _ROWS)
+            bits, likeness = bits_apart(hashes[rows], other_hashes), thumbs[rows] @ other_thumbs.T
+            for i, j in ((bits <= most_bits) & (likeness >= least_likeness)).nonzero().tolist():
+                if others is not None or start + i < j:
+                    pair = Copy(start + i, j, int(bits[i, j]), float(likeness[i, j]), is_mirrored)
+                    found.setdefault(pair[:2], pair)
+    for i, j in exact:
+        if others is not None or i < j:
+            found[i, j] = Copy(i, j, 0, 1.0, mirrored=False)
+    return sorted(found.values(), key=lambda pair: (pair.bits, -pair.likeness, pair[:2]))
+
+
+def bits_apart(first: Tensor, second: Tensor) -> Tensor:
+    """In how many bits each hash of ``first`` (N, 64) differs from each of ``second`` (M, 64): int (N, M)."""
+    a, b = first.float() * 2 - 1, second.float() * 2 - 1  # equal bits add 1, different ones -1
+    return ((first.shape[1] - a @ b.T) / 2).round().int()
+
+
+def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
+    """The number of each picture's group, int64 (count,): copies of copies are in one group.
+
+    A group is called by the place of its first picture; one without copies is a group of its own. ``pairs``
+    begin with two places each, as those of ``find_copies``.
+
+    Raises:
+        ValueError: if a place is not below ``count``.
+    """
+    parent = list(range(count))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]  # shorten the way for the next one
+            place = parent[place]
+        return place
+
+    for first, second, *_ in pairs:
+        if not (0 <= first < count and 0 <= second < count):
+            raise ValueError(f"a pair names the pictures {first} and {second}, but there are {count}")
+        one, two = sorted((root(first), root(second)))
+        parent[two] = one
+    return torch.tensor([root(place) for place in range(count)], dtype=torch.int64)
+
+
+def split_groups(split: Split, group: Tensor, share: float, *, seed: int = 0) -> tuple[Split, Split]:
+    """``split`` in two, with no group in both: the first has about ``share`` of each class, at most half a
+    group more.
+
+    Whole groups are drawn by ``seed`` in random order; a group counts for the class of its first picture.
+
+    Raises:
+        ValueError: if ``group`` is not int64 (N,), ``share`` not in (0, 1), or a part would be empty.
+    """
+    if group.dtype != torch.int64 or group.shape != split.labels.shape:
+        raise ValueError(f"group must be int64 ({len(split)},), got {group.dtype} {tuple(group.shape)}")
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie between 0 and 1, got {share}")
+    members: dict[int, list[int]] = {}
+    for place in torch.randperm(len(split), generator=torch.Generator().manual_seed(seed)).tolist():
+        members.setdefault(int(group[place]), []).append(place)
+    wanted = (torch.bincount(split.labels, minlength=len(split.classes)) * share).tolist()
+    parts: tuple[list[int], list[int]] = ([], [])
+    for places in members.values():
+        label = int(split.labels[min(places)])
+        goes_first = wanted[label] >= len(places) / 2
+        wanted[label] -= len(places) if goes_first else 0
+        parts[0 if goes_first else 1].extend(places)
+    if not all(parts):
+        raise ValueError(f"a share of {share} of {len(members)} groups leaves a part empty")
+    return split.subset(parts[0]), split.subset(parts[1])
+
+
+def _check(images: Tensor) -> None:
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(
+            "images must be uint8 (N, 3, H, W) or (N, 1, H, W) with N > 0, "
+            f"got {images.dtype} {tuple(images.shape)}"
+        )
+
+
+def _low_frequencies(images: Tensor) -> Tensor:
+    """The lowest 8 x 8 coefficients of the cosine transform (type II) of each image, float64 (N, 8, 8)."""
+    from PIL import Image
+
+    _check(images)
+    small = np.empty((len(images), _SIDE, _SIDE))
+    for place, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
+        picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0]).convert("L")
+        small[place] = picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    frequency, pixel = np.arange(_KEPT)[:, None], np.arange(_SIDE)[None]
+    cosines = 2 * np.cos(np.pi * frequency * (2 * pixel + 1) / (2 * _SIDE))
+    # rounded: where a coefficient is zero by symmetry, the last bits of floats must not decide
+    return torch.from_numpy(np.round(cosines @ small @ cosines.T, 6))
+
+
+def _bits(low: Tensor) -> Tensor:
+    flat = low.flatten(1)  # (N, 64)
+    return flat > flat.quantile(0.5, dim=1, keepdim=True)
+
+
+def _thumbnails(images: Tensor) -> Tensor:
+    """Grey values of each image at 16 x 16 pixels with mean 0 and length 1, float32 (N, 256)."""
+    grey = images.float().mean(dim=1, keepdim=True)
+    even = nn.functional.interpolate(grey, (4 * _THUMB, 4 * _THUMB), mode="bilinear", antialias=True)
+    small = nn.functional.avg_pool2d(even, 4).flatten(1)  # sharper than shrinking to 16 pixels in one step
+    return nn.functional.normalize(small - small.mean(dim=1, keepdim=True))
+
+
+def _equal_pixels(first: Tensor, second: Tensor) -> list[tuple[int, int]]:
+    """Places of equal images; the two may be the same tensor."""
+    places: dict[str, list[int]] = {}
+    for place, mark in enumerate(fingerprints(second)):
+        places.setdefault(mark, []).append(place)
+    return [(i, j) for i, mark in enumerate(fingerprints(first)) for j in places.get(mark, [])]

@@ -1,0 +1,79 @@
+"""Answering only where it is sure: what abstaining buys, and a threshold that keeps a promise.
+
+Introduced in chapter 5.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from resnet_utils.evaluation.calibration import _right, confidence
+from resnet_utils.evaluation.statistics import risk_bound
+
+
+@dataclass(frozen=True)
+class RiskCurve:
+    """What abstaining buys, one entry for each threshold, from the strictest to none at all.
+
+    An answer is given where its confidence is at least ``threshold``. ``coverage``: share of the images that
+    get an answer. ``risk``: share of those answers that are wrong.
+    """
+
+    threshold: Tensor
+    coverage: Tensor
+    risk: Tensor
+
+
+def risk_curve(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> RiskCurve:
+    """Coverage and risk for every threshold that makes a difference.
+
+    Answers of equal confidence are given or withheld together.
+    Source: Geifman and El-Yaniv 2017, arXiv:1705.08500, section 2.
+
+    Raises:
+        ValueError: for shapes or labels that do not fit.
+    """
+    sure, order = confidence(logits, temperature=temperature).sort(descending=True, stable=True)
+    wrong = 1 - _right(logits, labels)[order]
+    given = torch.arange(1, len(sure) + 1, dtype=torch.float64, device=sure.device)
+    last = torch.ones_like(sure, dtype=torch.bool)  # the last one of each run of equal confidences
+    last[:-1] = sure[:-1] != sure[1:]
+    return RiskCurve(sure[last], (given / len(sure))[last], (wrong.cumsum(0) / given)[last])
+
+
+def threshold_for_risk(
+    logits: Tensor, labels: Tensor, *, risk: float, temperature: float = 1.0, delta: float = 0.05
+) -> float:
+    """The threshold below which to abstain, so that at most a share ``risk`` of the given answers is wrong.
+
+    Holds on new images of the same kind with probability 1 - ``delta``, if these images neither trained the
+    network nor set its temperature. A binary search over the thresholds; each try costs a part of ``delta``.
+    Source: Geifman and El-Yaniv 2017, arXiv:1705.08500, algorithm 1 (SGR).
+
+    Raises:
+        ValueError: for a ``risk`` or ``delta`` outside (0, 1), shapes that do not fit, or if no threshold can
+            promise that risk from so few images.
+    """
+    for name, value in (("risk", risk), ("delta", delta)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    curve, total = risk_curve(logits, labels, temperature=temperature), len(labels)
+    tries = max(1, math.ceil(math.log2(total)))
+    low, high, found = 0, len(curve.threshold) - 1, None
+    while low <= high:  # in the direction of more coverage while the promise holds
+        middle = (low + high) // 2
+        given = round(float(curve.coverage[middle]) * total)
+        mistakes = round(float(curve.risk[middle]) * given)
+        if risk_bound(mistakes, given, delta=delta / tries) <= risk:
+            found, low = float(curve.threshold[middle]), middle + 1
+        else:
+            high = middle - 1
+    if found is None:
+        raise ValueError(
+            f"{total} images cannot promise a risk of {risk} with probability {1 - delta} for any threshold"
+        )
+    return found

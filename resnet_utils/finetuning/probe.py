@@ -1,0 +1,132 @@
+"""A linear head on features that are computed once.
+
+Introduced in chapter 5.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from resnet_utils import evaluation, training
+from resnet_utils.evaluation.inference import collected
+from resnet_utils.finetuning.parts import (
+    freeze,
+)
+from resnet_utils.models import ResNet
+from resnet_utils.runtime import types
+from resnet_utils.runtime.types import Batches, Device
+
+
+def cached_features(model: ResNet, loader: Batches, device: Device) -> tuple[Tensor, Tensor]:
+    """What the head sees for each sample of ``loader``: features ``(N, C)`` and labels ``(N,)``, on the CPU.
+
+    Computed once in eval mode. With everything but the head frozen they never change, so a head trains on
+    them in seconds. That holds only without augmentation, which makes other images each epoch.
+
+    Raises:
+        ValueError: if ``loader`` yields no sample.
+    """
+    return collected(model.features, model, loader, device, caller="cached_features")
+
+
+def linear_probe(
+    features: Tensor, labels: Tensor, *, num_classes: int, weight_decay: float = 1e-3
+) -> nn.Linear:
+    """The best linear head for ``features`` ``(N, C)`` and ``labels`` ``(N,)``: logistic regression.
+
+    Minimises the mean cross-entropy plus ``weight_decay / 2`` times the sum of the squared weights. There is
+    one minimum, so no seed and no learning rate enter. Each feature is first brought to mean 0 and standard
+    deviation 1, in float64; the returned layer has that folded in and takes the features as they are.
+    No gradient flows back into ``features``. L-BFGS: Liu and Nocedal 1989, doi:10.1007/BF01589116.
+
+    Raises:
+        ValueError: for shapes that do not fit, labels outside 0 ... ``num_classes`` - 1, a ``weight_decay``
+            that is not positive (the best weights could be infinite), or features that are not finite.
+    """
+    _check_probe(features, labels, num_classes, weight_decay)
+    x = features.detach().double()
+    mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
+    std = torch.where(std > 0, std, 1.0)  # a constant feature says nothing; its weight stays zero
+    x = (x - mean) / std
+    # The weights are sought as w @ basis, in which the objective is about equally curved in all directions
+    # (softmax's curvature is at most 1/4 of the features' covariance): tens of steps instead of thousands.
+    curvature, axes = torch.linalg.eigh(x.T @ x / len(x))
+    basis = (axes * (curvature.clamp(min=0) / 4 + weight_decay).rsqrt()) @ axes.T
+    w = torch.zeros(num_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
+    bias = torch.zeros(num_classes, dtype=x.dtype, device=x.device, requires_grad=True)
+
+    def objective() -> Tensor:
+        weight = w @ basis
+        loss = nn.functional.cross_entropy(x @ weight.T + bias, labels)
+        return loss + weight_decay / 2 * weight.square().sum()
+
+    with torch.enable_grad():
+        _minimise(objective, [w, bias])
+    weight = (w @ basis / std).detach()
+    head = nn.Linear(x.shape[1], num_classes, device=x.device, dtype=features.dtype)
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.copy_(bias - weight @ mean)
+    return head
+
+
+def _minimise(objective: Callable[[], Tensor], parameters: list[Tensor]) -> None:
+    """Move ``parameters`` to the minimum of a convex float64 ``objective``, to about seven digits."""
+    optimizer = torch.optim.LBFGS(
+        parameters, max_iter=1000, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = objective()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+
+
+def _check_probe(features: Tensor, labels: Tensor, num_classes: int, weight_decay: float) -> None:
+    if features.ndim != 2 or labels.shape != features.shape[:1] or len(labels) == 0:
+        raise ValueError(
+            "features must be (N, C) and labels (N,) with N > 0, "
+            f"got {tuple(features.shape)} and {tuple(labels.shape)}"
+        )
+    if labels.min() < 0 or labels.max() >= num_classes:
+        found = f"{int(labels.min())} to {int(labels.max())}"
+        raise ValueError(f"labels must lie in 0 to {num_classes - 1}, got {found}")
+    if not weight_decay > 0:
+        raise ValueError(f"weight_decay must be positive, got {weight_decay}")
+    if not torch.isfinite(features).all():
+        raise ValueError("features must be finite, got nan or inf")
+
+
+def _probe(
+    model: ResNet,
+    train_loader: DataLoader,
+    valid_loader: DataLoader | None,
+    *,
+    device: types.Device,
+    probe_decay: float,
+) -> training.History:
+    if getattr(train_loader.dataset, "augment", None) is not None:
+        raise ValueError("a linear probe sees each image once, as it is: give it a loader without augment")
+    freeze(model)
+    started = time.perf_counter()
+    features, labels = cached_features(model, train_loader, device)
+    head = linear_probe(features, labels, num_classes=model.fc.out_features, weight_decay=probe_decay)
+    with torch.no_grad():
+        logits = head(features)
+    model.fc = head.to(device)
+    history = training.History(lr=[0.0], seconds=[time.perf_counter() - started])
+    history.train_loss.append(nn.functional.cross_entropy(logits, labels).item())
+    history.train_accuracy.append((logits.argmax(dim=1) == labels).double().mean().item())
+    if valid_loader is not None:
+        loss, accuracy = evaluation.evaluate(model, valid_loader, device)
+        history.valid_loss.append(loss)
+        history.valid_accuracy.append(accuracy)
+    return history

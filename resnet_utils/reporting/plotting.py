@@ -1,0 +1,163 @@
+"""The look of every figure in the book: colours by role, image grids, and a text digest of what is drawn.
+
+Introduced in the front matter.
+
+The colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), made for every kind of colour vision. Each
+role also has its own marker and dash, so that a figure reads in grey.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from resnet_utils.reporting.digest import MANY_POINTS, digest
+
+ROLES = {  # colour, marker, dash
+    "plain": ("#8C8C8C", "s", "--"),
+    "residual": ("#0072B2", "o", "-"),
+    "preactivation": ("#E69F00", "^", "-."),
+    "train": ("#000000", "x", "--"),
+    "valid": ("#009E73", "o", "-"),
+    "cat": ("#D55E00", "^", "-"),
+    "dog": ("#56B4E9", "s", "--"),
+    "highlight": ("#CC79A7", "D", ":"),
+}
+COLOURS = {role: look[0] for role, look in ROLES.items()}
+MARKERS = {role: look[1] for role, look in ROLES.items()}
+DASHES = {role: look[2] for role, look in ROLES.items()}
+
+
+def use_book_style() -> None:
+    """Set matplotlib's defaults for the book: 6 x 3.5 inches at 100 dpi, readable text, a quiet frame."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.0, 3.5),
+            "figure.dpi": 100,
+            "font.family": "DejaVu Sans",  # comes with matplotlib, so it is there on every machine
+            "axes.titlesize": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#E0E0E0",
+            "grid.linewidth": 0.8,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "legend.framealpha": 0.85,
+            "legend.edgecolor": "none",
+            "legend.handlelength": 3.2,  # long enough to tell the dashes apart
+            "image.cmap": "cividis",  # also in order when printed in grey
+        }
+    )
+
+
+def curve(
+    ax: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    role: str,
+    label: str,
+    error: Sequence[float] | None = None,
+    dash: str | None = None,
+) -> None:
+    """Draw one line in the colour, marker and dash of ``role``, with ``error`` on both sides.
+
+    The error is drawn as bars, or as a band when there are many points; say in the text what it is.
+    ``dash`` names another role whose dash and marker are used: ``role="plain", dash="train"`` for the
+    training curve of a plain network.
+
+    Raises:
+        ValueError: for an unknown role, or lengths that differ.
+    """
+    for given in (role, dash or role):
+        if given not in COLOURS:
+            raise ValueError(f"unknown role {given!r}; roles are {', '.join(COLOURS)}")
+    lengths = [len(values) for values in (x, y, error) if values is not None]
+    if len(set(lengths)) != 1:
+        raise ValueError(f"x, y and error must have the same length, got {lengths}")
+    every = max(1, math.ceil(len(x) / MANY_POINTS))
+    line = ax.plot(x, y, color=COLOURS[role], linestyle=DASHES[dash or role], label=label)[0]
+    line.set(marker=MARKERS[dash or role], markevery=every)
+    if error is not None and len(x) > MANY_POINTS:
+        low, high = np.subtract(y, error), np.add(y, error)
+        ax.fill_between(x, low, high, color=COLOURS[role], alpha=0.2, linewidth=0)
+    elif error is not None:
+        ax.errorbar(x, y, yerr=error, fmt="none", ecolor=COLOURS[role], elinewidth=1, capsize=3)
+
+
+def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
+    """One row for each of ``gains``, the first on top: its middle with half an interval each way."""
+    ax.axvline(0, color=COLOURS["plain"], linestyle=":")
+    for row, (middle, half) in enumerate(gains.values()):
+        ax.errorbar(middle, row, xerr=half, fmt="o", color=COLOURS["residual"], capsize=3)
+    ax.set_yticks(range(len(gains)), labels=list(gains))
+    ax.set_ylim(len(gains) - 0.5, -0.5)
+
+
+def image_grid(
+    images: np.ndarray, *, titles: Sequence[str] | None = None, columns: int = 8, scale: float = 1.0
+) -> Figure:
+    """A figure of small pictures, row by row: uint8 ``(N, C, H, W)`` with 1 or 3 channels, or ``(N, H, W)``.
+
+    The grid is 6 inches wide times ``scale``. NumPy arrays and CPU tensors are both taken.
+
+    Raises:
+        ValueError: for another type or shape, no image, or a number of titles that is not N.
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
+        raise ValueError(
+            "images must be uint8 of shape (N, 1 or 3, H, W) or (N, H, W) with N > 0, "
+            f"got {images.dtype} of shape {images.shape}"
+        )
+    if titles is not None and len(titles) != len(images):
+        raise ValueError(f"one title an image: got {len(titles)} titles for {len(images)} images")
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}")
+    columns = min(columns, len(images))
+    rows, cell = math.ceil(len(images) / columns), 6.0 * scale / columns
+    height = rows * (cell * images.shape[2] / images.shape[3] + (0.25 if titles is not None else 0.05))
+    figure, axes = plt.subplots(rows, columns, figsize=(6.0 * scale, height), squeeze=False)
+    for index, ax in enumerate(axes.flat):
+        ax.axis("off")
+        if index < len(images):
+            picture = images[index].transpose(1, 2, 0)  # (H, W, C)
+            ax.imshow(picture if picture.shape[2] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)
+            ax.set_title("" if titles is None else titles[index], fontsize=8, pad=2)
+    return figure
+
+
+def finish(figure: Figure, *, digits: int | None = None, titles: bool = True) -> None:
+    """Lay ``figure`` out, show it, print its digest (see ``digest``) and close it.
+
+    Raises:
+        ValueError: if an axis that carries data has no label.
+    """
+    for ax in figure.axes:
+        _require_labels(ax)
+    figure.tight_layout()
+    words = digest(figure, digits=digits, titles=titles)
+    if matplotlib.get_backend().lower() != "agg":  # agg has no screen to show anything on
+        plt.show()
+    print(words)
+    plt.close(figure)
+
+
+def _require_labels(ax: Axes) -> None:
+    """Refuse a panel with data whose x or y axis has no label, its own or one shared with its neighbours."""
+    if not ax.axison or not (ax.lines or ax.patches or ax.collections):
+        return
+    for letter, shared in (("x", ax.get_shared_x_axes()), ("y", ax.get_shared_y_axes())):
+        labels = [plt.getp(panel, f"{letter}label") for panel in shared.get_siblings(ax)]  # also of ax itself
+        if not any(labels) and not getattr(ax.figure, f"get_sup{letter}label")():
+            raise ValueError(f"the {letter} axis of panel {ax.get_title()!r} has no label with its unit")

@@ -1,0 +1,104 @@
+"""Where and how a chapter runs: seed, device, threads, and numbers printed the same on every machine.
+
+Introduced in the front matter.
+
+Environment variables read here: ``BOOK_DEVICE`` (auto, cpu, cuda, mps), ``BOOK_THREADS`` (a count) and
+``BOOK_PROGRESS`` (0 hides the progress bars).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+
+import torch
+from tqdm import tqdm
+
+from resnet_utils.runtime.seeding import seed_everything
+
+
+def setup(seed: int = 0) -> None:
+    """Prepare the process so that a chapter gives the same results each time: call it in the first cell.
+
+    Seeds every generator, fixes the number of threads (two at most, since sums in another order differ
+    in their last bits), asks torch for deterministic algorithms and turns TF32 off. An operation that has no
+    deterministic form raises an error instead of quietly giving other numbers.
+
+    Raises:
+        ValueError: if ``BOOK_THREADS`` is not a positive whole number.
+    """
+    seed_everything(seed)
+    _set_threads()
+    # cuBLAS reads this when it starts. Without it, deterministic mode refuses matrix products on CUDA.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # The same as use_deterministic_algorithms(True), which would also import torch's compiler (5 s of CPU).
+    torch.set_deterministic_debug_mode("error")
+    # It also makes torch fill fresh memory with NaN before every use, a tenth of the time in small networks.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+
+
+def _set_threads() -> None:
+    """Set torch's thread count: ``OMP_NUM_THREADS`` wins, then ``BOOK_THREADS``, then two at most."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return  # torch has already obeyed it
+    asked = os.environ.get("BOOK_THREADS", "")
+    if asked and not (asked.isascii() and asked.isdigit() and int(asked) > 0):
+        raise ValueError(f"BOOK_THREADS must be a whole number from 1 up, got {asked!r}")
+    torch.set_num_threads(int(asked) if asked else min(2, os.cpu_count() or 1))
+
+
+def device() -> torch.device:
+    """The device to compute on: what ``BOOK_DEVICE`` names, else CUDA where there is one, else the CPU.
+
+    Apple's MPS is used only on request, because its results differ from those printed in the book.
+
+    Raises:
+        ValueError: if ``BOOK_DEVICE`` is none of auto, cpu, cuda, mps.
+        RuntimeError: if the device asked for is not available.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    asked = os.environ.get("BOOK_DEVICE", "auto").strip().lower() or "auto"
+    if asked == "auto":
+        return torch.device("cuda" if available["cuda"] else "cpu")
+    if asked not in available:
+        raise ValueError(f"BOOK_DEVICE must be one of auto, cpu, cuda, mps, got {asked!r}")
+    if not available[asked]:
+        usable = ", ".join(name for name, there in available.items() if there)
+        raise RuntimeError(f"BOOK_DEVICE={asked}, but torch sees no such device here; available: {usable}")
+    return torch.device(asked)
+
+
+def versions() -> str:
+    """One line with the versions of Python, torch, torchvision and NumPy (for people, not for comparison)."""
+    parts = [f"Python {platform.python_version()}"]
+    for package in ("torch", "torchvision", "numpy"):
+        try:
+            parts.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            parts.append(f"{package} not installed")
+    return ", ".join(parts)
+
+
+def progress(iterable: Iterable, *, description: str, total: int | None = None) -> tqdm:
+    """``iterable`` with a progress bar on stderr, in terminals and notebooks; a plain pass-through elsewhere.
+
+    ``BOOK_PROGRESS=0`` hides the bar, ``BOOK_PROGRESS=1`` shows it even when stderr goes to a file.
+    The bar is text, not a widget: a saved notebook then holds no widget state that other viewers cannot show.
+    """
+    wish = os.environ.get("BOOK_PROGRESS", "")
+    visible = wish != "0" and (wish == "1" or sys.stderr.isatty() or _in_notebook())
+    return tqdm(
+        iterable, desc=description, total=total, disable=not visible, file=sys.stderr, ncols=80, leave=False
+    )
+
+
+def _in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this code; does not import IPython."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

@@ -1,0 +1,1 @@
+"""The small live experiments of chapters 1 and 3, which take seconds."""

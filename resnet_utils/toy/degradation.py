@@ -1,0 +1,196 @@
+"""The depth sweep: plain and residual networks of growing depth, trained side by side on the same points.
+
+Introduced in chapter 1.
+
+The networks are small and fully connected, so that two dozen trainings take half a minute on a laptop.
+Source, with convolutional networks: He et al. 2015, arXiv:1512.03385, section 1 and figures 1 and 4.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resnet_utils.toy.trainer import one_thread
+
+IN_FEATURES, NUM_CLASSES = 8, 10
+NUM_CLUSTERS = 100  # ten a class
+SPREAD = 0.4  # standard deviation of a cluster; the centres have standard deviation 1
+BATCH_SIZE = 100
+Data = tuple[Tensor, Tensor]  # points (N, 8) and their classes (N,)
+
+
+def points(count: int, *, seed: int = 0) -> Data:
+    """``count`` points in 8 dimensions, float32 ``(count, 8)``, and their classes, int64 ``(count,)``.
+
+    Each of the ten classes is ten round clusters scattered at random. The centres are the same for every
+    ``seed``; only the points around them differ. Drawn in float64, which gives the same on every CPU.
+
+    Raises:
+        ValueError: if ``count`` is less than the number of clusters.
+    """
+    if count < NUM_CLUSTERS:
+        raise ValueError(f"count must be at least {NUM_CLUSTERS}, one point a cluster, got {count}")
+    first, second = torch.Generator().manual_seed(2015), torch.Generator().manual_seed(seed)
+    centres = torch.randn(NUM_CLUSTERS, IN_FEATURES, generator=first, dtype=torch.float64)
+    noise = torch.randn(count, IN_FEATURES, generator=second, dtype=torch.float64)
+    cluster = torch.arange(count) % NUM_CLUSTERS
+    return (centres[cluster] + SPREAD * noise).float(), cluster % NUM_CLASSES
+
+
+class Pair(nn.Module):
+    """Two linear layers with BatchNorm: ``relu(F(x) + x)`` if ``residual``, else ``relu(F(x))``.
+
+    Shapes: ``(N, width) -> (N, width)``. Both kinds have the same parameters.
+    """
+
+    def __init__(self, width: int, *, residual: bool) -> None:
+        super().__init__()
+        self.residual = residual
+        self.fc1 = nn.Linear(width, width, bias=False)  # BatchNorm brings its own shift
+        self.bn1 = nn.BatchNorm1d(width)
+        self.fc2 = nn.Linear(width, width, bias=False)
+        self.bn2 = nn.BatchNorm1d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = torch.relu(self.bn1(self.fc1(x)))
+        out = self.bn2(self.fc2(out))
+        return torch.relu(out + x if self.residual else out)
+
+
+class Net(nn.Module):
+    """A stem, pairs of layers and a linear head: ``depth`` weighted layers in all.
+
+    Shapes: ``(N, 8) -> (N, 10)`` logits. The start does not depend on ``residual``: drawn from the same seed,
+    the plain and the residual twin begin with the same numbers.
+    Initialisation: He et al. 2015, arXiv:1502.01852, section 2.2 (here drawn uniformly).
+
+    Raises:
+        ValueError: if ``depth`` is odd or less than 4, or ``width`` is less than 1.
+    """
+
+    def __init__(self, depth: int, *, residual: bool, width: int = 64) -> None:
+        super().__init__()
+        if depth < 4 or depth % 2:
+            raise ValueError(f"depth must be even and at least 4 (stem, pairs of layers, head), got {depth}")
+        if width < 1:
+            raise ValueError(f"width must be at least 1, got {width}")
+        self.stem = nn.Linear(IN_FEATURES, width, bias=False)
+        self.bn = nn.BatchNorm1d(width)
+        self.pairs = nn.Sequential(*(Pair(width, residual=residual) for _ in range((depth - 2) // 2)))
+        self.fc = nn.Linear(width, NUM_CLASSES)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head sees, ``(N, width)``; never negative, because each pair ends in a ReLU."""
+        return self.pairs(torch.relu(self.bn(self.stem(x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.features(x))
+
+
+def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
+    """A fresh ``Net`` on the CPU with weights drawn from ``seed``; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Net(depth, residual=residual, width=width)
+
+
+@torch.no_grad()
+def loss_on(net: nn.Module, x: Tensor, labels: Tensor) -> float:
+    """Mean cross-entropy (nats) over all points, in eval mode; the mode is left as it came."""
+    was_training = net.training
+    net.eval()
+    loss = nn.functional.cross_entropy(net(x), labels).item()
+    net.train(was_training)
+    return loss
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: what was trained, and its losses in nats."""
+
+    depth: int
+    residual: bool
+    seed: int
+    curve: tuple[float, ...]  # mean over the batches of each epoch, in train mode
+    train_loss: float  # over all training points after the last epoch, in eval mode
+    valid_loss: float  # the same over points that the net has never seen
+
+
+@one_thread()
+def train(
+    net: Net, train_data: Data, valid_data: Data, *, seed: int, epochs: int = 12, lr: float = 0.03
+) -> Run:
+    """Train ``net`` in place by SGD with momentum 0.9 and report its losses.
+
+    ``seed`` decides the order of the points, so twins see the same batches. Nothing holds the fit to the
+    training points back: no weight decay, no augmentation. Uses one CPU thread.
+
+    Raises:
+        ValueError: if ``epochs`` is less than 1.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    x, labels = train_data
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, fused=True)
+    generator = torch.Generator().manual_seed(seed)
+    curve = []
+    net.train()
+    for _ in range(epochs):
+        loss_sum = torch.zeros((), device=x.device)
+        for batch in torch.randperm(len(x), generator=generator).to(x.device).split(BATCH_SIZE):
+            loss = nn.functional.cross_entropy(net(x[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.detach() * len(batch)
+        curve.append(loss_sum.item() / len(x))
+    kind = (2 * len(net.pairs) + 2, net.pairs[0].residual)  # the stem and the head carry weights too
+    return Run(*kind, seed, tuple(curve), loss_on(net, x, labels), loss_on(net, *valid_data))
+
+
+def sweep(
+    depths: Sequence[int],
+    *,
+    seeds: Sequence[int],
+    epochs: int = 12,
+    num_points: int = 2000,
+    width: int = 64,
+    device: torch.device | str = "cpu",
+) -> list[Run]:
+    """Train the plain and the residual twin of each depth once with each seed; one ``Run`` a training.
+
+    Twins share the start, the points and the order of the batches: only the shortcut differs.
+
+    Raises:
+        ValueError: if ``depths`` or ``seeds`` is empty or names one twice, or a depth or a count is refused.
+    """
+    for name, given in (("depths", depths), ("seeds", seeds)):
+        if len(given) == 0 or len(set(given)) < len(given):
+            raise ValueError(f"{name} must name at least one, and each only once, got {list(given)}")
+    data, others = (tuple(part.to(device) for part in points(num_points, seed=seed)) for seed in (0, 1))
+    runs = []
+    for depth, residual, seed in itertools.product(depths, (False, True), seeds):
+        net = fresh_net(depth, residual=residual, seed=seed, width=width).to(device)
+        runs.append(train(net, data, others, seed=seed, epochs=epochs))
+    return runs
+
+
+def pick(runs: Sequence[Run], depth: int, *, residual: bool) -> list[Run]:
+    """The runs of one depth and kind, in their order.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = [run for run in runs if (run.depth, run.residual) == (depth, residual)]
+    if not found:
+        known = sorted({(run.depth, run.residual) for run in runs})
+        raise ValueError(f"no run with (depth, residual) = {(depth, residual)}; there are {known}")
+    return found

@@ -1,0 +1,108 @@
+"""Which learning rate? Raise it batch by batch and watch the loss.
+
+Introduced in chapter 4.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from resnet_utils.runtime import seeding, types
+from resnet_utils.training import loop, optim
+
+WORSE = 4.0  # so many times the lowest loss, and the test is over
+SMOOTHING = 0.9  # share of the past in the average of the loss
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """Learning rates in rising order, and the loss at each (nats, a running average over batches)."""
+
+    rates: list[float]
+    losses: list[float]
+
+    def lowest(self) -> float:
+        """The rate at which the loss was lowest; beyond it training falls apart."""
+        return min(zip(self.losses, self.rates, strict=True))[1]
+
+    def suggestion(self) -> float:
+        """A tenth of the rate at which the loss was lowest: as large as is safe for many steps."""
+        return self.lowest() / 10
+
+
+def lr_range_test(
+    model: nn.Module,
+    loader: DataLoader,
+    *,
+    device: torch.device | str,
+    low: float = 1e-4,
+    high: float = 10.0,
+    steps: int = 100,
+    weight_decay: float = 1e-4,
+    loss_function: types.LossFunction | None = None,
+) -> RangeTest:
+    """Train a copy of ``model`` for ``steps`` batches while the rate grows from ``low`` to ``high``, by equal
+    factors; stop early when the loss has exploded.
+
+    The model, the loader's order and every generator of random numbers are afterwards as they were.
+    The optimiser is ``optim.sgd``. Source: Smith 2017, arXiv:1506.01186, section 3.3; rates by equal
+    factors, the average and the early stop follow the fastai library.
+
+    Raises:
+        ValueError: if not 0 < ``low`` < ``high``, or ``steps`` is below 2.
+        FloatingPointError: if the very first loss is not finite.
+    """
+    if not 0 < low < high:
+        raise ValueError(f"need 0 < low < high, got low={low} and high={high}")
+    if steps < 2:
+        raise ValueError(f"steps must be at least 2, got {steps}")
+    trial = copy.deepcopy(model)
+    optimizer = optim.sgd(trial, low, weight_decay=weight_decay)
+    rates: list[float] = []
+    losses: list[float] = []
+    average = 0.0
+    with _kept_generators(loader):
+        for step, batch in zip(range(steps), _endless(loader), strict=False):
+            rate = low * (high / low) ** (step / (steps - 1))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            try:
+                loss, _ = loop.train_one_epoch(
+                    trial, [batch], optimizer, device=device, loss_function=loss_function
+                )
+            except FloatingPointError:
+                if step == 0:
+                    raise
+                break
+            average = SMOOTHING * average + (1 - SMOOTHING) * loss
+            rates.append(rate)
+            losses.append(average / (1 - SMOOTHING ** (step + 1)))  # the average began at 0
+            if losses[-1] > WORSE * min(losses):
+                break
+    return RangeTest(rates, losses)
+
+
+def _endless(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of ``loader``, epoch after epoch."""
+    while True:
+        yield from loader
+
+
+@contextmanager
+def _kept_generators(loader: DataLoader) -> Iterator[None]:
+    """On leaving, put the generators of ``loader`` and of the process back to where they were."""
+    own = [(generator, generator.get_state()) for generator in seeding.generators_of(loader)]
+    everywhere = seeding.global_generators()
+    try:
+        yield
+    finally:
+        for generator, state in own:
+            generator.set_state(state)
+        seeding.set_global_generators(everywhere)

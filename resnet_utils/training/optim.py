@@ -1,0 +1,116 @@
+"""How a network is trained: the optimiser, the schedules of its learning rate, and 16-bit arithmetic.
+
+Introduced in chapter 4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.amp import GradScaler
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
+
+
+def sgd(
+    model: nn.Module,
+    lr: float,
+    *,
+    momentum: float = 0.9,
+    nesterov: bool = True,
+    weight_decay: float = 1e-4,
+    decay_norm_and_bias: bool = True,
+    groups: Sequence[dict[str, Any]] | None = None,
+) -> SGD:
+    """Stochastic gradient descent over the parameters of ``model`` that are not frozen.
+
+    With ``decay_norm_and_bias=False`` weight decay spares biases and the scales and shifts of BatchNorm
+    (every parameter with one axis), as in He et al. 2018, arXiv:1812.01187, section 3.1.
+    ``groups`` (lists of parameters under "params", each with its own "lr") replaces the model's parameters,
+    for rates that differ by stage. Without momentum there is nothing to look ahead with: no Nesterov.
+
+    Raises:
+        ValueError: if every parameter is frozen.
+    """
+    kept = []
+    for group in groups if groups is not None else [{"params": list(model.parameters())}]:
+        trainable = [parameter for parameter in group["params"] if parameter.requires_grad]
+        spared = [] if decay_norm_and_bias else [parameter for parameter in trainable if parameter.ndim <= 1]
+        decayed = (
+            trainable if decay_norm_and_bias else [parameter for parameter in trainable if parameter.ndim > 1]
+        )
+        for parameters, decay in ((decayed, weight_decay), (spared, 0.0)):
+            if parameters:
+                kept.append({**group, "params": parameters, "weight_decay": decay})
+    if not kept:
+        raise ValueError("sgd() needs at least one parameter with requires_grad=True, but all are frozen")
+    return SGD(kept, lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0)
+
+
+def one_cycle(
+    optimizer: Optimizer, *, steps: int, max_lr: float | Sequence[float] | None = None
+) -> OneCycleLR:
+    """A schedule of ``steps`` batches: up to ``max_lr`` in the first 30 %, then down to almost 0, by cosine.
+
+    ``max_lr`` is one rate for all groups or one for each; left out, each group peaks at its own rate.
+    The momentum stays as it is. Source: Smith and Topin 2017, arXiv:1708.07120.
+    """
+    if max_lr is None:
+        max_lr = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, max_lr=max_lr, total_steps=steps, cycle_momentum=False)
+
+
+def step_schedule(optimizer: Optimizer, *, milestones: Sequence[int], factor: float = 0.1) -> MultiStepLR:
+    """A schedule that multiplies each rate by ``factor`` after as many batches as each milestone says.
+
+    He et al. 2015 (arXiv:1512.03385, section 4.2) divide by 10 after 32,000 and 48,000 batches.
+    """
+    return MultiStepLR(optimizer, milestones=list(milestones), gamma=factor)
+
+
+def require_steps(scheduler: LRScheduler | None, steps: int, *, from_start: bool) -> None:
+    """Check that a schedule lasts for ``steps`` more batches, counted from its start or from where it stands.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    total = getattr(scheduler, "total_steps", math.inf)  # other schedules have no end
+    needed = steps + (0 if from_start else getattr(scheduler, "last_epoch", 0))
+    if needed > total:
+        raise ValueError(f"the schedule has {total} steps, one a batch, but this run needs {needed}")
+
+
+def require_finite(loss: float, where: str, optimizer: Optimizer) -> None:
+    """Check a loss before it spoils the weights.
+
+    Raises:
+        FloatingPointError: if it is not finite; the message says ``where`` and at which learning rate.
+    """
+    if not math.isfinite(loss):
+        lr = max(group["lr"] for group in optimizer.param_groups)
+        raise FloatingPointError(
+            f"the loss became {loss} ({where}, learning rate {lr:g}); "
+            "lower the learning rate, or look for inputs that are not finite"
+        )
+
+
+def half_type(device: torch.device | str) -> torch.dtype:
+    """The 16-bit type of ``autocast``: bfloat16, but float16 on GPUs that only emulate bfloat16."""
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16
+
+
+def gradient_scaler(device: torch.device | str) -> GradScaler | None:
+    """The loss scaler that ``autocast`` needs on ``device``, or None where it needs none.
+
+    float16 has so small a range that gradients vanish unless the loss is scaled up; bfloat16 has float32's
+    range. Source: Micikevicius et al. 2018, arXiv:1710.03740, section 3.2.
+    """
+    device = torch.device(device)
+    return GradScaler(device.type) if half_type(device) == torch.float16 else None

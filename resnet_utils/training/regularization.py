@@ -1,0 +1,104 @@
+"""Cures for over-fitting that change the loop or the loss: mixed images, stopping in time, penalties.
+
+Introduced in chapter 4; the penalties are used in chapter 5.
+
+The others need no module: augmentation is ``data.shift`` and its like, weight decay an option of
+``recipe.sgd``, and label smoothing an option of torch's cross-entropy.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from resnet_utils.runtime.types import LossFunction
+
+
+class EarlyStopping:
+    """Keeps the weights of the best epoch, and says when the loss has not improved for ``patience`` epochs.
+
+    Watch images that are neither trained on nor tested on: whoever stops where the test loss is lowest has
+    used the test images.
+    Source: Prechelt 1998, doi:10.1007/3-540-49430-8_3.
+
+    Raises:
+        ValueError: if ``patience`` is below 1.
+    """
+
+    def __init__(self, model: nn.Module, patience: int) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1 epoch, got {patience}")
+        self.model, self.patience = model, patience
+        self.best_loss, self.best_epoch, self.epoch = math.inf, 0, 0
+        self._kept: dict[str, Tensor] = {}
+
+    def should_stop(self, loss: float) -> bool:
+        """Note the validation loss of one more epoch; True when it is time to stop."""
+        self.epoch += 1
+        if loss < self.best_loss:  # never true for nan
+            self.best_loss, self.best_epoch = loss, self.epoch
+            self._kept = {key: value.clone() for key, value in self.model.state_dict().items()}
+        return self.epoch - self.best_epoch >= self.patience
+
+    def restore(self) -> None:
+        """Give the model the weights of its best epoch.
+
+        Raises:
+            RuntimeError: if no epoch has had a finite loss.
+        """
+        if not self._kept:
+            raise RuntimeError("there is no best epoch yet: no finite loss has been noted")
+        self.model.load_state_dict(self._kept)
+
+
+def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | None = None) -> LossFunction:
+    """A loss, in nats, plus ``strength`` times the sum of the absolute weights of ``model``.
+
+    Counts what learns and has more than one axis: no bias, no scale or shift of a BatchNorm, nothing frozen.
+    ``loss_function`` defaults to cross-entropy. Gradient steps pull a weight towards zero, but do not stop it
+    there: it becomes small, not exactly 0. Source: Tibshirani 1996, doi:10.1111/j.2517-6161.1996.tb02080.x,
+    section 2.
+
+    Raises:
+        ValueError: if ``strength`` is negative or not finite.
+    """
+    base = _checked_base(strength, loss_function)
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        return base(logits, labels) + strength * sum(w.abs().sum() for _, w in _penalised(model))
+
+    return loss
+
+
+def with_l2_from_start(
+    model: nn.Module, strength: float, *, loss_function: LossFunction | None = None
+) -> LossFunction:
+    """A loss, in nats, plus ``strength / 2`` times the squared distance of the weights from where they are.
+
+    So forgetting what was learned costs something; weight decay pulls towards zero instead, and should be off
+    beside it. Counts the same weights as ``with_l1``. Call it after loading the weights, before training.
+    Source: Li et al. 2018, arXiv:1802.01483, section 3 (L2-SP; they decay the new head towards zero, here it
+    is held near its random start, which is close to zero).
+
+    Raises:
+        ValueError: if ``strength`` is negative or not finite.
+    """
+    base = _checked_base(strength, loss_function)
+    start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        moved = sum((w - start[name]).square().sum() for name, w in _penalised(model))
+        return base(logits, labels) + strength / 2 * moved
+
+    return loss
+
+
+def _penalised(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, w) for name, w in model.named_parameters() if w.requires_grad and w.ndim > 1]
+
+
+def _checked_base(strength: float, loss_function: LossFunction | None) -> LossFunction:
+    if not 0 <= strength < math.inf:
+        raise ValueError(f"strength must be a finite number, at least 0, got {strength}")
+    return loss_function or nn.functional.cross_entropy

@@ -1,0 +1,182 @@
+"""Tests of ``resnet_utils.calibration``."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnet_utils.evaluation import calibration, selective, statistics
+
+# One-sided upper bounds: scipy 1.17.1, `beta.ppf(1 - delta, mistakes + 1, total - mistakes)`.
+CLOPPER_PEARSON = [
+    (0, 20, 0.05, 0.13910834066826516),
+    (3, 100, 0.05, 0.07571079374983004),
+    (41, 500, 0.01, 0.11498726585545469),
+    (70, 1000, 0.001, 0.09840399299388734),
+]
+
+
+def of_confidence(shares, right):
+    """Two-class logits with ``shares`` as the larger probability; labels that agree where ``right``."""
+    shares = torch.tensor(shares, dtype=torch.float64)
+    logits = torch.stack([(shares / (1 - shares)).log(), torch.zeros_like(shares)], dim=1)
+    return logits, torch.tensor([0 if correct else 1 for correct in right])
+
+
+def honest(count, *, classes=3, sharper=1.0, seed=0):
+    """Logits whose softmax is the true distribution of the labels, then made ``sharper`` times as large."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.rand(count, classes, generator=generator, dtype=torch.float64) - 1
+    logits *= 4
+    labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator)[:, 0]
+    return logits * sharper, labels
+
+
+def test_a_small_case_by_hand():
+    # bins of a fifth: 0.55 and 0.58 in the third (one right), 0.7 and 0.75 in the fourth (both), 0.95 (wrong)
+    logits, labels = of_confidence([0.55, 0.58, 0.7, 0.75, 0.95], [True, False, True, True, False])
+    table = calibration.reliability(logits, labels, bins=5)
+    assert table.counts.tolist() == [0, 0, 2, 2, 1]
+    torch.testing.assert_close(table.confidence[2:], torch.tensor([0.565, 0.725, 0.95], dtype=torch.float64))
+    assert table.accuracy[2:].tolist() == [0.5, 1.0, 0.0]
+    assert table.accuracy[:2].isnan().all()
+    by_hand = 2 / 5 * 0.065 + 2 / 5 * 0.275 + 1 / 5 * 0.95
+    assert calibration.expected_calibration_error(logits, labels, bins=5) == pytest.approx(by_hand)
+
+
+def test_an_answer_on_an_edge_belongs_to_the_bin_below():
+    logits = torch.tensor([[math.log(3.0), 0.0]], dtype=torch.float64)  # 3/4, up to rounding
+    exact = torch.tensor([[60.0, 0.0]], dtype=torch.float64)  # 1.0 in float64
+    assert calibration.reliability(exact, torch.tensor([0]), bins=4).counts.tolist() == [0, 0, 0, 1]
+    half = torch.zeros(1, 2, dtype=torch.float64)  # exactly 1/2
+    assert calibration.reliability(half, torch.tensor([0]), bins=4).counts.tolist() == [0, 1, 0, 0]
+    assert calibration.reliability(logits, torch.tensor([0])).counts.sum() == 1
+
+
+def test_probabilities_that_are_true_have_a_small_error_and_sharpened_ones_a_large_one():
+    for sharper, low, high in ((1.0, 0.0, 0.02), (3.0, 0.1, 0.5)):
+        found = calibration.expected_calibration_error(*honest(20_000, sharper=sharper))
+        assert low <= found <= high
+
+
+@pytest.mark.parametrize("sharper", [0.3, 1.0, 2.5])
+def test_the_temperature_undoes_what_made_the_logits_sharper(sharper):
+    # 20,000 labels: the standard error of the estimate is below 2 %
+    assert calibration.fit_temperature(*honest(20_000, sharper=sharper)) == pytest.approx(sharper, rel=0.05)
+
+
+def test_no_other_temperature_has_a_lower_loss():
+    logits, labels = honest(200, sharper=2.0)
+    best = calibration.fit_temperature(logits, labels)
+
+    def loss(temperature):
+        return torch.nn.functional.cross_entropy(logits / temperature, labels).item()
+
+    grid = torch.logspace(math.log10(0.05), math.log10(20), 4001, dtype=torch.float64).tolist()
+    assert loss(best) <= min(map(loss, grid))
+    nearby = min(grid, key=loss)
+    assert best == pytest.approx(nearby, rel=0.002)  # the grid's step
+
+
+def test_temperature_changes_no_answer():
+    logits, _ = honest(500)
+    assert torch.equal((logits / 3.7).argmax(dim=1), logits.argmax(dim=1))
+    assert (calibration.confidence(logits, temperature=3.7) <= calibration.confidence(logits)).all()
+
+
+def test_a_split_without_mistakes_or_without_hits_gives_the_ends():
+    logits, labels = of_confidence([0.6, 0.7, 0.8], [True] * 3)
+    assert calibration.fit_temperature(logits, labels) == calibration.TEMPERATURES[0]
+    assert calibration.fit_temperature(logits, 1 - labels) == calibration.TEMPERATURES[1]
+
+
+def test_float32_logits_lose_nothing_on_the_way():
+    logits, labels = honest(300, sharper=8.0)
+    low = logits.float()
+    assert calibration.fit_temperature(low, labels) == calibration.fit_temperature(low.double(), labels)
+    assert calibration.confidence(low).dtype == torch.float64
+
+
+def test_the_risk_curve_by_hand():
+    logits, labels = of_confidence([0.9, 0.6, 0.8, 0.7], [True, False, False, True])
+    curve = selective.risk_curve(logits, labels)
+    torch.testing.assert_close(curve.threshold, torch.tensor([0.9, 0.8, 0.7, 0.6], dtype=torch.float64))
+    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
+    torch.testing.assert_close(curve.risk, torch.tensor([0, 1 / 2, 1 / 3, 1 / 2], dtype=torch.float64))
+
+
+def test_equal_confidences_stay_together():
+    logits, labels = of_confidence([0.9, 0.7, 0.7, 0.7], [True, False, True, True])
+    curve = selective.risk_curve(logits, labels)
+    assert curve.coverage.tolist() == [0.25, 1.0]
+    assert curve.risk.tolist() == [0.0, 0.25]
+
+
+@pytest.mark.parametrize(("mistakes", "total", "delta", "expected"), CLOPPER_PEARSON)
+def test_the_bound_is_clopper_and_pearsons(mistakes, total, delta, expected):
+    assert statistics.risk_bound(mistakes, total, delta=delta) == pytest.approx(expected, rel=1e-9)
+
+
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_bound_lies_above_the_observed_share(counts):
+    mistakes, total = counts
+    assert mistakes / total < statistics.risk_bound(mistakes, total) or mistakes == total
+
+
+def test_the_threshold_keeps_its_promise_on_new_images():
+    """Over 60 draws the promise may fail in about one of twenty; it must not fail more often."""
+    broken = 0
+    for seed in range(60):
+        logits, labels = honest(1000, classes=2, seed=seed)
+        threshold = selective.threshold_for_risk(logits, labels, risk=0.1)
+        new_logits, new_labels = honest(4000, classes=2, seed=10_000 + seed)
+        given = calibration.confidence(new_logits) >= threshold
+        wrong = (new_logits.argmax(dim=1) != new_labels)[given].double().mean()
+        broken += int(wrong > 0.1)
+    assert broken <= 9  # 0.05 of 60 would be 3; more than 9 by chance has odds of one in a thousand
+
+
+def test_a_smaller_risk_means_a_higher_threshold():
+    logits, labels = honest(2000, classes=2)
+    strict, mild = (selective.threshold_for_risk(logits, labels, risk=risk) for risk in (0.05, 0.15))
+    assert strict > mild
+
+
+def test_a_promise_that_few_images_cannot_back_is_refused():
+    logits, labels = of_confidence([0.9] * 10, [True] * 10)
+    with pytest.raises(ValueError, match="10 images cannot promise a risk"):
+        selective.threshold_for_risk(logits, labels, risk=0.01)
+
+
+LOGITS, LABELS = torch.zeros(3, 2), torch.tensor([0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: calibration.confidence(torch.zeros(0, 2)), "N > 0"),
+        (lambda: calibration.confidence(torch.zeros(3, 1)), "K > 1"),
+        (lambda: calibration.confidence(torch.tensor([[math.nan, 0.0]])), "finite"),
+        (lambda: calibration.confidence(LOGITS, temperature=0), "temperature must be above 0"),
+        (lambda: calibration.reliability(LOGITS, LABELS, bins=0), "bins must be at least 1"),
+        (lambda: calibration.reliability(LOGITS, LABELS[:2]), r"whole numbers \(3,\)"),
+        (lambda: calibration.fit_temperature(LOGITS, LABELS + 1), "must lie in 0 to 1, got 1 to 2"),
+        (lambda: calibration.fit_temperature(LOGITS, LABELS.float()), "whole numbers"),
+        (lambda: selective.threshold_for_risk(LOGITS, LABELS, risk=0), "risk must be between"),
+        (lambda: statistics.risk_bound(4, 3), "need 0 <= mistakes <= total"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_nothing_given_is_changed():
+    logits, labels = honest(50)
+    before = logits.clone(), labels.clone()
+    calibration.expected_calibration_error(logits, labels, temperature=2.0)
+    calibration.fit_temperature(logits, labels)
+    assert torch.equal(logits, before[0])
+    assert torch.equal(labels, before[1])

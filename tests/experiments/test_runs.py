@@ -1,0 +1,98 @@
+"""Long runs: rows in the order of the jobs, kept when done, and not done twice."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from resnet_utils import runtime
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+SPEC = importlib.util.spec_from_file_location("record", EXPERIMENTS / "record.py")
+record = importlib.util.module_from_spec(SPEC)
+sys.modules["record"] = record  # the workers find the functions they run by the name of their module
+SPEC.loader.exec_module(record)
+
+
+def half(number, log):
+    """A job that leaves a trace of having been done, and fails for odd numbers."""
+    with Path(log).open("a") as file:
+        file.write(f"{number}\n")
+    if number % 2:
+        raise ValueError(f"{number} is odd")
+    return {"half": number // 2}
+
+
+def threads():
+    """A job that prepares itself as every training does."""
+    runtime.setup(0)
+    return {"threads": torch.get_num_threads()}
+
+
+@pytest.fixture(autouse=True)
+def same_threads_afterwards():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["halves.py", "--workers", "2", "--keep", str(tmp_path / "kept")])
+    return record.options("Halves.")
+
+
+def test_rows_come_in_the_order_of_the_jobs_and_are_not_computed_twice(asked, tmp_path):
+    log = tmp_path / "log"
+    jobs = [(number, str(log)) for number in (8, 2, 6)]
+    rows, seconds = record.rows_of(half, jobs, asked)
+    assert rows == [{"half": 4}, {"half": 1}, {"half": 3}]
+    assert seconds >= 0
+    again, same_seconds = record.rows_of(half, [*jobs, (10, str(log))], asked)
+    assert again == [*rows, {"half": 5}]
+    assert same_seconds >= seconds
+    assert sorted(map(int, log.read_text().split())) == [2, 6, 8, 10]
+
+
+def test_what_was_done_before_an_error_is_kept(asked, tmp_path):
+    log = str(tmp_path / "log")
+    asked.workers = 1  # so that the even one is done first
+    with pytest.raises(ValueError, match="3 is odd"):
+        record.rows_of(half, [(4, log), (3, log)], asked)
+    lines = (tmp_path / "kept" / "halves.jsonl").read_text().splitlines()
+    assert [json.loads(line)[1]["row"] for line in lines] == [{"half": 2}]
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["halves.py"])
+    monkeypatch.chdir(tmp_path)
+    asked = record.options("Halves.")
+    assert record.rows_of(half, [(4, str(tmp_path / "log"))], asked)[0] == [{"half": 2}]
+    assert {path.name for path in tmp_path.iterdir()} == {"log"}
+
+
+def test_a_training_has_one_thread_after_its_own_setup_too(asked, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("BOOK_THREADS", "2")
+    assert record.rows_of(threads, [()], asked)[0] == [{"threads": 1}]
+
+
+def test_the_recorded_command_names_no_folder_of_the_machine(tmp_path, monkeypatch):
+    script = str(EXPERIMENTS / "halves.py")
+    monkeypatch.setattr(sys, "argv", [script, "--keep", str(tmp_path), "--workers", "2"])
+    record.write(tmp_path / "r.json", claim="", data="", seeds=[0], rows=[{}], seconds=1.0)
+    written = json.loads((tmp_path / "r.json").read_text())
+    assert written["command"] == "python experiments/halves.py --workers 2"
+
+
+@pytest.mark.parametrize("name", ["", "cifar10"])
+def test_an_experiment_without_its_images_ends_and_says_which_it_needs(tmp_path, monkeypatch, name):
+    (tmp_path / "cifar10").mkdir()
+    monkeypatch.setenv("RESNET_BOOK_DATA", str(tmp_path) if name else "")
+    with pytest.raises(SystemExit, match="needs FashionMNIST/"):
+        record.given("FashionMNIST")
+    if name:
+        assert record.given(name) == tmp_path / name

@@ -1,0 +1,166 @@
+"""The rules for a chapter at full depth, on top of those of ``hygiene``: exercises, boxes, numbers in prose.
+
+Each rule returns what is wrong, as sentences; nothing if all is well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from house.hygiene import code_cells, output_text, prose
+from nbformat import NotebookNode
+
+MOST_SECONDS = 90  # of the live part of a chapter
+FEWEST_EXERCISES = 8
+WHOLE_CHAPTER = ("", "The question", "Exercises", "Summary", "Proven, measured, folklore")
+NUMBER = re.compile(r"(?<![\w.\-–/])\d+(?:[.,]\d+)*(?!\w)")  # 26, 0.417, 1,017; not ResNet-50 or x86
+RUNS_IN = re.compile(r"\*\*Runs in\*\* (?:about )?(\d+) s\b.*")
+
+
+@dataclass
+class Part:
+    """What lies under one ``##`` heading: its prose, and all that its cells say."""
+
+    title: str
+    prose: str
+    cells: str
+
+
+def has_hints_and_enough_exercises(notebook: NotebookNode) -> list[str]:
+    """At least eight exercises, and in each a hint that the reader has to open."""
+    text = prose(notebook)
+    exercises = re.findall(r"\{exercise-start\}([\s\S]*?)\{exercise-end\}", text)
+    labels = [re.search(r":label:\s*(\S+)", body)[1] for body in exercises]
+    enough = len(exercises) >= FEWEST_EXERCISES
+    few = [] if enough else [f"{len(exercises)} exercises; {FEWEST_EXERCISES} wanted"]
+    hint = re.compile(r":::\{hint\}\n:class: dropdown\n\s*\S")
+    return few + [
+        f"exercise {label} has no hidden hint"
+        for label, body in zip(labels, exercises, strict=True)
+        if not hint.search(body)
+    ]
+
+
+def has_checkers_that_refuse(notebook: NotebookNode) -> list[str]:
+    """Each ``check_...`` that the chapter defines is seen to accept something and to refuse something.
+
+    A checker returns "correct", or a sentence that says what is wrong.
+    """
+    source = "\n".join(cell.source for cell in code_cells(notebook))
+    wrong = []
+    for name in re.findall(r"^def (check_\w+)\(", source, re.M):
+        accepted, refused = (_asserted(source, name, sign) for sign in ("==", "!="))
+        if not accepted:
+            wrong.append(f"{name} never accepts anything: assert {name}(...) == 'correct'")
+        if not refused:
+            wrong.append(f"{name} never refuses anything: assert {name}(...) != 'correct'")
+    return wrong
+
+
+def has_boxes_with_checks(notebook: NotebookNode) -> list[str]:
+    """After each "Spot the bug" box, before the next box or section, a check refuses the wrong version
+    and accepts the right one."""
+    boxes: list[tuple[str, str]] = []
+    is_open = False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            if is_open:
+                boxes[-1] = (boxes[-1][0], boxes[-1][1] + cell.source + "\n")
+            continue
+        for line in cell.source.splitlines():
+            if found := re.match(r"\s*[:`]{3,}\{admonition\}\s*(Spot the bug.*)", line):
+                boxes.append((found[1], ""))
+                is_open = True
+            elif line.startswith("## "):
+                is_open = False
+    wrong = [] if boxes else ["there is no box 'Spot the bug'"]
+    for title, source in boxes:
+        for sign, what in (("!=", "refuses the wrong version"), ("==", "accepts the right one")):
+            if not _asserted(source, r"check_\w+", sign):
+                wrong.append(f"after {title!r} no check {what}")
+    return wrong
+
+
+def has_accounted_numbers(notebook: NotebookNode) -> list[str]:
+    """Every number in the prose is in a cell of its section, or stands beside a citation."""
+    found_parts = [part for part in parts(notebook) if part.title != "References"]  # made from the .bib file
+    everything = numbers("\n".join(part.cells for part in found_parts))
+    wrong = []
+    for part in found_parts:
+        known = everything if part.title in WHOLE_CHAPTER else numbers(part.cells)
+        for paragraph in paragraphs(part.prose):
+            if "{cite" in paragraph:
+                continue
+            missing = sorted(numbers(plain(paragraph)) - known)
+            if missing:
+                where = part.title or "the introduction"
+                said = " ".join(paragraph.split())[:90]
+                wrong.append(f"{', '.join(missing)} in {where!r} comes from nowhere: {said!r}")
+    return wrong
+
+
+def has_a_kept_promise_of_time(notebook: NotebookNode) -> list[str]:
+    """The chapter says in how many seconds it runs, and that is within what is allowed."""
+    found = RUNS_IN.search(prose(notebook))
+    if not found:
+        return ["there is no '**Runs in** 60 s ...'"]
+    return [] if int(found[1]) <= MOST_SECONDS else [f"it runs {found[1]} s; at most {MOST_SECONDS}"]
+
+
+def parts(notebook: NotebookNode) -> list[Part]:
+    """The notebook cut at its ``##`` headings; the part before the first has the title ""."""
+    found = [Part("", "", "")]
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            found[-1].cells += cell.source + "\n" + output_text(cell) + "\n"
+            continue
+        for piece in re.split(r"^(?=## )", cell.source, flags=re.M):
+            if piece.startswith("## "):
+                found.append(Part(piece.splitlines()[0].removeprefix("## ").strip(), "", ""))
+            found[-1].prose += piece + "\n\n"
+    return found
+
+
+def paragraphs(text: str) -> list[str]:
+    """Paragraphs, list items and rows of tables: as far as a citation reaches."""
+    return [piece for piece in re.split(r"\n\s*\n|\n(?=\s*[-*|] ?)|\n(?=\s*\d+\. )", text) if piece.strip()]
+
+
+def plain(text: str) -> str:
+    """Prose without what is no statement about a number: formulas, code, links, options, list numbers."""
+    text = re.sub(r"\$\$[\s\S]*?\$\$", " ", text)
+    text = RUNS_IN.sub(" ", text)
+    text = re.sub(r"^\s*[:`]{3,}.*$|^:\w+:.*$|^\(\S+\)=$|^\s*\d+\.\s", " ", text, flags=re.M)
+    text = re.sub(r"\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)", " ", text)
+    return re.sub(r"\$([^$]*)\$", lambda found: _bare(found[1]), text)
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers of a text, without the commas of thousands and the zeros that end decimals."""
+    return {_canonical(found[0]) for found in NUMBER.finditer(text.replace("×", " "))}
+
+
+def _bare(formula: str) -> str:
+    """A formula that is one number and nothing else is a number in prose; other formulas are none."""
+    formula = formula.replace("{,}", "")
+    return formula if re.fullmatch(r"\s*[\d.]+\s*(?:\\?%)?\s*", formula) else " "
+
+
+def _canonical(number: str) -> str:
+    number = number.replace(",", "")
+    return number.rstrip("0").rstrip(".") if number.count(".") == 1 else number
+
+
+def _asserted(source: str, name: str, sign: str) -> bool:
+    """Whether the source asserts that a call of the checker is, or is not, "correct"."""
+    return re.search(rf'\b{name}\([^\n]*\) {sign} "correct"', source) is not None
+
+
+RULES = [
+    has_hints_and_enough_exercises,
+    has_checkers_that_refuse,
+    has_boxes_with_checks,
+    has_accounted_numbers,
+    has_a_kept_promise_of_time,
+]

@@ -1,0 +1,304 @@
+"""Tests of the tests: each fault, planted on purpose, must turn the run red.
+
+The last part works on a copy of the package and of chapter 3, and runs the copy's cells with nbval.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from house import hygiene
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tools import notebooks, project
+
+INSTALL = """import importlib.util
+
+if importlib.util.find_spec("resnet_utils") is None:
+    %pip install -q --no-deps "resnet-utils @ git+https://github.com/a/b\""""
+OPENING = """# Trying
+
+**After this chapter you can**
+
+- try.
+
+**Needs** nothing. **Uses** nothing. **Runs in** a second."""
+EXERCISE = """```{{exercise-start}}
+:label: {0}
+```
+How many?
+```{{exercise-end}}
+```
+
+```{{solution-start}} {0}
+```"""
+CLOSING = "```{solution-end}\n```"
+
+
+def code(source, *outputs, tags=()):
+    """A code cell that was run."""
+    return new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)} if tags else {})
+
+
+def said(text, name="stdout"):
+    """What a cell printed."""
+    return new_output("stream", name=name, text=text)
+
+
+@pytest.fixture
+def good():
+    """A small chapter that keeps every rule."""
+    picture = new_output("display_data", data={"image/png": "AAAA", "text/plain": "<Figure size 600x350>"})
+    cells = [
+        new_markdown_cell(OPENING),
+        code(INSTALL, tags=["hide-input"]),
+        new_markdown_cell("The curve rises."),
+        code("plot()", picture, said("one line, 3 points\n")),
+        *[code(f"print({i})", said(f"{i}\n")) for i in range(5)],
+        code("print(seconds())", said("1.2\n"), tags=["nbval-ignore-output"]),
+        code("assert seconds() > 0, 'time passes'"),
+        new_markdown_cell("## Exercises\n\n" + EXERCISE.format("ex-a")),
+        code("assert 1 + 1 == 2"),
+        new_markdown_cell(CLOSING + "\n\n" + EXERCISE.format("ex-b")),
+        code("assert 1 + 2 == 3"),
+        new_markdown_cell(CLOSING + "\n\n## Summary\n\n- Done.\n\n## References\n\n- None."),
+    ]
+    notebook = new_notebook(cells=cells, metadata=notebooks.METADATA)
+    for count, cell in enumerate(hygiene.code_cells(notebook), start=1):
+        cell.execution_count = count
+    return notebook
+
+
+def cell_with(notebook, text):
+    """The first cell whose source has ``text``."""
+    return next(cell for cell in notebook.cells if text in cell.source)
+
+
+def replace(old, new):
+    """A fault that changes the source of one cell."""
+
+    def plant(notebook):
+        cell = cell_with(notebook, old)
+        cell.source = cell.source.replace(old, new)
+
+    return plant
+
+
+def tag(text, name):
+    """A fault that tags one cell."""
+    return lambda notebook: cell_with(notebook, text).metadata.update(tags=[name])
+
+
+def print_too(text, name="stdout"):
+    """A fault that makes one cell print something more."""
+    return lambda notebook: cell_with(notebook, "print(3)").outputs.append(said(text, name))
+
+
+def strip(notebook):
+    """What many tools do before a commit: no outputs, no counts. nbval then passes whatever happens."""
+    for cell in hygiene.code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+
+
+FAULTS = {
+    "stripped": (strip, "was_run_in_order"),
+    "run out of order": (
+        lambda nb: cell_with(nb, "plot").update(execution_count=99),
+        "was_run_in_order",
+    ),
+    "private kernel": (lambda nb: nb.metadata.kernelspec.update(name="my-env"), "has_plain_metadata"),
+    "widget state": (lambda nb: nb.metadata.update(widgets={}), "has_plain_metadata"),
+    "timings kept": (
+        lambda nb: cell_with(nb, "plot").metadata.update(execution={"a": 1}),
+        "has_plain_metadata",
+    ),
+    "skipped": (tag("plot", "nbval-skip"), "has_allowed_tags"),
+    "skipped by comment": (replace("print(2)", "# NBVAL_SKIP\nprint(2)"), "has_allowed_tags"),
+    "warning": (print_too("UserWarning", "stderr"), "has_clean_outputs"),
+    "path": (print_too("saved to /opt/x.pt"), "has_clean_outputs"),
+    "path on Windows": (print_too("C:\\Users\\me"), "has_clean_outputs"),
+    "address": (print_too("<object at 0x7f03b5a6e3e0>"), "has_clean_outputs"),
+    "time of day": (print_too("2026-01-31 12:00"), "has_clean_outputs"),
+    "too much ignored": (tag("print(1)", "nbval-ignore-output"), "has_few_ignored_outputs"),
+    "ignored, no assert": (
+        replace("assert seconds() > 0, 'time passes'", "seconds()"),
+        "has_few_ignored_outputs",
+    ),
+    "picture without digest": (lambda nb: cell_with(nb, "plot").outputs.pop(), "has_text_beside_pictures"),
+    "digest ignored": (tag("plot", "nbval-ignore-output"), "has_text_beside_pictures"),
+    "picture without words": (lambda nb: nb.cells.pop(2), "has_prose_before_pictures"),
+    "long cell": (replace("print(2)", "print(2)\n" * 26), "has_short_cells"),
+    "one exercise": (replace(EXERCISE.format("ex-b"), ""), "has_checked_exercises"),
+    "no solution": (replace("{solution-start} ex-b", "{solution-start} ex-c"), "has_checked_exercises"),
+    "unchecked solution": (replace("assert 1 + 2 == 3", "1 + 2 == 3"), "has_checked_exercises"),
+    "no goals": (replace("**After this chapter you can**", "Goals"), "has_the_parts_of_a_chapter"),
+    "no references": (replace("## References", "## Links"), "has_the_parts_of_a_chapter"),
+    "directive": (replace("The curve rises.", "```{tableofcontents}\n```"), "has_allowed_directives"),
+    "no install": (replace("%pip install -q --no-deps", "%pip install -q"), "begins_by_installing"),
+}
+
+
+@pytest.mark.parametrize("rule", hygiene.RULES, ids=lambda rule: rule.__name__)
+def test_a_good_chapter_keeps_the_rule(good, rule):
+    assert rule(good) == []
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_breaks_its_rule(good, name):
+    plant, rule = FAULTS[name]
+    plant(good)
+    assert getattr(hygiene, rule)(good) != []
+
+
+def test_every_rule_has_a_fault():
+    assert {rule for _, rule in FAULTS.values()} == {rule.__name__ for rule in hygiene.RULES}
+
+
+# ---- nbval ----
+
+OPTIONS = [
+    *("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("--nbval", "--nbval-current-env", "--nbval-sanitize-with=tests/nbval_sanitize.cfg"),
+]
+CHAPTER = "03_building_blocks"
+needs_chapter = pytest.mark.skipif(
+    not (project.BOOK / f"{CHAPTER}.ipynb").exists(), reason=f"book/{CHAPTER}.ipynb is not there yet"
+)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A folder with all that chapter 3 needs, ready to be damaged."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("resnet_utils", "tools"):
+        shutil.copytree(project.ROOT / name, tmp_path / name, ignore=ignore)
+    files = ["conftest.py", "pyproject.toml", "_toc.yml", "book/references.bib", "tests/nbval_sanitize.cfg"]
+    files += ["tests/depth.py", "tests/hygiene.py", "tests/test_notebooks.py"]
+    files += [
+        name for name in (f"book/{CHAPTER}.ipynb", f"text/{CHAPTER}.md") if (project.ROOT / name).exists()
+    ]
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(project.ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def pytest_in(folder, *arguments):
+    """Run pytest in ``folder`` on the folder's own package; return the finished process."""
+    variables = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV_"))}
+    variables |= {"PYTHONPATH": str(folder), "BOOK_PROGRESS": "0", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def change_notebook(folder, change):
+    """Apply ``change`` to the stored notebook of chapter 3."""
+    path = folder / "book" / f"{CHAPTER}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    change(notebook)
+    nbformat.write(notebook, path)
+
+
+def change_a_number(notebook):
+    """Add one to the last digit of the first number that a cell has printed."""
+    for cell in hygiene.code_cells(notebook):
+        for output in cell.outputs:
+            if output.output_type == "stream" and re.search(r"\d\n", output.text):
+                output.text = re.sub(r"(\d)\n", lambda m: f"{(int(m[1]) + 1) % 10}\n", output.text, count=1)
+                return
+    raise AssertionError("no number is printed in this notebook")
+
+
+def forget_eval(notebook):
+    """Take away the first line of a cell that is just ``block.eval()``."""
+    for cell in hygiene.code_cells(notebook):
+        changed = re.sub(r"^\w+\.eval\(\)$", "pass", cell.source, count=1, flags=re.MULTILINE)
+        if changed != cell.source:
+            cell.source = changed
+            return
+    raise AssertionError("no eval() stands on a line of its own in this notebook")
+
+
+# Added to the end of blocks.py, so that the source which the chapter prints stays as it is.
+NO_SHORTCUT = "\nBasicBlock.forward = lambda self, x: self.relu(self.branch(x))\n"
+SWAPPED_STRIDE = """
+_as_it_was = BasicBlock.__init__
+
+
+def _swapped(self, *arguments, **options):
+    _as_it_was(self, *arguments, **options)
+    self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
+
+
+BasicBlock.__init__ = _swapped
+"""
+
+
+def append_to_blocks(text):
+    """A fault in the package."""
+
+    def plant(folder):
+        with (folder / "resnet_utils" / "blocks.py").open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    return plant
+
+
+CHAPTER_FAULTS = {
+    "changed number": lambda folder: change_notebook(folder, change_a_number),
+    "forgotten eval()": lambda folder: change_notebook(folder, forget_eval),
+    "missing shortcut": append_to_blocks(NO_SHORTCUT),
+    "swapped stride": append_to_blocks(SWAPPED_STRIDE),
+}
+
+
+@needs_chapter
+def test_the_undamaged_copy_is_green(copy):
+    done = pytest_in(copy, *OPTIONS, f"book/{CHAPTER}.ipynb")
+    assert done.returncode == 0, done.stdout
+
+
+@needs_chapter
+@pytest.mark.parametrize("name", CHAPTER_FAULTS)
+def test_nbval_turns_red(copy, name):
+    CHAPTER_FAULTS[name](copy)
+    done = pytest_in(copy, *OPTIONS, f"book/{CHAPTER}.ipynb")
+    assert done.returncode == 1, done.stdout
+    assert "Cell outputs differ" in done.stdout or "AssertionError" in done.stdout, done.stdout
+
+
+@needs_chapter
+def test_a_stripped_notebook_passes_nbval_but_not_the_rules(copy):
+    change_notebook(copy, strip)
+    done = pytest_in(copy, "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", "keeps_the_rule")
+    assert done.returncode == 1, done.stdout
+    assert "was_run_in_order" in done.stdout
+
+
+def tiny(folder, *cells):
+    """Store a small notebook and run nbval on it."""
+    notebook = new_notebook(cells=list(cells), metadata=notebooks.METADATA)
+    for count, cell in enumerate(notebook.cells, start=1):
+        cell.execution_count = count
+    nbformat.write(notebook, folder / "book" / "tiny.ipynb")
+    return pytest_in(folder, *OPTIONS, "book/tiny.ipynb")
+
+
+def test_a_run_in_which_every_cell_passes_is_green(copy):
+    done = tiny(
+        copy, code("1 + 1", new_output("execute_result", data={"text/plain": "2"}, execution_count=1))
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 of 1 passed" in done.stdout
+
+
+def test_a_skipped_cell_turns_the_run_red(copy):
+    done = tiny(copy, code("x = 1"), code("x = 2", tags=["nbval-skip"]))
+    assert done.returncode == 1, done.stdout
+    assert "1 of 2 passed" in done.stdout

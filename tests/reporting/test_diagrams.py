@@ -1,0 +1,110 @@
+"""A diagram is drawn from the code, so another block has another diagram."""
+
+import copy
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from torchvision.models import resnet as published
+
+from resnet_utils.models import blocks, preactivation, variants
+from resnet_utils.reporting import diagrams
+
+SHAPE = (1, 16, 9, 7)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_digest_says_branch_shapes_and_shortcut():
+    assert diagrams.describe(blocks.BasicBlock(16, 32, 2), SHAPE).splitlines() == [
+        "x (16×9×7) → 3×3, 32, /2 (32×5×4) → BatchNorm → ReLU → 3×3, 32 → BatchNorm → + → ReLU",
+        "from 0 (x) to 6 (+): 1×1, 32, /2 (32×5×4) → BatchNorm",
+    ]
+
+
+def test_block_without_shortcut_says_so():
+    block = blocks.BasicBlock(16, 16, shortcut="none")
+    assert diagrams.describe(block, SHAPE).splitlines()[1:] == ["no shortcut"]
+
+
+def test_torchvisions_block_has_the_same_diagram_as_ours():
+    theirs = published.Bottleneck(16, 4)
+    assert diagrams.describe(blocks.Bottleneck(16, 4), SHAPE) == diagrams.describe(theirs, SHAPE)
+
+
+CHANGED = {
+    "plain": lambda: blocks.BasicBlock(16, 16, shortcut="none"),
+    "option C": lambda: blocks.BasicBlock(16, 16, shortcut="C"),
+    "wider": lambda: blocks.BasicBlock(16, 32),
+    "re-weighted": lambda: variants.SEBlock(16, 16),
+    "dropped": lambda: variants.DroppedBlock(16, 16),
+    "bottleneck": lambda: blocks.Bottleneck(16, 4),
+    **{
+        order: lambda order=order: preactivation.OrderedBlock(16, 16, order=order)
+        for order in preactivation.ORDERS
+        if order != "original"
+    },
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_changed_block_changes_its_digest_and_its_picture(name):
+    original, changed = ({"": (block, SHAPE)} for block in (blocks.BasicBlock(16, 16), CHANGED[name]()))
+    assert diagrams.describe(*changed[""]) != diagrams.describe(*original[""])
+    assert diagrams.Drawing(changed)._repr_svg_() != diagrams.Drawing(original)._repr_svg_()
+
+
+def test_all_changed_blocks_have_different_digests():
+    digests = [diagrams.describe(make(), SHAPE) for make in CHANGED.values()]
+    assert len(set(digests)) == len(digests)
+
+
+def test_projection_of_a_preactivation_block_leaves_after_the_activation():
+    last = diagrams.describe(preactivation.PreActBlock(16, 32, 2), SHAPE).splitlines()[-1]
+    assert last == "from 2 (ReLU) to 7 (+): 1×1, 32, /2 (32×5×4)"
+
+
+def test_squeeze_and_excitation_has_two_ways_around():
+    lines = diagrams.describe(variants.SEBlock(16, 16), SHAPE).splitlines()
+    assert lines[1:] == [
+        "from 5 (BatchNorm) to 11 (×): nothing in between",
+        "from 0 (x) to 12 (+): nothing in between",
+    ]
+
+
+def test_picture_is_small_well_formed_repeatable_and_says_its_content():
+    given = {"a < b & c": (blocks.BasicBlock(16, 32, 2), SHAPE), "SE": (variants.SEBlock(16, 16), SHAPE)}
+    first, second = (diagrams.Drawing(given) for _ in range(2))
+    svg = first._repr_svg_()
+    assert svg == second._repr_svg_()
+    assert len(svg) < 60_000
+    root = ElementTree.fromstring(svg)
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == " ".join(first.digest.split())
+    texts = [node.text for node in root.iter(f"{SVG}text")]
+    assert texts.count("+") == 2
+    assert "a < b & c" in texts
+
+
+def test_every_box_lies_inside_the_picture():
+    block = blocks.BasicBlock(16, 32, 2)
+    block.downsample = variants.shortcut_d(16, 32, 2)
+    root = ElementTree.fromstring(diagrams.Drawing({"D": (block, SHAPE)})._repr_svg_())
+    width, height = (float(root.get("viewBox").split()[i]) for i in (2, 3))
+    for box in root.iter(f"{SVG}rect"):
+        x, y = float(box.get("x", 0)), float(box.get("y", 0))
+        assert min(x, y) >= 0
+        assert x + float(box.get("width")) <= width
+        assert y + float(box.get("height")) <= height
+
+
+def test_block_is_left_as_it_was():
+    block = blocks.BasicBlock(16, 16)
+    before = copy.deepcopy(block.state_dict())
+    diagrams.describe(block, SHAPE)
+    assert block.training
+    assert all(torch.equal(value, before[name]) for name, value in block.state_dict().items())
+
+
+def test_shape_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=r"an input of shape \(1, 3, 9, 7\) does not fit"):
+        diagrams.describe(blocks.BasicBlock(16, 16), (1, 3, 9, 7))

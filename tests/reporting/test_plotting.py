@@ -1,0 +1,222 @@
+"""Tests of ``resnet_utils.plotting``."""
+
+import itertools
+
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+
+from resnet_utils.reporting import digest, plotting
+
+
+@pytest.fixture
+def ax():
+    _, ax = plt.subplots()
+    ax.set(title="Depth", xlabel="layers", ylabel="training loss (nats)")
+    yield ax
+    plt.close("all")
+
+
+OKABE_ITO = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000"}
+
+
+def test_colours_are_okabe_and_itos_and_each_role_has_its_own():
+    assert set(plotting.COLOURS.values()) - {plotting.COLOURS["plain"]} < OKABE_ITO  # plain is a grey
+    assert len(set(to_rgb(plotting.COLOURS["plain"]))) == 1
+    assert len(set(plotting.COLOURS.values())) == len(plotting.COLOURS)
+
+
+def test_every_role_has_a_marker_and_a_dash():
+    assert set(plotting.COLOURS) == set(plotting.MARKERS) == set(plotting.DASHES)
+
+
+@pytest.mark.parametrize(
+    "group", [("plain", "residual", "preactivation"), ("train", "valid"), ("cat", "dog")]
+)
+def test_roles_of_one_figure_differ_in_marker_and_dash(group):
+    for one, other in itertools.combinations(group, 2):
+        assert plotting.MARKERS[one] != plotting.MARKERS[other]
+        assert plotting.DASHES[one] != plotting.DASHES[other]
+
+
+def relative_luminance(colour):
+    """WCAG 2.1, "relative luminance"."""
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_colour_is_seen_on_white():
+    """WCAG asks for a contrast of 3 for graphics; orange (2.2) is the usual exception and has its marker."""
+    for role, colour in plotting.COLOURS.items():
+        contrast = 1.05 / (relative_luminance(colour) + 0.05)
+        assert contrast > 2.1, role
+
+
+def test_book_style_gives_600_by_350_pixels(ax):
+    with mpl.rc_context():
+        plotting.use_book_style()
+        figure = plt.figure()
+        assert tuple(figure.get_size_inches() * figure.dpi) == (600, 350)
+
+
+def test_curve_draws_the_data_in_the_looks_of_its_role(ax):
+    plotting.curve(ax, [1, 2], [3.0, 4.0], role="residual", label="with shortcuts")
+    (line,) = ax.lines
+    assert line.get_ydata().tolist() == [3.0, 4.0]
+    assert (line.get_color(), line.get_marker(), line.get_linestyle()) == ("#0072B2", "o", "-")
+
+
+def test_curve_takes_the_dash_of_another_role(ax):
+    plotting.curve(ax, [1, 2], [3, 4], role="residual", label="training", dash="train")
+    assert (ax.lines[0].get_color(), ax.lines[0].get_linestyle()) == ("#0072B2", "--")
+
+
+def test_few_errors_are_bars_and_many_are_a_band(ax):
+    plotting.curve(ax, range(3), np.ones(3), role="plain", label="few", error=np.full(3, 0.5))
+    (segments,) = ax.collections
+    assert segments.get_segments()[0][:, 1].tolist() == [0.5, 1.5]
+    plotting.curve(ax, range(40), np.ones(40), role="plain", label="many", error=np.full(40, 0.25))
+    band = ax.collections[1].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (0.75, 1.25)
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        ([1, 2], {"role": "deep"}, "unknown role 'deep'; roles are plain, residual"),
+        ([1, 2], {"role": "plain", "dash": "dots"}, "unknown role 'dots'"),
+        ([1, 2, 3], {"role": "plain"}, "same length"),
+        ([1, 2], {"role": "plain", "error": [0.1]}, "same length"),
+    ],
+)
+def test_a_wrong_curve_is_refused(ax, y, options, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.curve(ax, [1, 2], y, label="x", **options)
+    assert not ax.lines
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 8, 8), (5, 1, 8, 8), (5, 8, 8)])
+def test_image_grid_shows_each_image_once_in_order(shape):
+    images = np.arange(np.prod(shape)).astype(np.uint8).reshape(shape)
+    figure = plotting.image_grid(torch.from_numpy(images), columns=3, titles=list("abcde"))
+    shown = [ax for ax in figure.axes if ax.images]
+    assert [ax.get_title() for ax in shown] == list("abcde")
+    assert len(figure.axes) == 6  # two rows of three, the last one empty
+    for ax, image in zip(shown, images, strict=True):
+        expected = image if image.ndim == 2 else np.moveaxis(image, 0, -1).squeeze()
+        np.testing.assert_array_equal(ax.images[0].get_array(), expected)
+        assert ax.images[0].get_clim() == (0, 255)  # else a dark picture would be stretched
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        (np.zeros((2, 3, 4, 4)), {}, "must be uint8"),
+        (np.zeros((2, 4, 4, 3), np.uint8), {}, r"shape \(2, 4, 4, 3\)"),
+        (np.zeros((0, 3, 4, 4), np.uint8), {}, "N > 0"),
+        (np.zeros((4, 4), np.uint8), {}, r"\(N, H, W\)"),
+        (np.zeros((2, 4, 4), np.uint8), {"titles": ["one"]}, "1 titles for 2 images"),
+        (np.zeros((2, 4, 4), np.uint8), {"columns": 0}, "columns must be at least 1"),
+    ],
+)
+def test_wrong_images_are_refused(images, options, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.image_grid(images, **options)
+    assert not plt.get_fignums()
+
+
+def test_digest_says_what_is_plotted(ax):
+    plotting.curve(ax, [6, 12], [0.27, 0.74], role="plain", label="plain", error=[0.1, 0.1])
+    plotting.curve(ax, [6, 12], [0.23, 0.15], role="residual", label="residual")
+    ax.scatter([6, 12, 18], [0, 0, 0])
+    ax.legend()
+    assert digest.digest(ax.figure) == (
+        "Depth; x: layers; y: training loss (nats); legend: plain, residual; 2 x line of 2 points; 3 dots"
+    )
+
+
+def test_digest_with_digits_holds_the_values(ax):
+    plotting.curve(ax, [1, 2], [0.274, -0.0001], role="plain", label="plain")
+    ax.bar(["a", "b"], [1.0, 2.5])
+    text = digest.digest(ax.figure, digits=2)
+    assert "line of 2 points (0.27, 0.00)" in text
+    assert "2 bars (1.00, 2.50)" in text
+
+
+def test_digest_of_a_long_line_holds_only_its_ends(ax):
+    ax.plot(np.arange(100))
+    assert "line of 100 points (0 ... 99)" in digest.digest(ax.figure, digits=0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ax: ax.set_title("Other"),
+        lambda ax: ax.set_xlabel("Other"),
+        lambda ax: ax.set_ylabel("Other"),
+        lambda ax: ax.legend(["Other"]),
+        lambda ax: ax.plot([1, 2]),
+        lambda ax: ax.lines[0].set_data([1, 2, 3], [1, 2, 3]),
+        lambda ax: ax.figure.suptitle("Other"),
+        lambda ax: ax.text(0, 0, "Other"),
+        lambda ax: ax.bar([1], [1]),
+        lambda ax: ax.imshow([[1]]),
+    ],
+)
+def test_digest_changes_with_the_figure(ax, change):
+    ax.plot([1, 2])
+    before = digest.digest(ax.figure)
+    change(ax)
+    assert digest.digest(ax.figure) != before
+
+
+def test_effects_stand_in_order_from_the_top_with_their_intervals_and_a_line_at_zero(ax):
+    plotting.effects(ax, {"first": (2.0, 0.5), "second": (-1.0, 3.0)})
+    low, high = ax.get_ylim()
+    heights = {
+        label.get_text(): row for label, row in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
+    }
+    assert (heights["first"] - heights["second"]) * (high - low) > 0  # matplotlib's axis runs downward here
+    drawn = {bar.lines[0].get_ydata()[0]: bar.lines[2][0].get_segments()[0] for bar in ax.containers}
+    assert drawn[heights["first"]][:, 0].tolist() == [1.5, 2.5]
+    assert drawn[heights["second"]][:, 0].tolist() == [-4.0, 2.0]
+    assert any(list(line.get_xdata()) == [0, 0] for line in ax.lines)
+
+
+def test_digest_of_a_grid_is_one_line():
+    figure = plotting.image_grid(np.zeros((4, 8, 6), np.uint8), titles=["cat", "dog", "dog", "cat"])
+    assert digest.digest(figure) == "4 pictures of 8 x 6; titles: cat, dog, dog, cat"
+    assert digest.digest(figure, titles=False) == "4 pictures of 8 x 6"
+    plt.close(figure)
+
+
+def test_finish_prints_the_digest_and_closes_the_figure(ax, capsys):
+    ax.plot([1, 2])
+    plotting.finish(ax.figure)
+    assert capsys.readouterr().out == "Depth; x: layers; y: training loss (nats); line of 2 points\n"
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("letter", ["x", "y"])
+def test_an_axis_without_a_label_is_refused(ax, letter):
+    ax.plot([1, 2])
+    ax.set(**{f"{letter}label": ""})
+    with pytest.raises(ValueError, match=f"the {letter} axis of panel 'Depth' has no label"):
+        plotting.finish(ax.figure)
+
+
+def test_a_shared_label_is_enough(capsys):
+    figure, axes = plt.subplots(2, 1, sharex=True, sharey=True)
+    for panel in axes:
+        panel.plot([1, 2])
+    axes[1].set(xlabel="epoch")
+    figure.supylabel("loss (nats)")
+    plotting.finish(figure)
+    assert "x: epoch" in capsys.readouterr().out

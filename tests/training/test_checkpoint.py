@@ -1,0 +1,263 @@
+"""Tests of ``resnet_utils.resume``, through ``training.fit``."""
+
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bits import assert_same_bits, state
+from torch import nn
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+
+from resnet_utils import training
+from resnet_utils.runtime import seeding
+
+EPOCHS, BATCHES = 4, 3
+
+
+class Killed(BaseException):
+    """Stands for the signal that ends a process: nothing in the package may catch it."""
+
+
+def augmented(batch, own, stop_at, count):
+    """Uses every kind of generator there is; the run dies in batch number ``stop_at``."""
+    count.append(1)
+    if len(count) == stop_at:
+        raise Killed
+    images, labels = batch
+    noise = torch.rand(1, generator=own) + torch.rand(1) + random.random() + float(np.random.rand())  # noqa: NPY002
+    return images * (1 + 0.1 * noise), labels
+
+
+def run_of(*, stop_at=None, schedule="one cycle", lr=0.1, width=4, seed=0):
+    """Model, loader, optimiser and schedule, built afresh as a new process would."""
+    torch.manual_seed(seed), random.seed(seed), np.random.seed(seed)  # noqa: NPY002
+    model = nn.Sequential(
+        nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.Dropout(0.2), nn.Flatten(), nn.Linear(16 * width, 3)
+    )
+    images = torch.rand(10, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    sampler = RandomSampler(range(10), generator=torch.Generator().manual_seed(2))
+    loader = DataLoader(
+        TensorDataset(images, torch.arange(10) % 3),
+        sampler=BatchSampler(sampler, 4, drop_last=False),
+        batch_size=None,
+        collate_fn=partial(augmented, own=torch.Generator().manual_seed(3), stop_at=stop_at, count=[]),
+    )
+    optimizer = training.sgd(model, lr)
+    schedules = {
+        "one cycle": lambda: training.one_cycle(optimizer, steps=EPOCHS * BATCHES),
+        "steps": lambda: training.step_schedule(optimizer, milestones=[5]),
+        "none": lambda: None,
+    }
+    return model, loader, optimizer, schedules[schedule]()
+
+
+def fit(run, *, epochs=EPOCHS, checkpoint=None):
+    model, loader, optimizer, scheduler = run
+    valid = [(torch.full((2, 3, 6, 6), 0.5), torch.tensor([0, 1]))]
+    history = training.fit(
+        model,
+        loader,
+        valid,
+        epochs=epochs,
+        optimizer=optimizer,
+        device="cpu",
+        scheduler=scheduler,
+        checkpoint=checkpoint,
+    )
+    return {name: values for name, values in asdict(history).items() if name != "seconds"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "folder" / "run.pt"
+
+
+@pytest.mark.parametrize("schedule", ["one cycle", "steps", "none"])
+@pytest.mark.parametrize(
+    "stop_at", [4, 5, 6, 7, 12]
+)  # the first, a middle and the last batch of later epochs
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(path, schedule, stop_at):
+    whole = run_of(schedule=schedule)
+    expected = fit(whole)
+    with pytest.raises(Killed):
+        fit(run_of(schedule=schedule, stop_at=stop_at), checkpoint=path)
+    resumed = run_of(schedule=schedule, seed=9)  # other weights, other global generators
+    history = fit(resumed, checkpoint=path)
+    assert history == expected
+    assert_same_bits(state(resumed[0]), state(whole[0]))
+
+
+def test_a_run_killed_twice_ends_with_the_same_bits(path):
+    whole = run_of()
+    expected = fit(whole)
+    for stop_at in (5, 5):
+        with pytest.raises(Killed):
+            fit(run_of(stop_at=stop_at), checkpoint=path)
+    resumed = run_of()
+    assert fit(resumed, checkpoint=path) == expected
+    assert_same_bits(state(resumed[0]), state(whole[0]))
+
+
+IN_ANOTHER_PROCESS = """
+import os, signal, sys
+sys.path[:0] = [sys.argv[1], os.path.dirname(sys.argv[1])]
+import test_checkpoint
+
+
+class Killed(BaseException):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+test_checkpoint.Killed = Killed
+test_checkpoint.fit(test_checkpoint.run_of(stop_at=8), checkpoint=sys.argv[2])
+"""
+
+
+def test_a_process_killed_by_the_system_leaves_a_checkpoint_to_go_on_from(path):
+    whole = run_of()
+    expected = fit(whole)
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(Path(__file__).parent), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    resumed = run_of(seed=9)
+    assert fit(resumed, checkpoint=path) == expected
+    assert_same_bits(state(resumed[0]), state(whole[0]))
+
+
+def test_a_run_killed_in_its_first_epoch_begins_anew(path):
+    with pytest.raises(Killed):
+        fit(run_of(stop_at=2), checkpoint=path)
+    assert not path.exists()
+    assert fit(run_of(), checkpoint=path) == fit(run_of())
+
+
+def test_a_run_killed_while_writing_keeps_the_old_file(path, monkeypatch):
+    fit(run_of(schedule="none"), epochs=1, checkpoint=path)
+    before = path.read_bytes()
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(Killed):
+            fit(run_of(schedule="none"), epochs=2, checkpoint=path)
+    assert path.read_bytes() == before
+    assert fit(run_of(schedule="none"), epochs=3, checkpoint=path) == fit(run_of(schedule="none"), epochs=3)
+    assert os.listdir(path.parent) == [path.name]  # nothing half-written stays
+
+
+def test_a_finished_run_is_only_read(path):
+    expected = fit(run_of(), checkpoint=path)
+    before = path.read_bytes()
+    model, *rest = run_of(seed=9)
+    assert fit((model, *rest), checkpoint=path) == expected
+    assert path.read_bytes() == before
+
+
+def test_more_epochs_in_the_file_than_asked_for_are_refused(path):
+    fit(run_of(schedule="none"), epochs=2, checkpoint=path)
+    run = run_of(schedule="none")
+    before = state(run[0])
+    with pytest.raises(ValueError, match="the checkpoint holds 2 epochs, more than the 1 asked for"):
+        fit(run, epochs=1, checkpoint=path)
+    assert_same_bits(before, state(run[0]))
+
+
+def test_the_same_objects_can_go_on(path):
+    run = run_of()
+    fit(run, epochs=2, checkpoint=path)
+    assert fit(run, checkpoint=path) == fit(run_of())
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"width": 5}, r"0.weight is float32 \(4, 3, 3, 3\) in the file, float32 \(5, 3, 3, 3\) here"),
+        ({"schedule": "none"}, "a scheduler in the file, no scheduler here"),
+        ({"schedule": "steps"}, "total_steps of the schedule is 12 in the file, None here"),
+        ({"lr": 0.2}, "initial_lr of group 0 is 0.004 in the file, 0.008 here"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_changes_nothing(path, other, message):
+    fit(run_of(), epochs=1, checkpoint=path)
+    model, loader, optimizer, scheduler = run_of(**other)
+    before, generators = state(model), (torch.get_rng_state(), random.getstate())
+    with pytest.raises(ValueError, match="belongs to another run.*" + message):
+        fit((model, loader, optimizer, scheduler), checkpoint=path)
+    assert_same_bits(before, state(model))
+    assert not optimizer.state
+    assert torch.equal(torch.get_rng_state(), generators[0])
+    assert random.getstate() == generators[1]
+
+
+def test_every_kind_of_damage_is_named_and_changes_nothing(path):
+    fit(run_of(), epochs=1, checkpoint=path)
+    good = path.read_bytes()
+    middle = good.index(b"numpy")  # inside the first, longest part
+    flipped = good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :]
+    for bad in (
+        b"",
+        b"<html>not found</html>",
+        good[: len(good) // 2],
+        good[:-10],
+        flipped,
+        pickle.dumps({"a": 1}),
+    ):
+        path.write_bytes(bad)
+        run = run_of()
+        before = state(run[0])
+        with pytest.raises(ValueError, match="is damaged or no checkpoint"):
+            fit(run, checkpoint=path)
+        assert_same_bits(before, state(run[0]))
+
+
+def test_a_pickle_that_runs_code_is_not_run(path):
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(path.parent / "exploded"),)
+
+    path.parent.mkdir()
+    torch.save({"model": Bomb()}, path)
+    with pytest.raises(ValueError, match="is damaged or no checkpoint"):
+        fit(run_of(), checkpoint=path)
+    assert not (path.parent / "exploded").exists()
+
+
+def test_plain_weights_are_no_checkpoint_of_a_run(path):
+    path.parent.mkdir()
+    torch.save(run_of()[0].state_dict(), path)
+    with pytest.raises(ValueError, match="no checkpoint of a training run"):
+        fit(run_of(), checkpoint=path)
+
+
+def test_every_generator_of_a_loader_is_found():
+    own = [torch.Generator() for _ in range(4)]
+
+    class Flip:
+        def __init__(self):
+            self.generator = own[1]
+
+        def __call__(self, batch):
+            return batch
+
+    flip = Flip()
+
+    def collate(batch):
+        return flip(batch), torch.rand(1, generator=own[2])
+
+    loader = DataLoader(
+        range(8), 2, sampler=RandomSampler(range(8), generator=own[0]), generator=own[3], collate_fn=collate
+    )
+    found = seeding.generators_of(loader)
+    assert {id(generator) for generator in found} == {id(generator) for generator in own}

@@ -1,0 +1,421 @@
+"""Tests of ``resnet_utils.training``."""
+
+import math
+
+import pytest
+import torch
+from bits import assert_same_bits, state
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from resnet_utils import evaluation, training
+
+
+def network(seed=0, dtype=torch.float32):
+    torch.manual_seed(seed)
+    layers = (
+        nn.Conv2d(3, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
+    return nn.Sequential(*layers).to(dtype)
+
+
+def linear(seed=0):
+    """No BatchNorm: nothing but the weights decides what comes out."""
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 6 * 6, 3)).double()
+
+
+def samples(count=10, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(count, 3, 6, 6, generator=generator, dtype=dtype)
+    return TensorDataset(images, torch.arange(count) % 3)
+
+
+def loader(batch_size=4, dtype=torch.float32):
+    return DataLoader(samples(dtype=dtype), batch_size)  # batches of 4, 4, 2
+
+
+# modes
+
+
+def test_a_frozen_batchnorm_does_not_move_and_a_free_one_does():
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3)
+    )
+    model[1].requires_grad_(False)
+    before = state(model)
+    training.train_one_epoch(model, loader(), training.sgd(model, 0.1), device="cpu")
+    after = state(model)
+    assert_same_bits(
+        {k: before[k] for k in before if k[0] == "1"}, {k: after[k] for k in after if k[0] == "1"}
+    )
+    assert after["2.num_batches_tracked"] == 3
+    assert not torch.equal(before["2.running_mean"], after["2.running_mean"])
+
+
+def test_train_mode_spares_only_wholly_frozen_batchnorms():
+    free, half, frozen, bare = (nn.BatchNorm2d(2, affine=affine) for affine in (True, True, True, False))
+    half.weight.requires_grad_(False)
+    frozen.requires_grad_(False)
+    dropout = nn.Dropout()
+    training.train_mode(nn.Sequential(free, half, frozen, bare, dropout).eval())
+    assert [m.training for m in (free, half, frozen, bare, dropout)] == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("was_training", [True, False])
+def test_every_module_is_left_in_its_mode(was_training):
+    model = network().train(was_training)
+    model[1].train(not was_training)
+    optimizer = training.sgd(model, 0.1)
+    evaluation.evaluate(model, loader(), "cpu")
+    evaluation.predict(model, loader(), "cpu")
+    training.train_one_epoch(model, loader(), optimizer, device="cpu")
+    training.fit(model, loader(), loader(), epochs=1, optimizer=optimizer, device="cpu")
+    assert [m.training for m in model] == [was_training, not was_training] + [was_training] * 4
+
+
+def test_the_mode_comes_back_after_an_error_too():
+    model = network()
+    with pytest.raises(RuntimeError):
+        evaluation.evaluate(model, [(torch.zeros(1, 5, 6, 6), torch.zeros(1))], "cpu")  # 5 channels
+    assert model.training
+
+
+# evaluation
+
+
+def test_a_short_last_batch_is_not_over_weighted():
+    model = network(dtype=torch.float64)
+    whole = evaluation.evaluate(model, loader(10, torch.float64), "cpu")
+    split = evaluation.evaluate(model, loader(4, torch.float64), "cpu")
+    assert split == pytest.approx(whole, rel=1e-12)  # float64 sums in another order
+
+
+def test_evaluate_agrees_with_the_definition_of_cross_entropy():
+    model = network(dtype=torch.float64).eval()
+    images, labels = samples(dtype=torch.float64).tensors
+    logits = model(images).detach()
+    probabilities = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    loss = -sum(math.log(probabilities[n, label]) for n, label in enumerate(labels)) / 10
+    accuracy = (
+        sum(int(max(range(3), key=lambda k: logits[n, k]) == label) for n, label in enumerate(labels)) / 10
+    )
+    assert evaluation.evaluate(model.train(), loader(4, torch.float64), "cpu") == pytest.approx(
+        (loss, accuracy)
+    )
+
+
+def test_predict_returns_every_sample_in_order():
+    model = network()
+    logits, labels = evaluation.predict(model, loader(4), "cpu")
+    images, expected = samples().tensors
+    assert torch.equal(labels, expected)
+    torch.testing.assert_close(logits, model.eval()(images).detach())  # other batch sizes, other last bits
+    assert not logits.requires_grad
+
+
+def test_evaluation_changes_nothing():
+    model = network()
+    before = state(model)
+    evaluation.evaluate(model, loader(), "cpu")
+    evaluation.predict(model, loader(), "cpu")
+    assert_same_bits(before, state(model))
+
+
+@pytest.mark.parametrize("batches", [[], [(torch.zeros(0, 3, 6, 6), torch.zeros(0, dtype=torch.int64))]])
+def test_an_empty_loader_is_refused(batches):
+    model = network().eval()
+    model[1].requires_grad_(False)  # a BatchNorm in train mode would complain about no sample first
+    with pytest.raises(ValueError, match=r"evaluate\(\) needs at least one sample"):
+        evaluation.evaluate(model, batches, "cpu")
+    with pytest.raises(ValueError, match=r"predict\(\) needs at least one sample"):
+        evaluation.predict(model, batches, "cpu")
+    with pytest.raises(ValueError, match=r"train_one_epoch\(\) needs at least one sample"):
+        training.train_one_epoch(model, [], training.sgd(model, 0.1), device="cpu")
+
+
+# optimiser and schedules
+
+
+def test_sgd_follows_the_formula_of_nesterov_momentum():
+    """Sutskever et al. 2013 in the form torch documents: v <- m v + g; p <- p - lr (g + m v)."""
+    model = linear()
+    optimizer = training.sgd(model, 0.1, momentum=0.8, weight_decay=0.01)
+    by_hand = [parameter.detach().clone().requires_grad_() for parameter in model.parameters()]
+    velocity = [torch.zeros_like(parameter) for parameter in by_hand]
+    images, labels = samples(dtype=torch.float64).tensors
+    for _ in range(3):
+        training.train_one_epoch(model, [(images, labels)], optimizer, device="cpu")
+        logits = images.flatten(1) @ by_hand[0].T + by_hand[1]
+        gradients = torch.autograd.grad(nn.functional.cross_entropy(logits, labels), by_hand)
+        with torch.no_grad():
+            for parameter, speed, gradient in zip(by_hand, velocity, gradients, strict=True):
+                gradient = gradient + 0.01 * parameter
+                speed.mul_(0.8).add_(gradient)
+                parameter -= 0.1 * (gradient + 0.8 * speed)
+    for parameter, expected in zip(model.parameters(), by_hand, strict=True):
+        torch.testing.assert_close(parameter, expected, rtol=1e-12, atol=1e-14)  # float64
+
+
+def test_weight_decay_can_spare_norms_and_biases():
+    model = network()
+    optimizer = training.sgd(model, 0.1, weight_decay=0.5, decay_norm_and_bias=False)
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    by_name = {name: decay[id(p)] for name, p in model.named_parameters()}
+    assert by_name == {
+        "0.weight": 0.5,
+        "0.bias": 0.0,
+        "1.weight": 0.0,
+        "1.bias": 0.0,
+        "5.weight": 0.5,
+        "5.bias": 0.0,
+    }
+
+
+def test_weight_decay_meets_every_parameter_by_default():
+    optimizer = training.sgd(network(), 0.1, weight_decay=0.5)
+    assert [(group["weight_decay"], len(group["params"])) for group in optimizer.param_groups] == [(0.5, 6)]
+
+
+def test_groups_keep_their_rates_and_lose_their_frozen_parameters():
+    model = network()
+    model[0].requires_grad_(False)
+    groups = [
+        {"params": list(model[0].parameters()), "lr": 0.01},
+        {"params": list(model[5].parameters()), "lr": 0.2},
+    ]
+    optimizer = training.sgd(model, 0.1, groups=groups)
+    assert [(group["lr"], len(group["params"])) for group in optimizer.param_groups] == [(0.2, 2)]
+    assert len(groups[0]["params"]) == 2  # the caller's lists stay as they were
+
+
+def test_momentum_zero_is_plain_gradient_descent():
+    assert not training.sgd(network(), 0.1, momentum=0).param_groups[0]["nesterov"]
+
+
+def test_a_wholly_frozen_model_has_nothing_to_train():
+    with pytest.raises(ValueError, match="all are frozen"):
+        training.sgd(network().requires_grad_(False), 0.1)
+
+
+def rates(optimizer, scheduler, steps):
+    seen = []
+    for _ in range(steps):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def test_one_cycle_is_two_half_cosines():
+    """Up from max/25 to max over the first 30 % of the steps, then down to max/25/10,000."""
+    optimizer = training.sgd(network(), 0.1)
+    seen = rates(optimizer, training.one_cycle(optimizer, steps=40, max_lr=0.5), 40)
+    low, peak, end = 0.02, 11, 0.02 / 10_000
+    for step, lr in enumerate(seen):
+        start, stop, part = (
+            (low, 0.5, step / peak) if step <= peak else (0.5, end, (step - peak) / (39 - peak))
+        )
+        assert lr == pytest.approx(stop + (start - stop) * (1 + math.cos(math.pi * part)) / 2), step
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+
+
+def test_one_cycle_peaks_at_each_groups_own_rate():
+    model = network()
+    groups = [
+        {"params": list(model[0].parameters()), "lr": 0.01},
+        {"params": list(model[5].parameters()), "lr": 0.2},
+    ]
+    optimizer = training.sgd(model, 0.1, groups=groups)
+    scheduler = training.one_cycle(optimizer, steps=20)
+    assert [group["max_lr"] for group in optimizer.param_groups] == [0.01, 0.2]
+    assert scheduler.total_steps == 20
+
+
+def test_step_schedule_divides_at_its_milestones():
+    optimizer = training.sgd(network(), 0.8)
+    seen = rates(optimizer, training.step_schedule(optimizer, milestones=[2, 5], factor=0.5), 7)
+    assert seen == [0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2]
+
+
+# one epoch
+
+
+def test_an_epoch_without_steps_measures_what_evaluate_measures():
+    model = linear()
+    measured = training.train_one_epoch(
+        model, loader(4, torch.float64), training.sgd(model, 0.0), device="cpu"
+    )
+    expected = evaluation.evaluate(model, loader(10, torch.float64), "cpu")
+    assert measured == pytest.approx(expected, rel=1e-12)  # float64 sums in another order
+
+
+def test_another_loss_function_is_used():
+    model = linear()
+    smooth = nn.CrossEntropyLoss(label_smoothing=0.2)
+    images, labels = samples(dtype=torch.float64).tensors
+    expected = smooth(model(images), labels).item()
+    loss, _ = training.train_one_epoch(
+        model, loader(4, torch.float64), training.sgd(model, 0.0), device="cpu", loss_function=smooth
+    )
+    assert loss == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_schedule_steps_once_a_batch():
+    model = network()
+    optimizer = training.sgd(model, 0.8)
+    scheduler = training.step_schedule(optimizer, milestones=[2], factor=0.5)
+    training.train_one_epoch(model, loader(4), optimizer, device="cpu", scheduler=scheduler)
+    assert (scheduler.last_epoch, optimizer.param_groups[0]["lr"]) == (3, 0.4)
+
+
+def test_a_loss_that_is_not_finite_stops_before_it_spoils_the_weights():
+    model = linear()
+    before = state(model)
+    images, labels = samples(dtype=torch.float64).tensors
+    images[0] = torch.nan
+    where = "the loss became nan .epoch 1/3, batch 1, learning rate 0.1."
+    with pytest.raises(FloatingPointError, match=where):
+        training.fit(
+            model,
+            [(images, labels)],
+            None,
+            epochs=3,
+            optimizer=training.sgd(model, 0.1),
+            device="cpu",
+            progress=False,
+        )
+    assert_same_bits(before, state(model))
+
+
+def test_autocast_computes_in_sixteen_bits_and_keeps_weights_in_float32():
+    kinds = []
+    results = {}
+    for autocast in (False, True):
+        model = network()
+        model[5].register_forward_hook(lambda module, inputs, out: kinds.append(out.dtype))
+        optimizer = training.sgd(model, 0.1)
+        results[autocast] = training.train_one_epoch(
+            model, loader(), optimizer, device="cpu", autocast=autocast
+        )
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert kinds == [torch.float32] * 3 + [torch.bfloat16] * 3
+    assert results[True][0] == pytest.approx(
+        results[False][0], rel=0.02
+    )  # bfloat16 has 8 bits: 0.4 % a number
+
+
+def test_the_cpu_needs_no_loss_scaling():
+    assert training.gradient_scaler("cpu") is None
+
+
+# whole runs
+
+
+def test_fit_reports_one_entry_an_epoch():
+    model = network()
+    optimizer = training.sgd(model, 0.1)
+    scheduler = training.one_cycle(optimizer, steps=6, max_lr=0.1)
+    history = training.fit(
+        model, loader(), loader(), epochs=2, optimizer=optimizer, device="cpu", scheduler=scheduler
+    )
+    assert {name: len(values) for name, values in vars(history).items()} == dict.fromkeys(vars(history), 2)
+    assert (history.valid_loss[-1], history.valid_accuracy[-1]) == evaluation.evaluate(model, loader(), "cpu")
+    assert scheduler.last_epoch == 6
+
+
+def test_history_holds_the_rate_at_the_end_of_each_epoch():
+    model = network()
+    optimizer = training.sgd(model, 0.8)
+    scheduler = training.step_schedule(optimizer, milestones=[3, 7], factor=0.5)
+    history = training.fit(
+        model, loader(), None, epochs=3, optimizer=optimizer, device="cpu", scheduler=scheduler
+    )
+    assert history.lr == [0.4, 0.4, 0.2]  # after 3, 6 and 9 batches
+
+
+def test_fit_without_validation_leaves_its_lists_empty():
+    model = network()
+    history = training.fit(model, loader(), None, epochs=1, optimizer=training.sgd(model, 0.1), device="cpu")
+    assert (history.valid_loss, len(history.train_loss)) == ([], 1)
+
+
+def test_fit_learns_what_can_be_learned():
+    """A linear model on three linearly separable clusters must come near to zero loss."""
+    torch.manual_seed(0)
+    labels = torch.arange(60) % 3
+    images = torch.eye(3)[labels] + 0.1 * torch.randn(60, 3)
+    model = nn.Linear(3, 3)
+    data = DataLoader(TensorDataset(images, labels), 20)
+    history = training.fit(model, data, data, epochs=20, optimizer=training.sgd(model, 0.5), device="cpu")
+    assert history.valid_accuracy[-1] == 1.0
+    assert history.valid_loss[-1] < 0.1 * history.train_loss[0]
+
+
+def test_a_schedule_that_is_too_short_is_refused_before_training():
+    model = network()
+    before = state(model)
+    optimizer = training.sgd(model, 0.1)
+    with pytest.raises(ValueError, match="the schedule has 5 steps, one a batch, but this run needs 6"):
+        training.fit(
+            model,
+            loader(),
+            None,
+            epochs=2,
+            optimizer=optimizer,
+            device="cpu",
+            scheduler=training.one_cycle(optimizer, steps=5),
+        )
+    assert_same_bits(before, state(model))
+
+
+def test_a_schedule_that_is_partly_used_up_is_counted_from_where_it_stands():
+    model = network()
+    optimizer = training.sgd(model, 0.1)
+    scheduler = training.one_cycle(optimizer, steps=6)
+    training.fit(model, loader(), None, epochs=1, optimizer=optimizer, device="cpu", scheduler=scheduler)
+    with pytest.raises(ValueError, match="the schedule has 6 steps, one a batch, but this run needs 9"):
+        training.fit(model, loader(), None, epochs=2, optimizer=optimizer, device="cpu", scheduler=scheduler)
+
+
+def test_zero_epochs_are_refused():
+    model = network()
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        training.fit(model, loader(), None, epochs=0, optimizer=training.sgd(model, 0.1), device="cpu")
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_the_bar_goes_to_stderr_and_only_when_asked(monkeypatch, capsys, progress):
+    monkeypatch.setenv("BOOK_PROGRESS", "1")
+    model = network()
+    optimizer = training.sgd(model, 0.1)
+    training.fit(model, loader(), None, epochs=2, optimizer=optimizer, device="cpu", progress=progress)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert ("epoch 2/2" in captured.err) == progress
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("autocast", [False, True])
+def test_cuda_trains_like_the_cpu(autocast):
+    losses = {}
+    for device in ("cpu", "cuda"):
+        model = network().to(device)
+        optimizer = training.sgd(model, 0.1)
+        history = training.fit(
+            model,
+            loader(),
+            loader(),
+            epochs=3,
+            optimizer=optimizer,
+            device=device,
+            autocast=autocast and device == "cuda",
+        )
+        losses[device] = history.valid_loss[-1]
+    # float32 sums in another order, or a 16-bit mantissa
+    assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.02 if autocast else 1e-4)

@@ -1,0 +1,233 @@
+"""Tests of ``resnet_utils.cures``."""
+
+import math
+
+import pytest
+import torch
+from bits import assert_same_bits, state
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from resnet_utils import training
+from resnet_utils.data import transforms
+
+
+def batches(count=12, size=5):
+    images = torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    return DataLoader(TensorDataset(images, torch.arange(count) % 3), size)
+
+
+def linear(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+
+
+# mixup
+
+
+def test_images_and_labels_are_mixed_with_the_same_partner_and_share():
+    """Each image carries its class as its brightness, so the mixed label can be read off the mixed image."""
+    labels = torch.arange(30) % 3
+    images = labels[:, None, None, None].float().expand(30, 1, 2, 2)
+    mixed = transforms.Mixup(DataLoader(TensorDataset(images, labels), 8), 3, alpha=1.0)
+    for pixels, shares in mixed:
+        brightness = shares @ torch.tensor([0.0, 1.0, 2.0])
+        torch.testing.assert_close(pixels[:, 0, 0, 0], brightness)
+        torch.testing.assert_close(shares.sum(dim=1), torch.ones(len(shares)))
+        assert (shares >= 0).all()
+
+
+def test_batches_keep_their_number_sizes_and_kind():
+    mixed = transforms.Mixup(batches(), 3)
+    assert len(mixed) == 3
+    assert [tuple(images.shape) for images, _ in mixed] == [(5, 1, 4, 4), (5, 1, 4, 4), (2, 1, 4, 4)]
+    assert all(shares.dtype == images.dtype == torch.float32 for images, shares in mixed)
+
+
+def test_the_seed_alone_decides_and_epochs_differ():
+    one, two, other = (transforms.Mixup(batches(), 3, seed=seed) for seed in (0, 0, 1))
+    first, same, different, second = ([shares for _, shares in mixed] for mixed in (one, two, other, one))
+    assert all(torch.equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, different, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 2.0])
+def test_shares_have_the_moments_of_the_beta_distribution(alpha):
+    """Mean 1/2 and variance 1 / (4 (2 alpha + 1))."""
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.tensor([transforms._beta(alpha, generator) for _ in range(4000)], dtype=torch.float64)
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+    deviation = math.sqrt(1 / (4 * (2 * alpha + 1)))
+    assert shares.mean() == pytest.approx(0.5, abs=4 * deviation / math.sqrt(4000))  # four standard errors
+    assert shares.var().item() == pytest.approx(deviation**2, rel=0.07)
+
+
+def test_the_loss_of_a_mixture_is_the_mixture_of_the_losses():
+    """Cross-entropy is linear in the label: the paper's code computes it as the right-hand side."""
+    logits = torch.rand(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    labels, partner = torch.tensor([0, 1, 2, 0, 1, 2]), torch.tensor([3, 2, 2, 0, 0, 1])
+    sure = nn.functional.one_hot(labels, 3).double()
+    mixed = nn.functional.cross_entropy(logits, sure.lerp(sure[partner], 0.3))
+    parts = [nn.functional.cross_entropy(logits, given) for given in (labels, labels[partner])]
+    assert mixed.item() == pytest.approx(0.7 * parts[0].item() + 0.3 * parts[1].item(), rel=1e-12)
+
+
+def test_a_mixed_run_that_was_interrupted_ends_with_the_same_bits(tmp_path):
+    def run(epochs, checkpoint):
+        model = linear()
+        optimizer = training.sgd(model, 0.1)
+        mixed = transforms.Mixup(batches(), 3)
+        training.fit(
+            model,
+            mixed,
+            None,
+            epochs=epochs,
+            optimizer=optimizer,
+            device="cpu",
+            checkpoint=checkpoint,
+            progress=False,
+        )
+        return state(model)
+
+    run(2, tmp_path / "a.pt")
+    assert_same_bits(run(4, tmp_path / "a.pt"), run(4, None))
+
+
+def test_training_accuracy_takes_the_larger_part_of_a_mixture():
+    model = linear()
+    images = torch.rand(4, 1, 4, 4)
+    answers = model(images).argmax(dim=1)
+    shares = nn.functional.one_hot(answers, 3) * 0.4 + 0.2
+    shares[0] = shares[0].roll(1)
+    _, accuracy = training.train_one_epoch(model, [(images, shares)], training.sgd(model, 0.0), device="cpu")
+    assert accuracy == 0.75
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0, 2.1, math.nan])
+def test_another_alpha_is_refused(alpha):
+    with pytest.raises(ValueError, match="alpha must be above 0 and at most 2"):
+        transforms.Mixup(batches(), 3, alpha=alpha)
+
+
+def test_a_single_class_is_refused():
+    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
+        transforms.Mixup(batches(), 1)
+
+
+# early stopping
+
+
+def stopped_after(losses, patience):
+    watch = training.EarlyStopping(linear(), patience)
+    for epoch, loss in enumerate(losses, start=1):
+        if watch.should_stop(loss):
+            return epoch, watch.best_epoch
+    return None, watch.best_epoch
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "expected"),
+    [
+        ([3, 2, 1], 1, (None, 3)),
+        ([3, 2, 2.5, 1], 1, (3, 2)),
+        ([3, 2, 2.5, 1, 5, 5], 2, (6, 4)),
+        ([3, 3, 3], 2, (3, 1)),  # as good is no improvement
+        ([math.nan, 3, math.nan, 4], 2, (4, 2)),
+        ([math.nan, math.nan], 2, (2, 0)),
+    ],
+)
+def test_it_stops_after_so_many_epochs_without_improvement(losses, patience, expected):
+    assert stopped_after(losses, patience) == expected
+
+
+def test_the_best_weights_come_back():
+    model = linear()
+    watch = training.EarlyStopping(model, 3)
+    watch.should_stop(1.0)
+    best = state(model)
+    with torch.no_grad():
+        model[1].weight.add_(1)  # in place: what was kept must not move with it
+    watch.should_stop(2.0)
+    watch.restore()
+    assert_same_bits(best, state(model))
+
+
+def test_without_a_finite_loss_there_is_nothing_to_restore():
+    watch = training.EarlyStopping(linear(), 1)
+    watch.should_stop(math.nan)
+    with pytest.raises(RuntimeError, match="no best epoch yet"):
+        watch.restore()
+
+
+def test_patience_zero_is_refused():
+    with pytest.raises(ValueError, match="patience must be at least 1 epoch, got 0"):
+        training.EarlyStopping(linear(), 0)
+
+
+# penalties
+
+
+def small_net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2)).double()
+
+
+def test_l1_adds_the_absolute_weights_and_nothing_else():
+    net = small_net()
+    logits, labels = torch.rand(5, 2, dtype=torch.float64), torch.tensor([0, 1, 1, 0, 1])
+    plain = nn.functional.cross_entropy(logits, labels)
+    added = training.with_l1(net, 0.1)(logits, labels) - plain
+    expected = 0.1 * sum(abs(w) for layer in (net[1], net[3]) for w in layer.weight.flatten().tolist())
+    assert added.item() == pytest.approx(expected)  # neither biases nor the BatchNorm
+
+
+def test_the_gradient_of_l1_is_the_sign_of_each_weight():
+    net = small_net()
+    training.with_l1(net, 0.1, loss_function=lambda logits, labels: logits.sum() * 0)(
+        torch.zeros(1, 2, dtype=torch.float64), torch.zeros(1).long()
+    ).backward()
+    torch.testing.assert_close(net[1].weight.grad, 0.1 * net[1].weight.detach().sign())
+    assert net[1].bias.grad is None
+
+
+def test_what_is_frozen_is_not_penalised():
+    net = small_net()
+    net[1].requires_grad_(False)
+    logits, labels = torch.rand(2, 2, dtype=torch.float64), torch.tensor([0, 1])
+    added = training.with_l1(net, 1.0)(logits, labels) - nn.functional.cross_entropy(logits, labels)
+    assert added.item() == pytest.approx(net[3].weight.abs().sum().item())
+
+
+def test_the_distance_from_the_start_is_penalised():
+    """Zero at the start; after moving each of 12 + 6 weights by 0.5, half of 0.2 * 18 * 0.25."""
+    net = small_net()
+    logits, labels = torch.rand(2, 2, dtype=torch.float64), torch.tensor([0, 1])
+    loss = training.with_l2_from_start(net, 0.2)
+    plain = nn.functional.cross_entropy(logits, labels).item()
+    assert loss(logits, labels).item() == plain
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter += 0.5
+    assert loss(logits, labels).item() - plain == pytest.approx(0.45)
+
+
+def test_a_strong_pull_holds_the_weights_where_they_started():
+    def distance(strength):
+        net = linear()
+        start = net[1].weight.detach().clone()
+        loss = training.with_l2_from_start(net, strength)
+        optimizer = training.sgd(net, 0.05, momentum=0, weight_decay=0)
+        for _ in range(5):
+            training.train_one_epoch(net, batches(), optimizer, device="cpu", loss_function=loss)
+        return (net[1].weight - start).norm().item()
+
+    assert distance(10.0) < 0.5 * distance(0.0)
+
+
+@pytest.mark.parametrize("strength", [-1.0, math.nan, math.inf])
+def test_a_strength_that_makes_no_sense_is_refused(strength):
+    for penalty in (training.with_l1, training.with_l2_from_start):
+        with pytest.raises(ValueError, match="strength must be a finite number, at least 0"):
+            penalty(linear(), strength)
