@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project
+from tools import project, reference
 
 HTML = project.ROOT / "_build" / "html"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -38,6 +38,7 @@ def missing_pages(html: Path = HTML, root: Path = project.ROOT) -> list[str]:
 def main() -> int:
     """Build, check, say where to open it; return the exit status."""
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
+    reference.write()
     command = [sys.executable, "-c", START, *COMMAND]
     built = subprocess.run(
         command, cwd=project.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
