@@ -75,6 +75,8 @@ def main(arguments: list[str]) -> int:
     if "lint" in chosen:
         results.append(run("ruff check", [python, "-m", "ruff", "check", "."]))
         results.append(run("ruff format", [python, "-m", "ruff", "format", "--check", "."]))
+        results.append(run("types (pyright)", [python, "-m", "pyright", "--pythonpath", python]))
+        results.append(run("spelling (codespell)", [python, "-m", "codespell_lib"]))
     if "site" in chosen:
         results.append(run("website, strict build", [python, "tools/website.py"]))
     if "unit" in chosen:
