@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from house.hygiene import output_text, prose
 from nbformat import NotebookNode
 
+from tools import sitting
+
 MOST_SECONDS = 30  # of the live part of a notebook, on two quiet cores
 LONG_TRAINING = {"05_fine_tuning": 60}  # the one long training of the book
 MOST_BOXES = 3
 WHOLE_CHAPTER = ("", "The question", "Exercises", "Summary", "Proven, measured, folklore")
 NUMBER = re.compile(r"(?<![\w.\-–/])\d+(?:[.,]\d+)*(?!\w)")  # 26, 0.417, 1,017; not ResNet-50 or x86
-RUNS_IN = re.compile(r"\*\*Runs in\*\* (?:about )?(\d+) s\b.*")
 
 
 @dataclass
@@ -83,10 +84,10 @@ def has_accounted_numbers(notebook: NotebookNode) -> list[str]:
 
 def has_a_kept_promise_of_time(notebook: NotebookNode, most: int = MOST_SECONDS) -> list[str]:
     """The notebook says in how many seconds it runs, and that is within what is allowed."""
-    found = RUNS_IN.search(prose(notebook))
-    if not found:
-        return ["there is no '**Runs in** 60 s ...'"]
-    return [] if int(found[1]) <= most else [f"it runs {found[1]} s; at most {most}"]
+    seconds = sitting.promised_seconds(notebook)
+    if seconds is None:
+        return ["there is no '**Runs in** 30 s ...'"]
+    return [] if seconds <= most else [f"it runs {seconds} s; at most {most}"]
 
 
 def parts(notebook: NotebookNode) -> list[Part]:
@@ -111,7 +112,7 @@ def paragraphs(text: str) -> list[str]:
 def plain(text: str) -> str:
     """Prose without what is no statement about a number: formulas, code, links, options, list numbers."""
     text = re.sub(r"\$\$[\s\S]*?\$\$", " ", text)
-    text = RUNS_IN.sub(" ", text)
+    text = sitting.RUNS_IN.sub(" ", text)
     text = re.sub(r"^\s*[:`]{3,}.*$|^:\w+:.*$|^\(\S+\)=$|^\s*\d+\.\s", " ", text, flags=re.M)
     text = re.sub(r"\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)", " ", text)
     return re.sub(r"\$([^$]*)\$", lambda found: _bare(found[1]), text)

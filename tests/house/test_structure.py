@@ -343,12 +343,11 @@ def documented_callables(tree: ast.Module) -> list[tuple[str, ast.FunctionDef, s
             found.append((node.name, node, own))
             continue
         for method in node.body:
-            if isinstance(method, ast.FunctionDef) and (
-                method.name == "__init__" or not method.name.startswith("_")
-            ):
-                if method.name not in INHERITED:
-                    said = f"{own}\n{ast.get_docstring(method) or ''}"
-                    found.append((f"{node.name}.{method.name}", method, said))
+            if not isinstance(method, ast.FunctionDef) or method.name in INHERITED:
+                continue
+            if method.name == "__init__" or not method.name.startswith("_"):
+                said = f"{own}\n{ast.get_docstring(method) or ''}"
+                found.append((f"{node.name}.{method.name}", method, said))
     return found
 
 
