@@ -141,6 +141,13 @@ def test_a_missing_page_is_noticed(tmp_path):
     assert website.missing_pages(tmp_path) == ["book/glossary"]
 
 
+def test_a_heavy_page_is_noticed(tmp_path):
+    (tmp_path / "light.html").write_bytes(b"x" * website.MOST_BYTES)
+    assert website.heavy_pages(tmp_path) == []
+    (tmp_path / "heavy.html").write_bytes(b"x" * (website.MOST_BYTES + 1))
+    assert website.heavy_pages(tmp_path) == ["heavy.html (200 kB)"]
+
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
