@@ -15,6 +15,7 @@ WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 20
 PLACEHOLDER = "{{ reading_minutes }}"  # what a text writes where the page has the number
 RUNS_IN = re.compile(r"\*\*Runs in\*\* (?:about )?(\d+) s\b.*")
+TO_READ = re.compile(r"\*\*To read\*\* (\d+) min")
 SOLUTION = re.compile(r"\{solution-(start|end)\}")
 
 

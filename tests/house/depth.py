@@ -112,7 +112,7 @@ def paragraphs(text: str) -> list[str]:
 def plain(text: str) -> str:
     """Prose without what is no statement about a number: formulas, code, links, options, list numbers."""
     text = re.sub(r"\$\$[\s\S]*?\$\$", " ", text)
-    text = sitting.RUNS_IN.sub(" ", text)
+    text = sitting.RUNS_IN.sub(" ", sitting.TO_READ.sub(" ", text))
     text = re.sub(r"^\s*[:`]{3,}.*$|^:\w+:.*$|^\(\S+\)=$|^\s*\d+\.\s", " ", text, flags=re.M)
     text = re.sub(r"\{[\w:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)", " ", text)
     return re.sub(r"\$([^$]*)\$", lambda found: _bare(found[1]), text)

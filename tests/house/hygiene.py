@@ -219,7 +219,7 @@ def is_one_sitting(notebook: NotebookNode) -> list[str]:
         wrong.append(f"it takes {minutes:.1f} minutes to read; at most {sitting.MOST_MINUTES}")
     if cells > sitting.MOST_CELLS:
         wrong.append(f"{cells} code cells before the exercises; at most {sitting.MOST_CELLS}")
-    promised = re.search(r"\*\*To read\*\* (\d+) min", prose(notebook))
+    promised = sitting.TO_READ.search(prose(notebook))
     if promised and int(promised[1]) != sitting.rounded(notebook):
         wrong.append(f"it says {promised[1]} minutes, but takes {sitting.rounded(notebook)}")
     return wrong + ([] if promised else ["it does not say how long it takes: **To read** ... minutes"])
