@@ -2,9 +2,9 @@
 
 Introduced in chapter 2.
 
-Each ``check_...`` takes a reader's answer and returns "correct", or a sentence that says what is wrong with it
-and does not tell the answer. Whatever it is handed, it raises nothing, changes nothing, and leaves the global
-random state alone.
+Each ``check_...`` takes a reader's answer and returns "correct", or a sentence that says what is wrong with
+it and does not tell the answer. Whatever it is handed, it raises nothing, changes nothing, and leaves the
+global random state alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _value(function: object, *arguments: float, where: str) -> tuple[float, str]
 
 
 def _tensor(function: object, *arguments: object, shape: Sequence[int], where: str) -> tuple[Tensor, str]:
-    """The tensor of ``shape`` that ``function`` returns, in float64, and ""; or an empty one and a sentence."""
+    """The tensor of ``shape`` that ``function`` returns, in float64, and ""; or a dummy and a sentence."""
     value, wrong = _call(function, *arguments, where=where)
     if wrong:
         return torch.empty(0), wrong
@@ -82,13 +82,13 @@ def _normal(*shape: int, seed: int) -> Tensor:
 
 
 def _formula(function: object, truth: Callable[..., float], cases: Iterable[tuple], say: Callable) -> str:
-    """Compares a formula with the truth, case by case; ``say(case, given)`` is the sentence where it is wrong."""
+    """Compare a formula with the truth, case by case; ``say(case, given)`` is said where it is wrong."""
     for case in cases:
         given, wrong = _value(function, *case, where=f"at {', '.join(f'{v:g}' for v in case)}")
         if wrong:
             return wrong
         right = truth(*case)
-        if not abs(given - right) <= 1e-6 * abs(right) + 1e-300:
+        if not abs(given - right) <= (1e-6 * abs(right) if right else 1e-9):
             return say(case, given)
     return CORRECT
 
@@ -150,13 +150,16 @@ def check_killer(branch: object) -> str:
     """The answer is a function F, (6,) -> (6,), not constant, such that x + F(x) has the gradient zero."""
     for seed, size in enumerate((1.0, 0.1, 10.0)):
         x = size * _normal(6, seed=seed)
-        out, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
+        _, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
         if "dtype" in wrong or "Float" in wrong:  # weights in float32
             x = x.float()
-            out, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
+            _, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
         if wrong:
             return wrong
-        jacobian = theory.jacobian(branch, x).double()
+        jacobian, wrong = _call(theory.jacobian, branch, x, where="when it is differentiated")
+        if wrong:
+            return wrong
+        jacobian = jacobian.double()
         if jacobian.norm() == 0:
             return "the branch is constant, so the block passes the gradient on as it is"
         left = (torch.eye(6).double() + jacobian).norm()
@@ -259,7 +262,7 @@ def check_half(size: object) -> str:
 
 
 def check_rate(rate: object) -> str:
-    """The answer is a function of LeakyReLU's slope: the growth of a plain BatchNorm net's gradient a layer."""
+    """The answer is a function of LeakyReLU's slope: a plain BatchNorm layer's factor for the gradient."""
 
     def truth(slope: float) -> float:
         energy = (1 + slope**2) / 2  # of the values, and of the derivative
@@ -278,7 +281,7 @@ def check_rate(rate: object) -> str:
 
 
 def check_shrinking(factor: object) -> str:
-    """The answer is a function of g: the factor of a gradient's norm in one ReLU layer, weights of variance g/n."""
+    """The answer is a function of g: a ReLU layer's factor for the gradient's norm at weight variance g/n."""
 
     def say(case: tuple, given: float) -> str:
         return f"g = {case[0]:.3g}: a layer does not multiply the norm of the gradient by {given:.3f}"
@@ -299,7 +302,7 @@ def check_smoothing(correlation: object) -> str:
 
 
 def check_scaling(factor: object) -> str:
-    """The answer is a function of c and the depth: what dy/dx is multiplied by if each matrix is multiplied by c."""
+    """The answer is a function of c and the depth: the factor of dy/dx if each matrix is multiplied by c."""
 
     def say(case: tuple, given: float) -> str:
         return f"c = {case[0]:g}, {case[1]} matrices: dy/dx is not {given:.3g} times as large"
@@ -346,8 +349,8 @@ def _first_change(scale: float, num_layers: int) -> float:
 
 
 def check_scale(scale: object) -> str:
-    """The answer is a function of the number of blocks and of layers in a branch: Fixup's scale for all but the
-    last layer, with which a first step changes all blocks together as much as one unscaled block."""
+    """The answer is a function of the number of blocks, and of layers in a branch: a scale for all layers but
+    the last. With it a first step changes all blocks together as much as it would one unscaled block."""
     for num_blocks, num_layers in ((10, 2), (1000, 2), (10, 3), (1000, 5)):
         where = f"for {num_blocks} blocks of {num_layers} layers"
         given, wrong = _value(scale, num_blocks, num_layers, where=where)
@@ -362,7 +365,7 @@ def check_scale(scale: object) -> str:
 
 
 def check_moved(names: object) -> str:
-    """The answer is a collection of parameter names: those that the first step of a zero-gamma branch moves."""
+    """The answer is a collection of names: what the first step of a zero-gamma branch moves."""
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, Iterable) or isinstance(names, Tensor | np.ndarray):
@@ -390,7 +393,7 @@ def check_moved(names: object) -> str:
 
 
 def check_left(left: object) -> str:
-    """The answer is a function of the number of blocks and of those cut out: the share of the paths that remain."""
+    """The answer is a function of the number of blocks and of those cut out: the share of paths that is left."""
 
     def say(case: tuple, given: float) -> str:
         return f"{case[1]} of {case[0]} cut: the share is not {given:.3f}; count the paths one by one"
@@ -402,7 +405,7 @@ def check_left(left: object) -> str:
 
 
 def check_window(shortest: object, longest: object) -> str:
-    """The answer is two whole numbers: the smallest window around the middle with 95 % of the paths of 33 blocks."""
+    """The answer is two whole numbers: the smallest central window with 95 % of the paths of 33 blocks."""
     ends = [_number(value) for value in (shortest, longest)]
     if any(end is None or end != round(end) for end in ends):
         return f"this takes two whole numbers, got {_kind(shortest)} and {_kind(longest)}"
@@ -444,9 +447,12 @@ def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -
         return "a twin has the same layers as small, with parameters of the same names and shapes"
     twin = copy.deepcopy(twin).double()
     small, points = copy.deepcopy(small).double(), points.double()
-    with torch.no_grad():
-        if theory.relative_error(twin(points), small(points)) > 1e-5:
-            return "it computes another function"
+    truth = small(points).detach()
+    out, wrong = _tensor(twin, points, shape=truth.shape, where="on the points")
+    if wrong:
+        return wrong
+    if theory.relative_error(out.detach(), truth) > 1e-5:
+        return "it computes another function"
     direction = landscape.random_direction(small, seed=0)
     ratio = _rise(twin, points, labels, direction) / _rise(small, points, labels, direction)
     if 0.5 < ratio < 2:
@@ -455,7 +461,7 @@ def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -
 
 
 def check_angle(angle: object) -> str:
-    """The answer is a function of a: by how many degrees w + a d stands to w, both as long and at a right angle."""
+    """The answer is a function of a: the degrees between w and w + a d, with d as long as w and at right angles."""
 
     def say(case: tuple, given: float) -> str:
         if abs(math.degrees(given) - math.degrees(math.atan(case[0]))) < 1e-3:
