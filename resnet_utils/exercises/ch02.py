@@ -393,7 +393,7 @@ def check_moved(names: object) -> str:
 
 
 def check_left(left: object) -> str:
-    """The answer is a function of the number of blocks and of those cut out: the share of paths that is left."""
+    """The answer is a function of the numbers of blocks and of cuts: the share of the paths that is left."""
 
     def say(case: tuple, given: float) -> str:
         return f"{case[1]} of {case[0]} cut: the share is not {given:.3f}; count the paths one by one"
@@ -461,7 +461,7 @@ def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -
 
 
 def check_angle(angle: object) -> str:
-    """The answer is a function of a: the degrees between w and w + a d, with d as long as w and at right angles."""
+    """The answer is a function of a: the degrees between w and w + a d, for d as long and at right angles."""
 
     def say(case: tuple, given: float) -> str:
         if abs(math.degrees(given) - math.degrees(math.atan(case[0]))) < 1e-3:
