@@ -458,7 +458,7 @@ def check_folded(make_folded: Callable[[nn.Module], nn.Module]) -> None:
         arithmetic |= {name for name in names if "norm" in name}
         _need(
             not arithmetic,
-            f"stride {stride}: forward still computes ({', '.join(sorted(arithmetic))}); fold it into the weights",
+            f"stride {stride}: forward still computes ({', '.join(sorted(arithmetic))}); fold it in",
         )
 
 
