@@ -1,1 +1,1 @@
-"""The checkers of the exercises, one module a chapter."""
+"""The checkers of the exercises, one module for each chapter."""

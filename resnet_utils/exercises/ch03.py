@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,6 +32,7 @@ QUESTIONS = {  # the layers of the first exercise, and the shape that goes in
     "f": (lambda: nn.Conv2d(64, 64, 3), (2, 64, 56, 56)),
 }
 STEP_ROWS = ("output", "gradient at x", "gradients", "buffers", "new weights")
+CORRECT = "correct"
 STEPS = ("conv1", "bn1", "relu", "conv2", "bn2")
 
 
@@ -37,8 +40,8 @@ class _Wrong(Exception):
     """Carries the sentence that a checker returns."""
 
 
-def _checker(check: Callable[..., None]) -> Callable[..., str]:
-    """Turn a function that raises ``_Wrong`` into a checker that returns its sentence, or "correct".
+def _checker(check: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Let a checker refuse by ``_Wrong`` from any depth: it returns the sentence.
 
     Random state and default dtype are put back afterwards.
     """
@@ -50,14 +53,12 @@ def _checker(check: Callable[..., None]) -> Callable[..., str]:
             torch.manual_seed(3)
             torch.set_default_dtype(torch.float64)
             try:
-                check(answer)
+                return check(answer)
             except _Wrong as wrong:
                 return str(wrong)
             finally:
                 torch.set_default_dtype(dtype)
-        return "correct"
 
-    wrapped.__annotations__ = {**check.__annotations__, "return": str}
     return wrapped
 
 
@@ -95,27 +96,25 @@ def _module(what: str, function: Callable[..., Any], *arguments: object) -> nn.M
     return made.double()
 
 
-def _copy(block: object) -> Any:
+def _copy(block: Any) -> Any:
     """A copy of a module in float64, so that running it leaves no trace; another callable as it is."""
     _need(callable(block), f"this is {_kind(block)}; a block is wanted, a module or a function of x")
     return copy.deepcopy(block).double() if isinstance(block, nn.Module) else block
 
 
-def _function(answer: object, signature: str) -> Callable[..., Any]:
+def _function(answer: Any, signature: str) -> Callable[..., Any]:
     """Insist on something that can be called."""
     _need(callable(answer), f"this is {_kind(answer)}; a function {signature} is wanted")
     return answer
 
 
-def _number(value: object, what: str) -> float:
+def _number(value: Any, what: str) -> float:
     """Insist on one number: of Python, NumPy or torch."""
-    if isinstance(value, Tensor) or hasattr(value, "item"):
-        _need(getattr(value, "ndim", 0) == 0, f"{what} is {_kind(value)} of several values; one is wanted")
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        _need(math.prod(value.shape) == 1, f"{what} is {_kind(value)} of several values; one is wanted")
         value = value.item()
-    _need(
-        isinstance(value, Real) and not isinstance(value, bool),
-        f"{what} is {_kind(value)}; a number is wanted",
-    )
+    is_one = isinstance(value, Real) and not isinstance(value, bool)
+    _need(is_one, f"{what} is {_kind(value)}; a number is wanted")
     return float(value)
 
 
@@ -141,7 +140,8 @@ def trusted_block(
 ) -> nn.Module:
     """torchvision's block of that name, "BasicBlock" or "Bottleneck", with a projection where one is needed.
 
-    Every learned number is drawn between -0.5 and 0.5 from torch's own random state.
+    Every learned number is drawn between -0.5 and 0.5 from torch's own random state. ``groups`` and
+    ``width_per_group`` mean the same as in ``blocks.Bottleneck``.
     """
     from torchvision.models import resnet
 
@@ -192,15 +192,13 @@ def _one_step(block: nn.Module, x: Tensor) -> list[list[Tensor]]:
 
 
 @_checker
-def check_shapes(answers: Mapping[str, Iterable[int]]) -> None:
+def check_shapes(answers: Mapping[str, Iterable[int]]) -> str:
     """The shapes that leave layers a to f: a dictionary from letter to four whole numbers (N, C, H, W)."""
     _need(isinstance(answers, Mapping), f"this is {_kind(answers)}; a dictionary of shapes is wanted")
     for key, (make, shape) in QUESTIONS.items():
-        given = answers.get(key)
+        given: Any = answers.get(key)
         _need(given is not None, f"there is no answer to {key} yet")
-        is_row = (
-            not isinstance(given, str | bytes) and hasattr(given, "__iter__") and hasattr(given, "__len__")
-        )
+        is_row = hasattr(given, "__iter__") and not isinstance(given, str | bytes)
         _need(is_row, f"the answer to {key} is {_kind(given)}; a shape such as (1, 3, 5, 5) is wanted")
         numbers = tuple(_number(n, f"a part of the answer to {key}") for n in given)
         _need(len(numbers) == 4, f"the answer to {key} has {len(numbers)} parts; a shape has N, C, H and W")
@@ -208,6 +206,7 @@ def check_shapes(answers: Mapping[str, Iterable[int]]) -> None:
         _need(numbers == right, f"{key} does not give {_integers(numbers)}{_which_part(numbers, right)}")
     unknown = [key for key in answers if key not in QUESTIONS]
     _need(not unknown, f"there is no layer {unknown[:1]}")
+    return CORRECT
 
 
 def _integers(given: tuple[float, ...]) -> str:
@@ -221,7 +220,7 @@ def _which_part(given: tuple[float, ...], right: tuple[int, ...]) -> str:
 
 
 @_checker
-def check_branch(branch: Callable[[Tensor], Tensor]) -> None:
+def check_branch(branch: Callable[[Tensor], Tensor]) -> str:
     """The branch of a residual block with 8 channels in and out: a module, or a function of x."""
     run = _copy(branch)
     if isinstance(run, nn.Module):
@@ -235,13 +234,14 @@ def check_branch(branch: Callable[[Tensor], Tensor]) -> None:
         "the branch is linear, so one convolution could do all that the block does",
     )
     _need((out < 0).any(), "the branch ends in a ReLU, so it can only add")
+    return CORRECT
 
 
 PRICED = ((256, 64, 1), (256, 64, 2), (64, 64, 1), (256, 128, 2))
 
 
 @_checker
-def check_price(price: Callable[[int, int, int], int]) -> None:
+def check_price(price: Callable[[int, int, int], int]) -> str:
     """A function of (in_channels, width, stride): the number of parameters of that Bottleneck, a number."""
     _function(price, "of in_channels, width and stride")
     for shape in PRICED:
@@ -252,20 +252,21 @@ def check_price(price: Callable[[int, int, int], int]) -> None:
         right = sum(sizes.values())
         projection = sum(n for key, n in sizes.items() if "downsample" in key)
         norms = sum(n for key, n in sizes.items() if "bn" in key or "downsample.1" in key)
-        advice = {
-            right - projection: "yours is that of the block without its projection",
+        known = {
             right - norms: "yours is that of the convolutions alone; what does a BatchNorm learn?",
-        }.get(
-            given if given != right else None, "yours is too large" if given > right else "yours is too small"
-        )
-        _need(given == right, f"{name} has another number of parameters: {advice}")
+            right - projection: "yours is that of the block without its projection",
+        }
+        advice = known.get(int(given)) if given.is_integer() else None
+        side = "yours is too large" if given > right else "yours is too small"
+        _need(given == right, f"{name} has another number of parameters: {advice or side}")
+    return CORRECT
 
 
 BAD_SHAPES = ((8, 8, 1), (8, 16, 2))
 
 
 @_checker
-def check_repaired(kind: Callable[[int, int, int], nn.Module]) -> None:
+def check_repaired(kind: Callable[[int, int, int], nn.Module]) -> str:
     """A class (or function) that makes a basic block of (in_channels, width, stride), torchvision's to be."""
     _function(kind, "or class that makes a block of in_channels, width and stride")
     for shape in BAD_SHAPES:
@@ -273,6 +274,7 @@ def check_repaired(kind: Callable[[int, int, int], nn.Module]) -> None:
         ours = _module(f"making {name}", kind, *shape)
         found = _run(name, rows_that_differ, ours, theirs, torch.rand(4, shape[0], 9, 7))
         _need(not found, f"at stride {shape[2]} the block differs in: {', '.join(found)}")
+    return CORRECT
 
 
 class _DeafToEval(blocks.BasicBlock):
@@ -305,7 +307,7 @@ BAD_BLOCKS = {
 
 
 @_checker
-def check_test(test: Callable[[Callable[..., nn.Module]], object]) -> None:
+def check_test(test: Callable[[Callable[..., nn.Module]], object]) -> str:
     """A test of a maker of blocks, such as ``blocks.BasicBlock``, that raises AssertionError on bad ones."""
     _function(test, "of a maker of blocks")
     try:
@@ -325,13 +327,14 @@ def check_test(test: Callable[[Callable[..., nn.Module]], object]) -> None:
             kind = type(error).__name__
             raise _Wrong(f"on a bad block the test stops with {kind}, not AssertionError: {error}") from error
     _need(not escaped, f"the test lets bad blocks through: {', '.join(escaped)}")
+    return CORRECT
 
 
 # --- The room about shortcuts -------------------------------------------------------------------------------
 
 
 @_checker
-def check_join(join: Callable[[Tensor, Tensor], Tensor]) -> None:
+def check_join(join: Callable[[Tensor, Tensor], Tensor]) -> str:
     """A way to bring ``x`` and ``F(x)`` together: a function of two tensors (N, C, H, W) of one shape."""
     _function(join, "of x and F(x)")
     x, f = torch.rand(2, 2, 8, 5, 5) - 0.5
@@ -348,10 +351,11 @@ def check_join(join: Callable[[Tensor, Tensor], Tensor]) -> None:
     _need(_is_close(joined(x, nothing), x), "a branch that says nothing must change nothing")
     _need(_is_close(joined(nothing, f), f), "what the branch says must arrive unchanged")
     _need(_is_close(out - x, f), "what the branch adds must not depend on x")
+    return CORRECT
 
 
 @_checker
-def check_option_a(shortcut: Callable[[Tensor, int, int], Tensor]) -> None:
+def check_option_a(shortcut: Callable[[Tensor, int, int], Tensor]) -> str:
     """Option A as a function of (x, out_channels, stride): (N, C, H, W) -> (N, out_channels, H/s, W/s)."""
     _function(shortcut, "of x, out_channels and stride")
     for in_channels, out_channels, stride, side in ((4, 8, 2, 6), (4, 8, 2, 5), (3, 7, 2, 7), (4, 4, 1, 5)):
@@ -365,17 +369,18 @@ def check_option_a(shortcut: Callable[[Tensor, int, int], Tensor]) -> None:
         pixels = _is_close(out.sort(1).values, wanted.sort(1).values)
         _need(pixels, f"{case}: other pixels were kept")
         _need(_is_close(out, wanted), f"{case}: the zeros must be half in front, half behind")
+    return CORRECT
 
 
 @_checker
-def check_projection(make: Callable[[int, int, int], nn.Module]) -> None:
+def check_projection(make: Callable[[int, int, int], nn.Module]) -> str:
     """A function of (in_channels, out_channels, stride) that makes the projection of option B, a module."""
     _function(make, "of in_channels, out_channels and stride")
     for in_channels, out_channels, stride in ((8, 16, 2), (4, 8, 1)):
         what = f"the projection for {in_channels} -> {out_channels} channels at stride {stride}"
         made = _module(f"making {what}", make, in_channels, out_channels, stride)
         layers = [m for m in made.modules() if not any(m.children())]
-        wanted = blocks.make_shortcut(in_channels, out_channels, stride, shortcut="B")
+        wanted: Any = blocks.make_shortcut(in_channels, out_channels, stride, shortcut="B")
         _need(
             isinstance(layers[-1], nn.BatchNorm2d),
             "no BatchNorm follows the projection, so its size depends on the size of x",
@@ -391,13 +396,14 @@ def check_projection(make: Callable[[int, int, int], nn.Module]) -> None:
         theirs = {name: value.shape for name, value in wanted.state_dict().items()}
         names = {name: value.shape for name, value in made.state_dict().items()}
         _need(names == theirs, "published weights do not load: other names, or numbers of another shape")
+    return CORRECT
 
 
 # --- The room about BatchNorm -------------------------------------------------------------------------------
 
 
 @_checker
-def check_pair(make: Callable[[int, int], nn.Module]) -> None:
+def check_pair(make: Callable[[int, int], nn.Module]) -> str:
     """A function of (in_channels, width) that makes a convolution and the BatchNorm behind it, a module."""
     _function(make, "of in_channels and width")
     try:
@@ -417,6 +423,7 @@ def check_pair(make: Callable[[int, int], nn.Module]) -> None:
     _need(isinstance(layers[-1], nn.BatchNorm2d), "the BatchNorm must come behind the convolution")
     out = _tensor("the pair", made.double(), torch.rand(2, 8, 6, 6))
     _need(out.shape[:2] == (2, 16), f"8 -> 16 channels are wanted, the output has {tuple(out.shape)}")
+    return CORRECT
 
 
 class _Operations(TorchDispatchMode):
@@ -432,7 +439,7 @@ class _Operations(TorchDispatchMode):
 
 
 @_checker
-def check_folded(make_folded: Callable[[nn.Module], nn.Module]) -> None:
+def check_folded(make_folded: Callable[[nn.Module], nn.Module]) -> str:
     """A function of a BasicBlock in eval mode: the same function as a new block, without BatchNorms."""
     _function(make_folded, "of a block")
     for in_channels, stride in ((16, 1), (8, 2)):
@@ -460,10 +467,11 @@ def check_folded(make_folded: Callable[[nn.Module], nn.Module]) -> None:
             not arithmetic,
             f"stride {stride}: forward still computes ({', '.join(sorted(arithmetic))}); fold it in",
         )
+    return CORRECT
 
 
 @_checker
-def check_asleep(names: Iterable[str]) -> None:
+def check_asleep(names: Iterable[str]) -> str:
     """Names of parameters of ``Bottleneck(32, 8)``: those without a gradient while the last scale is zero."""
     is_row = hasattr(names, "__iter__") and not isinstance(names, str | bytes)
     _need(is_row, f"this is {_kind(names)}; a list of names of parameters is wanted")
@@ -477,15 +485,17 @@ def check_asleep(names: Iterable[str]) -> None:
     awake = sum(not sleeping[name] for name in set(given))
     _need(not awake, f"{awake} of these names do get a gradient in the first step")
     _need(len(set(given)) == sum(sleeping.values()), "all of these sleep, but they are not all that sleep")
+    return CORRECT
 
 
 # --- The room about orders ----------------------------------------------------------------------------------
 
 
 @_checker
-def check_can_subtract(block: Callable[[Tensor], Tensor]) -> None:
+def check_can_subtract(block: Callable[[Tensor], Tensor]) -> str:
     """A block with 16 channels in and out, which should be free to raise and to lower; module or function."""
     _can_subtract(_copy(block))
+    return CORRECT
 
 
 def _can_subtract(run: Callable[[Tensor], Tensor]) -> None:
@@ -498,7 +508,7 @@ def _can_subtract(run: Callable[[Tensor], Tensor]) -> None:
 
 
 @_checker
-def check_order(order: orderings.Order) -> None:
+def check_order(order: orderings.Order) -> str:
     """An ``orderings.Order``, or three strings of steps (entry, branch, after): a sixth order."""
     _need(
         isinstance(order, tuple | list) and len(order) == 3 and all(isinstance(part, str) for part in order),
@@ -516,6 +526,7 @@ def check_order(order: orderings.Order) -> None:
     silent, x = made(), torch.rand(4, 16, 6, 6) - 0.5
     nn.init.zeros_(silent.conv2.weight)
     _need(torch.equal(silent(x), x), "with a silent branch the block changes its input")
+    return CORRECT
 
 
 def _fault_in_steps(order: orderings.Order) -> None:
@@ -541,7 +552,7 @@ def _fault_in_steps(order: orderings.Order) -> None:
 
 
 @_checker
-def check_grouped(convolve: Callable[[Tensor, Tensor, int], Tensor]) -> None:
+def check_grouped(convolve: Callable[[Tensor, Tensor, int], Tensor]) -> str:
     """A 3x3 convolution in groups with padding 1: x (N, C, H, W), weight (C, C / groups, 3, 3), groups."""
     _function(convolve, "of x, weight and groups")
     for channels, groups in ((16, 4), (12, 3), (8, 8), (8, 1)):
@@ -551,10 +562,11 @@ def check_grouped(convolve: Callable[[Tensor, Tensor, int], Tensor]) -> None:
         out = _tensor(case, convolve, x.clone(), weight.clone(), groups)
         _need(out.shape == wanted.shape, f"{case}: shape {tuple(out.shape)}, not that of x")
         _need(_is_close(out, wanted), f"{case}: other values")
+    return CORRECT
 
 
 @_checker
-def check_expected(expected: Callable[[int], float]) -> None:
+def check_expected(expected: Callable[[int], float]) -> str:
     """A function of the number of blocks: how many of them are active on average, a number."""
     _function(expected, "of the number of blocks")
     for num_blocks in (1, 3, 54):
@@ -563,3 +575,4 @@ def check_expected(expected: Callable[[int], float]) -> None:
         right = sum(1 - 0.5 * block / num_blocks for block in range(1, num_blocks + 1))
         side = "too many" if given > right else "too few"
         _need(abs(given - right) < 1e-5 * num_blocks, f"{num_blocks} blocks: {given:g} is {side}")
+    return CORRECT
