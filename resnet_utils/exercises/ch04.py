@@ -294,7 +294,7 @@ def _preact_end(model: nn.Module, x: Tensor) -> str:
 # --- cost_and_receptive_field ------------------------------------------------------------------------------
 
 
-def check_price(factor: float) -> str:
+def check_fewer_pixels(factor: float) -> str:
     """Judges a predicted fraction: multiply-adds of ResNet-50 at 160 pixels over those at 224."""
     value = _number(factor)
     if value is None:
