@@ -160,8 +160,8 @@ def _depends_on_company(model: nn.Module) -> bool:
 # --- the chapter itself -------------------------------------------------------------------------------
 
 
-def check_count(total: object) -> str:
-    """A number of test images for 95 % to within one point either way: any kind of whole number.
+def check_test_size(total: object) -> str:
+    """The ``total`` of test images for 95 % to within one point either way: any kind of whole number.
 
     Returns "correct" where half of Wilson's interval is one point, give or take 2 %, else what is wrong.
     """
@@ -179,10 +179,10 @@ def _count(total: object) -> str:
     return "correct" if width > 0.98 else f"more than needed: {width:.2f} points either way"
 
 
-def check_pair(significant: object, not_significant: object) -> str:
-    """Two numbers of images on which only B is right: whole numbers; for the first p is below 0.05.
+def check_only_b(significant: object, not_significant: object) -> str:
+    """Two numbers of images on which only B is right: ``significant`` with p below 0.05, ``not_significant``.
 
-    A is right on 900 of 1,000 images, and B on 915. Returns "correct", or what is wrong.
+    A is right on 900 of 1,000 images, and B on 915. Any whole numbers. Returns "correct", or what is wrong.
     """
     return _judged(_pair, significant, not_significant)
 
@@ -203,7 +203,7 @@ def _pair(significant: object, not_significant: object) -> str:
     return "correct"
 
 
-def check_head(prepare: object) -> str:
+def check_new_head(prepare: object) -> str:
     """A function ``prepare(model)`` that returns it, with a new head for two classes, and its optimiser.
 
     The body has to be frozen, and one step has to move the head. Returns "correct", or what is wrong.
@@ -237,10 +237,11 @@ def _head(prepare: object) -> str:
     return "correct"
 
 
-def check_rates(of_ours: object, of_resnet20: object) -> str:
-    """Two predictions of the stem's rate, for the chapter's network and a ResNet-20: any kind of number.
+def check_stem_rates(of_ours: object, of_resnet20: object) -> str:
+    """Two predictions of the stem's rate, any kind of number.
 
-    Returns "correct", or what is wrong.
+    ``of_ours`` is for the chapter's network, ``of_resnet20`` for a ResNet-20. Returns "correct", or what is
+    wrong.
     """
     return _judged(_rates, of_ours, of_resnet20)
 
@@ -341,7 +342,7 @@ def _weights(load: object) -> str:
     if not callable(load):
         raise _Wrong(f"load has to be a function, got {_short(load)}")
 
-    def stop(wanted: Any, *_: Any, **__: Any) -> None:
+    def stop(wanted: Any, *_: Any, progress: bool = True, check_hash: bool = False) -> None:
         raise _Asked(wanted)
 
     weights = None
@@ -422,7 +423,7 @@ def _still(forward: object) -> str:
 
 
 def check_frozen(freeze_all_but_head: object) -> str:
-    """A function that freezes all of a network but its head ``fc``, in place or in a copy that it returns.
+    """A function ``freeze_all_but_head(model)`` that freezes all but ``fc``, in place or in a copy.
 
     After it no pass may move a number or let the answer for an image depend on its neighbours. Returns
     "correct", or what is wrong.
@@ -451,7 +452,7 @@ def _frozen(freeze_all_but_head: object) -> str:
     return "correct"
 
 
-def check_left(left: object) -> str:
+def check_left_over(left: object) -> str:
     """A function ``left(batches)``: the share of the old running mean after so many batches in train mode.
 
     Compared with a BatchNorm of torch, to within 1e-4. Returns "correct", or what is wrong.
@@ -479,8 +480,8 @@ def _left(left: object) -> str:
 def check_cure(run: object, without: object) -> str:
     """What ``overfit`` returned, with a cure and without: history, (loss, accuracy) on own, and on others.
 
-    The loss on others has to fall by more than 5 %, and their accuracy by less than fifteen points. Returns
-    "correct", or what is wrong.
+    ``run`` is judged beside ``without``: the loss on others has to fall by more than 5 %, and their accuracy
+    by less than fifteen points. Returns "correct", or what is wrong.
     """
     return _judged(_cure, run, without)
 
