@@ -31,7 +31,13 @@ def cached_features(model: ResNet, loader: Batches, device: Device) -> tuple[Ten
     Raises:
         ValueError: if ``loader`` yields no sample.
     """
-    return collected(model.features, model, loader, device, caller="cached_features")
+    return collected(
+        lambda images: model.forward_head(model.forward_features(images), pre_logits=True),
+        model,
+        loader,
+        device,
+        caller="cached_features",
+    )
 
 
 def linear_probe(

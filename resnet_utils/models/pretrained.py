@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def shipped(name: str) -> Path:
-    """Path of the checkpoint ``name`` (without ending) that comes with the package.
+    """Path of the checkpoint ``name`` that comes with the package.
+
+    Args:
+        name: file name without ending, for example ``"resnet18-source"``.
 
     Raises:
         ValueError: if there is none of that name; the message lists those there are.
@@ -32,13 +35,16 @@ def shipped(name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
-def load_imagenet(model: nn.Module, name: str, weights: str = "IMAGENET1K_V2") -> WeightsEnum:
-    """Load torchvision's published ImageNet ``weights`` of the network ``name`` into our ``model``, key
-    for key.
+def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2") -> WeightsEnum:
+    """Load torchvision's published ImageNet weights into our ``model``, key for key.
 
     Needs a network the first time; the file is then kept in ``downloads.cache_folder()``. Returns
-    torchvision's enum
-    member: its ``transforms()`` prepare an image, its ``meta`` holds the published accuracy.
+    torchvision's enum member: its ``transforms()`` prepare an image, its ``meta`` has the published accuracy.
+
+    Args:
+        model: the network that is filled, in place; ``build(name)``, with 1000 outputs.
+        name: torchvision's name of it, for example ``"resnet50"``.
+        weights: torchvision's name of the weights.
 
     Raises:
         ValueError: for a name or weights that torchvision does not have (the message lists the valid
@@ -67,7 +73,11 @@ def from_card(path: str | Path, *, pretrained: bool = True) -> ResNet:
     """The network that the card of a checkpoint describes, with its weights and the head it was trained with.
 
     The card (``weights.card``) holds "network" and "classes", and where they are not the usual ones
-    "width" and "stem". With ``pretrained=False`` the weights are fresh ones: the opponent of fine-tuning.
+    "width" and "stem".
+
+    Args:
+        path: the checkpoint, a safetensors file.
+        pretrained: False leaves the weights fresh ones: the opponent of fine-tuning.
 
     Raises:
         FileNotFoundError: if there is no such file.

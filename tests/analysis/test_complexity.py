@@ -152,7 +152,7 @@ def seen_by_one_place(model, pixels):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
     model.maxpool = nn.AvgPool2d(3, stride=2, padding=1)
     x = torch.ones(1, 3, pixels, pixels, dtype=torch.float64, requires_grad=True)
-    maps = model.double().feature_map(x)
+    maps = model.double().forward_features(x)
     maps[0, 0, maps.shape[2] // 2, maps.shape[3] // 2].backward()
     rows, columns = ((x.grad[0, 0] != 0).any(dim=axis).nonzero() for axis in (1, 0))
     assert rows.min() > 0
