@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from resnet_utils.models import blocks, preactivation
-from resnet_utils.toy import block_comparison
+from resnet_utils.toy import block_comparison, trainer
 
 
 def net(shortcut="A", **options):
@@ -41,7 +41,7 @@ def test_start_depends_on_the_seed_alone_and_not_on_the_global_generator():
     states = []
     for seed, disturb in ((0, 1), (0, 2), (1, 1)):
         torch.manual_seed(disturb)
-        states.append(block_comparison.start(net(), seed).state_dict())
+        states.append(block_comparison.start(net(), seed=seed).state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert not torch.equal(states[0]["fc.weight"], states[2]["fc.weight"])
 
@@ -52,7 +52,7 @@ def test_orders_with_the_same_layers_get_the_same_weights():
         small = block_comparison.SmallNet(
             lambda i, w, s, o=order: preactivation.OrderedBlock(i, w, s, order=o, shortcut="A")
         )
-        kinds.append(block_comparison.start(small, 0).state_dict())
+        kinds.append(block_comparison.start(small, seed=0).state_dict())
     assert all(torch.equal(kinds[0][key], kinds[1][key]) for key in kinds[0])
 
 
@@ -63,8 +63,8 @@ def test_training_is_repeatable_learns_and_leaves_the_mode():
     assert results[0] == results[1]
     assert results[0].curve[-1] < results[0].curve[0] - 0.3
     assert results[0].accuracy > 0.12  # guessing: 0.1
-    small = block_comparison.start(net(), 0).eval()
-    block_comparison.share_right(small, block_comparison.pictures(20))
+    small = block_comparison.start(net(), seed=0).eval()
+    trainer.share_right(small, *block_comparison.pictures(20))
     assert not small.training
 
 

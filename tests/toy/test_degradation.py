@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from resnet_utils import evaluation
-from resnet_utils.toy import degradation
+from resnet_utils.toy import degradation, trainer
 
 TINY = {"epochs": 1, "num_points": 200, "width": 8}  # one pass over two batches: milliseconds
 
@@ -67,7 +67,7 @@ def test_plain_pair_with_a_zeroed_branch_forgets_its_input():
 def test_loss_is_the_mean_over_all_points_and_leaves_the_mode():
     net, (x, labels) = degradation.fresh_net(6, residual=True, seed=0).double(), degradation.points(200)
     net(x.double())  # now the running statistics have left their starting values: train and eval mode differ
-    loss = degradation.loss_on(net, x.double(), labels)
+    loss = trainer.loss_on(net, x.double(), labels)
     assert net.training
     log_p = net.eval()(x.double()).log_softmax(dim=1)
     assert loss == pytest.approx(-log_p[torch.arange(200), labels].mean().item(), rel=1e-12)
@@ -103,8 +103,8 @@ def test_sweep_builds_and_trains_with_the_seed_and_validates_on_other_points():
     net = degradation.fresh_net(4, residual=True, seed=3, width=8)
     by_hand = degradation.train(net, data, others, seed=3, epochs=1)
     assert degradation.sweep((4,), seeds=(3,), **TINY)[1] == by_hand
-    assert by_hand.train_loss == degradation.loss_on(net, *data)
-    assert by_hand.valid_loss == degradation.loss_on(net, *others)
+    assert by_hand.train_loss == trainer.loss_on(net, *data)
+    assert by_hand.valid_loss == trainer.loss_on(net, *others)
 
 
 def test_sweep_leaves_the_global_random_state():
