@@ -51,6 +51,8 @@ def test_start_draws_the_asked_layers_in_their_order_and_leaves_the_rest():
 def test_every_layer_redrawn_has_the_weights_of_a_network_just_built():
     """Layer by layer: the order in which a network is built is another one."""
     fresh = used(models.build("resnet18", 4, width=16, se=16))
+    for parameter in fresh.parameters():
+        nn.init.uniform_(parameter, 5, 6)
     for module in fresh.modules():
         torch.manual_seed(6)
         initialization.redraw(module)

@@ -243,6 +243,17 @@ def test_se_re_weights_the_branch_and_not_the_shortcut():
     torch.testing.assert_close(block(x), wanted, rtol=1e-12, atol=1e-12)
 
 
+def test_branch_is_re_weighted_before_it_is_dropped():
+    """timm's order. The other way round the factors would see the enlarged branch."""
+    torch.manual_seed(0)
+    block = models.build("resnet20", se=4, stochastic_depth=0.5).layer3[2]
+    x = torch.rand(16, 64, 4, 4)
+    torch.manual_seed(1)
+    out = block(x)
+    torch.manual_seed(1)
+    assert torch.equal(out, torch.relu(block.survival(block.se(block.branch(x))) + x))
+
+
 def test_zero_init_residual_starts_se_and_dropped_blocks_as_the_identity():
     model = models.build("resnet20", se=4, stochastic_depth=0.5, zero_init_residual=True)
     x = torch.rand(2, 16, 8, 8)

@@ -92,3 +92,22 @@ def test_wrong_counts_are_refused():
     data = block_comparison.pictures(20)
     with pytest.raises(ValueError, match="epochs must be at least 1"):
         block_comparison.train_small(net(), data, data, seed=0, epochs=0)
+
+
+def test_training_lets_the_rate_fall_to_zero_and_judges_on_the_other_pictures():
+    train_data, test_data = block_comparison.pictures(200), block_comparison.pictures(100, seed=1)
+    small, twin = (block_comparison.start(net(), seed=0) for _ in range(2))
+    result = block_comparison.train_small(small, train_data, test_data, seed=3, epochs=2)
+    twin.to(memory_format=torch.channels_last)
+    with trainer.one_thread():
+        curve = trainer.train_epochs(twin, train_data, seed=3, epochs=2, lr=0.1, falling=True)
+        accuracy = trainer.share_right(twin, *test_data)
+    assert result == block_comparison.Result(3, curve, accuracy)
+
+
+def test_training_uses_one_thread_and_puts_the_count_back(monkeypatch):
+    before, counts = torch.get_num_threads(), []
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
+    data = block_comparison.pictures(20)
+    block_comparison.train_small(net(), data, data, seed=0, epochs=1)
+    assert counts == [1, before]

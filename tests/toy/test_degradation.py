@@ -87,6 +87,19 @@ def test_curve_counts_a_short_last_batch_by_its_size():
     assert run.curve[0] == pytest.approx((100 * losses[0] + 50 * losses[1]) / 150, rel=1e-5)  # float32 sums
 
 
+def test_curve_is_summed_in_float32_as_in_the_recorded_runs():
+    data = degradation.points(2000)
+    nets = [degradation.fresh_net(4, residual=True, seed=0) for _ in range(3)]
+    run = degradation.train(nets[0], data, data, seed=0, epochs=2)
+    options = {"seed": 0, "epochs": 2, "lr": 0.03}
+    with trainer.one_thread():
+        single, double = (
+            trainer.train_epochs(net, data, sums=sums, **options)
+            for net, sums in zip(nets[1:], (torch.float32, torch.float64), strict=True)
+        )
+    assert run.curve == single != double
+
+
 def test_same_seeds_give_the_same_runs():
     assert degradation.sweep((4,), seeds=(0,), **TINY) == degradation.sweep((4,), seeds=(0,), **TINY)
 
