@@ -87,7 +87,7 @@ def main() -> None:
     )  # fmt: skip
 
     model.half().float()  # the file keeps 16 bits of each weight, so those are what is tested
-    logits, labels = evaluation.predict(model, checks, device)
+    logits, labels = evaluation.predict(model, checks)
     right = (logits.argmax(dim=1) == labels).float()
     boundary = len(test_parts["photographs"])
     rows = [

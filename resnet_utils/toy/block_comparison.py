@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils import runtime
+from resnet_utils.evaluation import kept_modes
 from resnet_utils.models.blocks import conv
 from resnet_utils.toy.trainer import one_thread
 
@@ -112,11 +113,9 @@ class Result:
 @torch.no_grad()
 def share_right(net: nn.Module, data: Data) -> float:
     """Share of right answers in [0, 1], in eval mode; the mode is left as it came."""
-    was_training = net.training
-    net.eval()
-    right = (net(data[0]).argmax(dim=1) == data[1]).double().mean().item()
-    net.train(was_training)
-    return right
+    with kept_modes(net):
+        net.eval()
+        return (net(data[0]).argmax(dim=1) == data[1]).double().mean().item()
 
 
 @one_thread()

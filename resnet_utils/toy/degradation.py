@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.evaluation import kept_modes
 from resnet_utils.toy.trainer import one_thread
 
 IN_FEATURES, NUM_CLASSES = 8, 10
@@ -105,11 +106,9 @@ def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
 @torch.no_grad()
 def loss_on(net: nn.Module, x: Tensor, labels: Tensor) -> float:
     """Mean cross-entropy (nats) over all points, in eval mode; the mode is left as it came."""
-    was_training = net.training
-    net.eval()
-    loss = nn.functional.cross_entropy(net(x), labels).item()
-    net.train(was_training)
-    return loss
+    with kept_modes(net):
+        net.eval()
+        return nn.functional.cross_entropy(net(x), labels).item()
 
 
 @dataclass(frozen=True)

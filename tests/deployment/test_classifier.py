@@ -164,7 +164,9 @@ def test_a_file_gets_the_answer_of_its_image_in_a_folder(cats_and_dogs, photo, t
 def test_without_a_mirror_the_logits_are_the_networks(cats_and_dogs):
     split = data.drawn_animals(20, size=32, seed=9)
     plain = replace(cats_and_dogs, flip=False, temperature=1.0)
-    expected, _ = evaluation.predict(cats_and_dogs.model, data.loader(split, 20, mean=MEAN, std=STD), "cpu")
+    expected, _ = evaluation.predict(
+        cats_and_dogs.model, data.loader(split, 20, mean=MEAN, std=STD), device="cpu"
+    )
     torch.testing.assert_close(plain.logits(split.images), expected, rtol=1e-5, atol=1e-5)  # float32
     torch.testing.assert_close(replace(plain, temperature=2.5).logits(split.images), expected / 2.5)
 

@@ -221,7 +221,7 @@ def test_groups_of_a_wholly_frozen_model_are_refused():
 def test_the_head_on_cached_features_gives_the_models_logits():
     model = network()
     features, labels = finetuning.cached_features(model, batches(), "cpu")
-    logits, expected = evaluation.predict(model, batches(), "cpu")
+    logits, expected = evaluation.predict(model, batches(), device="cpu")
     assert torch.equal(labels, expected)
     assert model.training
     assert not features.requires_grad
@@ -368,7 +368,7 @@ def test_the_linear_probe_is_the_best_head_on_the_features():
     torch.testing.assert_close(model.fc.weight, head.weight, rtol=1e-3, atol=1e-4)
     expected = nn.functional.cross_entropy(head(features), labels).item()
     assert history.train_loss == pytest.approx([expected], abs=1e-4)
-    assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), "cpu")[1]]
+    assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), device="cpu")[1]]
 
 
 def test_gradual_unfreezing_opens_part_after_part_from_the_head(monkeypatch):
