@@ -47,8 +47,8 @@ def train_source(depth: int, folder: str, tiny: bool) -> dict:
         progress=False,
     )  # fmt: skip
     path = Path(folder) / f"resnet{depth}.safetensors"
-    card = {"network": f"resnet{depth}", "classes": ", ".join(images.classes)}
-    weights.save_weights(model.to(memory_format=torch.contiguous_format), path, metadata=card)
+    card = models.describe(model, f"resnet{depth}", images.classes)
+    weights.save_weights(model.to(memory_format=torch.contiguous_format), path, card=card)
     accuracy = evaluation.evaluate(model, pets.as_they_are(held_out))[1]
     return {"path": str(path), "source_accuracy": accuracy}
 

@@ -6,7 +6,6 @@ from bits import assert_same_bits, state
 from torch import nn
 
 from resnet_utils import data, evaluation, finetuning, models, training
-from resnet_utils.files import weights
 
 
 def network(name="resnet20", width=4):
@@ -27,35 +26,6 @@ def part_of(key):
 
 def trainable_parts(model):
     return {part_of(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-# the backbone
-
-CARDS = [
-    ({}, {"network": "resnet20"}),
-    ({"width": 4, "stem": "imagenet"}, {"network": "resnet20", "width": "4", "stem": "imagenet"}),
-    ({"width": 4, "stem": "cifar"}, {"network": "resnet18", "width": "4", "stem": "cifar"}),
-]
-
-
-@pytest.mark.parametrize(("options", "card"), CARDS)
-def test_a_backbone_is_built_as_its_card_says(options, card, tmp_path):
-    saved = models.build(card["network"], 3, **options)
-    path = tmp_path / "source.safetensors"
-    weights.save_weights(saved, path, metadata=card | {"classes": "horse, ship, car"})
-    assert_same_bits(state(models.from_card(path)), state(saved))
-    fresh = models.from_card(path, pretrained=False)
-    assert state(fresh).keys() == state(saved).keys()
-    assert not torch.equal(fresh.conv1.weight, saved.conv1.weight)
-
-
-def test_a_checkpoint_whose_card_names_no_network_is_refused(tmp_path):
-    path = tmp_path / "source.safetensors"
-    weights.save_weights(network(), path, metadata={"classes": "horse, ship"})
-    with pytest.raises(ValueError, match=r"the card of source.safetensors does not say network"):
-        models.from_card(path)
-    with pytest.raises(FileNotFoundError, match=r"other\.safetensors"):
-        models.from_card(tmp_path / "other.safetensors")
 
 
 # parts and head
