@@ -79,10 +79,10 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
             model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
         )
         if "early stopping" in taken:
-            watch.should_stop(evaluation.evaluate(model, pets.as_they_are(parts["watched"]), "cpu")[0])
+            watch.should_stop(evaluation.evaluate(model, pets.as_they_are(parts["watched"]))[0])
     if "early stopping" in taken:
         watch.restore()
-    measured = {k: evaluation.evaluate(model, pets.as_they_are(part), "cpu") for k, part in parts.items()}
+    measured = {k: evaluation.evaluate(model, pets.as_they_are(part)) for k, part in parts.items()}
     return {
         "cure": cure, "seed": seed, "size": SIZE,
         "epoch": watch.best_epoch if "early stopping" in taken else epochs,

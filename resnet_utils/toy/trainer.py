@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils import runtime
-from resnet_utils.evaluation import kept_modes
+from resnet_utils.evaluation import accuracy, kept_modes
 
 BATCH_SIZE = 100
 Data = tuple[Tensor, Tensor]  # points (N, 8) or pictures (N, 1, 8, 8), and their classes (N,)
@@ -97,5 +97,4 @@ def loss_on(model: nn.Module, x: Tensor, labels: Tensor) -> float:
 
 def share_right(model: nn.Module, x: Tensor, labels: Tensor) -> float:
     """Share in [0, 1] of the inputs ``x`` for which ``model`` finds the class in ``labels``, in eval mode."""
-    logits = eval_logits(model, x)
-    return (logits.argmax(dim=1) == labels.to(logits.device)).double().mean().item()
+    return accuracy(eval_logits(model, x), labels)

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from bits import assert_same_bits, state
+from bits import state
 from torch import nn
 
 from resnet_utils import data, evaluation, finetuning, models, training
-from resnet_utils.files import weights
 
 
 def network(name="resnet20", width=4):
@@ -27,35 +26,6 @@ def part_of(key):
 
 def trainable_parts(model):
     return {part_of(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-# the backbone
-
-CARDS = [
-    ({}, {"network": "resnet20"}),
-    ({"width": 4, "stem": "imagenet"}, {"network": "resnet20", "width": "4", "stem": "imagenet"}),
-    ({"width": 4, "stem": "cifar"}, {"network": "resnet18", "width": "4", "stem": "cifar"}),
-]
-
-
-@pytest.mark.parametrize(("options", "card"), CARDS)
-def test_a_backbone_is_built_as_its_card_says(options, card, tmp_path):
-    saved = models.build(card["network"], 3, **options)
-    path = tmp_path / "source.safetensors"
-    weights.save_weights(saved, path, metadata=card | {"classes": "horse, ship, car"})
-    assert_same_bits(state(models.from_card(path)), state(saved))
-    fresh = models.from_card(path, pretrained=False)
-    assert state(fresh).keys() == state(saved).keys()
-    assert not torch.equal(fresh.conv1.weight, saved.conv1.weight)
-
-
-def test_a_checkpoint_whose_card_names_no_network_is_refused(tmp_path):
-    path = tmp_path / "source.safetensors"
-    weights.save_weights(network(), path, metadata={"classes": "horse, ship"})
-    with pytest.raises(ValueError, match=r"the card of source.safetensors does not say network"):
-        models.from_card(path)
-    with pytest.raises(FileNotFoundError, match=r"other\.safetensors"):
-        models.from_card(tmp_path / "other.safetensors")
 
 
 # freezing
@@ -166,7 +136,7 @@ def test_groups_of_a_wholly_frozen_model_are_refused():
 def test_the_head_on_cached_features_gives_the_models_logits():
     model = network()
     features, labels = finetuning.cached_features(model, batches(), "cpu")
-    logits, expected = evaluation.predict(model, batches(), "cpu")
+    logits, expected = evaluation.predict(model, batches(), device="cpu")
     assert torch.equal(labels, expected)
     assert model.training
     assert not features.requires_grad
@@ -313,7 +283,7 @@ def test_the_linear_probe_is_the_best_head_on_the_features():
     torch.testing.assert_close(model.fc.weight, head.weight, rtol=1e-3, atol=1e-4)
     expected = nn.functional.cross_entropy(head(features), labels).item()
     assert history.train_loss == pytest.approx([expected], abs=1e-4)
-    assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), "cpu")[1]]
+    assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), device="cpu")[1]]
 
 
 def test_gradual_unfreezing_opens_part_after_part_from_the_head(monkeypatch):

@@ -1,11 +1,8 @@
 """The depth sweep: equal starts, identities that shortcuts promise, and refusals."""
 
-import statistics
-
 import pytest
 import torch
 
-from resnet_utils import evaluation
 from resnet_utils.toy import degradation, trainer
 
 TINY = {"epochs": 1, "num_points": 200, "width": 8}  # one pass over two batches: milliseconds
@@ -138,13 +135,6 @@ def test_pick_keeps_depth_and_kind():
     assert degradation.pick(runs, 6, residual=True) == runs[6:]
 
 
-def test_interval_is_students():
-    # Textbook values: three numbers 1, 2, 3 have deviation 1; t(2 degrees of freedom, 97.5 %) = 4.303.
-    assert evaluation.interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 4.303 / 3**0.5), rel=1e-9)
-    ten = [0.5, 0.1, 0.4, 0.9, 0.2, 0.3, 0.8, 0.7, 0.6, 0.0]
-    assert evaluation.interval(ten)[1] == pytest.approx(2.262 * statistics.stdev(ten) / 10**0.5, rel=1e-9)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -157,7 +147,6 @@ def test_interval_is_students():
         (lambda: degradation.sweep((4, 4), seeds=(0,)), r"only once, got \[4, 4\]"),
         (lambda: degradation.sweep((4,), seeds=(0,), epochs=0), "epochs must be at least 1, got 0"),
         (lambda: degradation.pick([], 6, residual=True), r"no run with .* \(6, True\); there are \[\]"),
-        (lambda: evaluation.interval([1.0]), "2 to 10 values, got 1"),
     ],
 )
 def test_bad_input_is_refused_with_what_was_given(call, message):
