@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from importlib import metadata
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from resnet_utils.runtime.seeding import seed_everything
@@ -72,6 +73,22 @@ def device() -> torch.device:
         usable = ", ".join(name for name, there in available.items() if there)
         raise RuntimeError(f"BOOK_DEVICE={asked}, but torch sees no such device here; available: {usable}")
     return torch.device(asked)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where ``model`` lies, the default wherever a ``device`` stands beside a model.
+
+    Args:
+        model: any module, on one device.
+
+    Returns:
+        The device of its first parameter, else of its first buffer, else the CPU.
+    """
+    for tensor in model.parameters():
+        return tensor.device
+    for tensor in model.buffers():
+        return tensor.device
+    return torch.device("cpu")
 
 
 def versions() -> str:

@@ -154,7 +154,7 @@ def fit(
         history.train_accuracy.append(accuracy)
         history.lr.append(max(group["lr"] for group in optimizer.param_groups))
         if valid_loader is not None:
-            loss, accuracy = evaluate(model, valid_loader, device)
+            loss, accuracy = evaluate(model, valid_loader, device=device)
             history.valid_loss.append(loss)
             history.valid_accuracy.append(accuracy)
         if checkpoint is not None:

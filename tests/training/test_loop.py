@@ -72,8 +72,8 @@ def test_every_module_is_left_in_its_mode(was_training):
     model = network().train(was_training)
     model[1].train(not was_training)
     optimizer = training.sgd(model, 0.1)
-    evaluation.evaluate(model, loader(), "cpu")
-    evaluation.predict(model, loader(), "cpu")
+    evaluation.evaluate(model, loader(), device="cpu")
+    evaluation.predict(model, loader(), device="cpu")
     training.train_one_epoch(model, loader(), optimizer, device="cpu")
     training.fit(model, loader(), loader(), epochs=1, optimizer=optimizer, device="cpu")
     assert [m.training for m in model] == [was_training, not was_training] + [was_training] * 4
@@ -82,7 +82,7 @@ def test_every_module_is_left_in_its_mode(was_training):
 def test_the_mode_comes_back_after_an_error_too():
     model = network()
     with pytest.raises(RuntimeError):
-        evaluation.evaluate(model, [(torch.zeros(1, 5, 6, 6), torch.zeros(1))], "cpu")  # 5 channels
+        evaluation.evaluate(model, [(torch.zeros(1, 5, 6, 6), torch.zeros(1))], device="cpu")  # 5 channels
     assert model.training
 
 
@@ -91,8 +91,8 @@ def test_the_mode_comes_back_after_an_error_too():
 
 def test_a_short_last_batch_is_not_over_weighted():
     model = network(dtype=torch.float64)
-    whole = evaluation.evaluate(model, loader(10, torch.float64), "cpu")
-    split = evaluation.evaluate(model, loader(4, torch.float64), "cpu")
+    whole = evaluation.evaluate(model, loader(10, torch.float64), device="cpu")
+    split = evaluation.evaluate(model, loader(4, torch.float64), device="cpu")
     assert split == pytest.approx(whole, rel=1e-12)  # float64 sums in another order
 
 
@@ -105,14 +105,14 @@ def test_evaluate_agrees_with_the_definition_of_cross_entropy():
     accuracy = (
         sum(int(max(range(3), key=lambda k: logits[n, k]) == label) for n, label in enumerate(labels)) / 10
     )
-    assert evaluation.evaluate(model.train(), loader(4, torch.float64), "cpu") == pytest.approx(
+    assert evaluation.evaluate(model.train(), loader(4, torch.float64), device="cpu") == pytest.approx(
         (loss, accuracy)
     )
 
 
 def test_predict_returns_every_sample_in_order():
     model = network()
-    logits, labels = evaluation.predict(model, loader(4), "cpu")
+    logits, labels = evaluation.predict(model, loader(4), device="cpu")
     images, expected = samples().tensors
     assert torch.equal(labels, expected)
     torch.testing.assert_close(logits, model.eval()(images).detach())  # other batch sizes, other last bits
@@ -122,8 +122,8 @@ def test_predict_returns_every_sample_in_order():
 def test_evaluation_changes_nothing():
     model = network()
     before = state(model)
-    evaluation.evaluate(model, loader(), "cpu")
-    evaluation.predict(model, loader(), "cpu")
+    evaluation.evaluate(model, loader(), device="cpu")
+    evaluation.predict(model, loader(), device="cpu")
     assert_same_bits(before, state(model))
 
 
@@ -132,9 +132,9 @@ def test_an_empty_loader_is_refused(batches):
     model = network().eval()
     model[1].requires_grad_(False)  # a BatchNorm in train mode would complain about no sample first
     with pytest.raises(ValueError, match=r"evaluate\(\) needs at least one sample"):
-        evaluation.evaluate(model, batches, "cpu")
+        evaluation.evaluate(model, batches, device="cpu")
     with pytest.raises(ValueError, match=r"predict\(\) needs at least one sample"):
-        evaluation.predict(model, batches, "cpu")
+        evaluation.predict(model, batches, device="cpu")
     with pytest.raises(ValueError, match=r"train_one_epoch\(\) needs at least one sample"):
         training.train_one_epoch(model, [], training.sgd(model, 0.1), device="cpu")
 
@@ -251,7 +251,7 @@ def test_an_epoch_without_steps_measures_what_evaluate_measures():
     measured = training.train_one_epoch(
         model, loader(4, torch.float64), training.sgd(model, 0.0), device="cpu"
     )
-    expected = evaluation.evaluate(model, loader(10, torch.float64), "cpu")
+    expected = evaluation.evaluate(model, loader(10, torch.float64), device="cpu")
     assert measured == pytest.approx(expected, rel=1e-12)  # float64 sums in another order
 
 
@@ -325,7 +325,9 @@ def test_fit_reports_one_entry_an_epoch():
         model, loader(), loader(), epochs=2, optimizer=optimizer, device="cpu", scheduler=scheduler
     )
     assert {name: len(values) for name, values in vars(history).items()} == dict.fromkeys(vars(history), 2)
-    assert (history.valid_loss[-1], history.valid_accuracy[-1]) == evaluation.evaluate(model, loader(), "cpu")
+    assert (history.valid_loss[-1], history.valid_accuracy[-1]) == evaluation.evaluate(
+        model, loader(), device="cpu"
+    )
     assert scheduler.last_epoch == 6
 
 
