@@ -15,7 +15,7 @@ import stopping
 import torch
 from torch import nn
 
-from resnet_utils import data, evaluation, finetuning, runtime, training
+from resnet_utils import data, evaluation, runtime, training
 from resnet_utils.runtime import types
 
 SEEDS = (0, 1, 2)
@@ -61,7 +61,7 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     parts, taken = splits(tiny), CURES[cure]
     model = pets.backbone()
     if "dropout" in taken:
-        finetuning.replace_head(model, 2, dropout=0.5)
+        model.reset_head(2, dropout=0.5)
     batches = pets.batches(parts["train"], seed, batch=20, augmented="augmentation" in taken)
     optimizer = training.sgd(
         model, LR, weight_decay=1e-2 if "weight decay" in taken else 0.0, decay_norm_and_bias=False

@@ -31,7 +31,11 @@ def cached_features(model: ResNet, loader: Batches, device: Device) -> tuple[Ten
     Raises:
         ValueError: if ``loader`` yields no sample.
     """
-    return collected(model, loader, compute=model.features, caller="cached_features", device=device)
+
+    def vectors(images: Tensor) -> Tensor:
+        return model.forward_head(model.forward_features(images), pre_logits=True)
+
+    return collected(model, loader, compute=vectors, caller="cached_features", device=device)
 
 
 def linear_probe(

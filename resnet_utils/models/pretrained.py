@@ -38,7 +38,7 @@ def shipped(name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
-def load_imagenet(model: nn.Module, name: str, weights: str = "IMAGENET1K_V2") -> WeightsEnum:
+def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2") -> WeightsEnum:
     """Load torchvision's published ImageNet weights into a model of ours, key for key.
 
     Needs a network the first time; the file is then kept in ``downloads.cache_folder()``. Returns

@@ -347,7 +347,7 @@ def test_chapter_5_starts_from_imagenets_weights_by_one_word(at_home):
 def test_imagenet_weights_go_through_torchvisions_enum_into_our_net(published_at_home):
     state, _, _ = published_at_home
     net = models.build("resnet18")
-    chosen = models.load_imagenet(net, "resnet18", "IMAGENET1K_V1")
+    chosen = models.load_imagenet(net, "resnet18", weights="IMAGENET1K_V1")
     assert same(net, state)
     assert chosen.transforms().crop_size == [224]
 
@@ -359,7 +359,7 @@ def test_imagenet_weights_that_were_tampered_with_are_refused_and_not_kept(publi
     net = models.build("resnet18")
     before = {key: value.clone() for key, value in net.state_dict().items()}
     with pytest.raises(Exception, match=r"sha256|checksum|hash"):
-        models.load_imagenet(net, "resnet18", "IMAGENET1K_V1")
+        models.load_imagenet(net, "resnet18", weights="IMAGENET1K_V1")
     assert same(net, before)
     assert not list(cache.rglob("*.pth"))
 
@@ -368,11 +368,11 @@ def test_imagenet_weights_for_another_head_are_refused(published_at_home):
     with pytest.raises(
         ValueError, match=r"fc.weight is \(1000, 512\) in the file and \(2, 512\) in the model"
     ):
-        models.load_imagenet(models.build("resnet18", 2), "resnet18", "IMAGENET1K_V1")
+        models.load_imagenet(models.build("resnet18", 2), "resnet18", weights="IMAGENET1K_V1")
 
 
 def test_unknown_imagenet_weights_are_refused_with_the_valid_ones():
     with pytest.raises(ValueError, match="resnet18 has no weights 'V9'; torchvision has IMAGENET1K_V1"):
-        models.load_imagenet(models.build("resnet18"), "resnet18", "V9")
+        models.load_imagenet(models.build("resnet18"), "resnet18", weights="V9")
     with pytest.raises(ValueError, match="torchvision has no network 'resnet20'"):
         models.load_imagenet(models.build("resnet20"), "resnet20")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from bits import assert_same_bits, state
+from bits import state
 from torch import nn
 
 from resnet_utils import data, evaluation, finetuning, models, training
@@ -26,61 +26,6 @@ def part_of(key):
 
 def trainable_parts(model):
     return {part_of(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-# parts and head
-
-
-@pytest.mark.parametrize("name", ["resnet20", "resnet18", "plain20"])
-def test_parts_hold_every_parameter_once(name):
-    model = network(name)
-    held = [id(p) for modules in finetuning.parts(model).values() for m in modules for p in m.parameters()]
-    assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())
-
-
-def test_a_new_head_has_the_asked_size_and_changes_nothing_else():
-    model = network().double()
-    model.requires_grad_(False)
-    before = state(model)
-    finetuning.replace_head(model, 2)
-    after = state(model)
-    assert after["fc.weight"].shape == (2, 16)
-    assert after["fc.weight"].dtype == torch.float64
-    assert model.fc.weight.requires_grad
-    assert all(torch.equal(before[key], after[key]) for key in before if not key.startswith("fc"))
-    assert model(torch.rand(1, 3, 16, 16, dtype=torch.float64)).shape == (1, 2)
-
-
-def test_a_head_of_one_class_is_refused():
-    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
-        finetuning.replace_head(network(), 1)
-
-
-def test_dropout_before_the_head_changes_neither_its_names_nor_its_answers_in_eval_mode():
-    plain, dropping = network(), network()
-    torch.manual_seed(5)
-    finetuning.replace_head(plain, 2)
-    torch.manual_seed(5)
-    finetuning.replace_head(dropping, 2, dropout=0.5)
-    assert_same_bits(state(plain), state(dropping))
-    images = batches()[0][0]
-    assert torch.equal(plain.eval()(images), dropping.eval()(images))
-    assert not torch.equal(plain.train()(images), dropping.train()(images))
-
-
-def test_dropout_leaves_out_the_asked_share_and_keeps_the_mean():
-    head = finetuning.DropoutLinear(20_000, 1, 0.3)
-    nn.init.ones_(head.weight)
-    nn.init.zeros_(head.bias)
-    torch.manual_seed(0)
-    # each input is 0 or 1/0.7; the sum over 20,000 has a standard deviation of 93, so four of them are 370
-    assert head(torch.ones(1, 20_000)).item() == pytest.approx(20_000, abs=370)
-    assert head(torch.ones(1, 20_000)).item() != 20_000
-
-
-def test_a_head_that_drops_everything_is_refused():
-    with pytest.raises(ValueError, match="dropout must be at least 0 and below 1, got 1"):
-        finetuning.replace_head(network(), 2, dropout=1)
 
 
 # freezing
@@ -306,7 +251,7 @@ def moved_parts(model, before):
 def test_each_way_moves_what_it_says_and_nothing_else(way):
     model, before, history = tuned(way)
     head_alone = way in ("linear probe", "frozen backbone")
-    assert moved_parts(model, before) == ({"fc"} if head_alone else set(finetuning.parts(model)))
+    assert moved_parts(model, before) == ({"fc"} if head_alone else set(model.parts()))
     epochs = 1 if way == "linear probe" else 3
     for column in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds"):
         assert len(getattr(history, column)) == epochs, column
@@ -409,7 +354,7 @@ def test_a_way_undoes_what_was_frozen_before():
     finetuning.fine_tune(
         model, "full fine-tuning", small_task(), valid_loader=None, epochs=1, lr=0.05, device="cpu"
     )
-    assert moved_parts(model, before) == set(finetuning.parts(model))
+    assert moved_parts(model, before) == set(model.parts())
 
 
 def test_an_unknown_way_is_refused_with_the_valid_names():

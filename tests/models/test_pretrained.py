@@ -30,6 +30,8 @@ def test_files_from_before_the_card_was_json_are_still_read(tmp_path):
         ("resnet50", {"stem": "cifar", "width": 8}),
         ("resnet20", {"in_channels": 1, "shortcut": "B"}),
         ("plain20", {"width": 4}),
+        ("resnet18", {"order": "full pre-activation", "se": 8, "stochastic_depth": 0.2}),
+        ("resnet50", {"width": 8, "stem": "deep", "shortcut": "D", "stride_on": "1x1"}),
     ],
 )
 def test_a_network_is_built_again_from_what_its_card_says(name, options, tmp_path):
