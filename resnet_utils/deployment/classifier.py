@@ -51,6 +51,8 @@ class Pipeline(nn.Module):
 
     Normalises, averages the logits of an image and its mirror image if ``flip``, divides by the temperature.
 
+    ``mean`` and ``std`` are buffers (3, 1, 1), so they go where the network goes.
+
     Args:
         parts: the classifier; its network is used, not copied.
     """
