@@ -54,6 +54,7 @@ def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2"
         ValueError: for a name or weights that torchvision does not have (the message lists the valid
             ones), or where the file does not fit the model, for example because its head has not 1000
             outputs.
+        ConnectionError: if the file cannot be fetched.
     """
     from torchvision import models as published
 
