@@ -6,15 +6,12 @@ images, network and schedule; runs of one seed begin with the same weights. Earl
 training images; the test images are looked at once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/cures.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/cures.json.
 """
 
 import time
-from itertools import product
 
 import record
+import stopping
 import torch
 from torch import nn
 
@@ -64,43 +61,26 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     epochs = 2 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     loss_function = nn.CrossEntropyLoss(label_smoothing=0.1 if "label smoothing" in taken else 0.0)
-    watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
     started = time.process_time()
-    for _ in range(epochs):
-        training.train_one_epoch(
-            model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
-        )
-        if "early stopping" in taken:
-            watch.should_stop(evaluation.evaluate(model, checks["watched"])[0])
-    if "early stopping" in taken:
-        watch.restore()
+    epoch = stopping.fit(
+        model, batches, checks["watched"] if "early stopping" in taken else None, epochs=epochs,
+        optimizer=optimizer, scheduler=schedule, loss_function=loss_function,
+    )  # fmt: skip
     cpu_seconds = time.process_time() - started
     measured = {name: evaluation.evaluate(model, batches) for name, batches in checks.items()}
     return {
-        "cure": cure, "seed": seed,
-        "epoch": watch.best_epoch if "early stopping" in taken else epochs,
+        "cure": cure, "seed": seed, "epoch": epoch,
         "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
         "test_loss": measured["test"][0], "test_accuracy": measured["test"][1],
         "cpu_seconds": round(cpu_seconds),
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    record.given("FashionMNIST")
-    seeds, names = ((0,), ("none", "all")) if options.tiny else (SEEDS, tuple(CURES))
-    jobs = [(*job, options.tiny) for job in product(names, seeds)]
-    rows, seconds = record.rows_of(train, jobs, options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "cures.json",
+if __name__ == "__main__":
+    record.run(
+        record.every(train, CURES, SEEDS, tiny=(("none", "all"), (0,))),
         claim="A network that knows its images by heart does better on new ones with most cures, and is "
         "right most often with all of them.",
         data=f"{PER_CLASS} Fashion-MNIST training images a class, 1,000 others to watch, 10,000 to test",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
+        needs="FashionMNIST",
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -7,15 +7,11 @@ photographs. Early stopping watches 500 other training photographs; the validati
 once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/tuning_cures.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/tuning_cures.json.
 """
-
-from itertools import product
 
 import pets
 import record
+import stopping
 import torch
 from torch import nn
 
@@ -73,38 +69,22 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     epochs = 1 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     loss_function = loss_for(model, taken)
-    watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
-    for _ in range(epochs):
-        training.train_one_epoch(
-            model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
-        )
-        if "early stopping" in taken:
-            watch.should_stop(evaluation.evaluate(model, pets.as_they_are(parts["watched"]))[0])
-    if "early stopping" in taken:
-        watch.restore()
+    epoch = stopping.fit(
+        model, batches, pets.as_they_are(parts["watched"]) if "early stopping" in taken else None,
+        epochs=epochs, optimizer=optimizer, scheduler=schedule, loss_function=loss_function,
+    )  # fmt: skip
     measured = {k: evaluation.evaluate(model, pets.as_they_are(part)) for k, part in parts.items()}
     return {
-        "cure": cure, "seed": seed, "size": SIZE,
-        "epoch": watch.best_epoch if "early stopping" in taken else epochs,
+        "cure": cure, "seed": seed, "size": SIZE, "epoch": epoch,
         "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
         "loss": measured["valid"][0], "accuracy": measured["valid"][1],
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    seeds, names = ((0,), ("none", "together")) if options.tiny else (SEEDS, tuple(CURES))
-    rows, seconds = record.rows_of(train, [(*job, options.tiny) for job in product(names, seeds)], options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "tuning_cures.json",
+if __name__ == "__main__":
+    record.run(
+        record.every(train, CURES, SEEDS, tiny=(("none", "together"), (0,))),
         claim="A fine-tuned network knows 500 photographs by heart; most cures change how sure it is, "
         "and hardly how often it is right.",
         data=f"{PER_CLASS} photographs a class to train on, as many others to watch, 1,000 to validate",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
     )
-
-
-if __name__ == "__main__":
-    main()
