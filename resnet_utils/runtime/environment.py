@@ -38,7 +38,7 @@ def setup(seed: int = 0) -> None:
     # The same as use_deterministic_algorithms(True), which would also import torch's compiler (5 s of CPU).
     torch.set_deterministic_debug_mode("error")
     # It also makes torch fill fresh memory with NaN before every use, a tenth of the time in small networks.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
