@@ -44,7 +44,7 @@ def train(seed: int, tiny: bool) -> dict:
     if tiny:
         images, held_out = images.take(10), held_out.take(2)
     mean, std = data.mean_std(images)
-    augment = data.compose(data.flip(seed=seed), data.shift(4, seed=seed))
+    augment = data.Compose([data.RandomHorizontalFlip(seed=seed), data.RandomCrop(padding=4, seed=seed)])
     batches = data.loader(
         images, BATCH, shuffle=True, seed=seed, augment=augment, mean=mean, std=std, drop_last=True
     )

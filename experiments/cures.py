@@ -51,7 +51,7 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     checks = {name: data.loader(part, 500, mean=mean, std=std) for name, part in parts.items()}
     augment = None
     if "augmentation" in taken:
-        augment = data.compose(data.shift(2, seed=seed), data.flip(seed=seed))
+        augment = data.Compose([data.RandomCrop(padding=2, seed=seed), data.RandomHorizontalFlip(seed=seed)])
     batches = data.loader(
         parts["train"], BATCH, shuffle=True, seed=seed, augment=augment, mean=mean, std=std,
         drop_last=not tiny,

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from resnet_utils.runtime.seeding import generators_of, global_generators, set_global_generators
 
-FORMAT = 1
+FORMAT = 2  # 1 had the loader's generators in another order
 MOST_TENSORS = 3  # that an error message names
 PARTS = {"format", "model", "optimizer", "scheduler", "scaler", "history", "generators", "global_generators"}
 

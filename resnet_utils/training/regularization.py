@@ -1,9 +1,9 @@
-"""Cures for over-fitting that change the loop or the loss: mixed images, stopping in time, penalties.
+"""Cures for over-fitting that change the loop or the loss: stopping in time, penalties.
 
 Introduced in chapter 4; the penalties are used in chapter 5.
 
-The others need no module: augmentation is ``data.shift`` and its like, weight decay an option of
-``recipe.sgd``, and label smoothing an option of torch's cross-entropy.
+The others stand elsewhere: augmentation and mixed images in ``data.transforms``; weight decay is an option
+of ``optim.sgd``, and label smoothing one of torch's cross-entropy.
 """
 
 from __future__ import annotations

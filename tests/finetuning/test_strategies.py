@@ -458,7 +458,7 @@ def test_a_linear_probe_of_augmented_images_is_refused():
         finetuning.fine_tune(
             network(),
             "linear probe",
-            small_task(augment=data.flip()),
+            small_task(augment=data.RandomHorizontalFlip()),
             valid_loader=None,
             epochs=1,
             lr=0.1,

@@ -266,6 +266,17 @@ def test_another_loss_function_is_used():
     assert loss == pytest.approx(expected, rel=1e-12)
 
 
+def test_training_accuracy_takes_the_larger_part_of_a_mixture():
+    """As ``data.Mixup`` mixes labels; three of the four larger parts are the model's answers."""
+    model = linear()
+    images = samples(4, torch.float64).tensors[0]
+    answers = model(images).argmax(dim=1)
+    shares = nn.functional.one_hot(answers, 3) * 0.4 + 0.2
+    shares[0] = shares[0].roll(1)
+    _, accuracy = training.train_one_epoch(model, [(images, shares)], training.sgd(model, 0.0), device="cpu")
+    assert accuracy == 0.75
+
+
 def test_the_schedule_steps_once_a_batch():
     model = network()
     optimizer = training.sgd(model, 0.8)
