@@ -25,7 +25,7 @@ def linear(seed=0):
 
 
 def stopped_after(losses, patience):
-    watch = training.EarlyStopping(linear(), patience)
+    watch = training.EarlyStopping(linear(), patience=patience)
     for epoch, loss in enumerate(losses, start=1):
         if watch.should_stop(loss):
             return epoch, watch.best_epoch
@@ -49,7 +49,7 @@ def test_it_stops_after_so_many_epochs_without_improvement(losses, patience, exp
 
 def test_the_best_weights_come_back():
     model = linear()
-    watch = training.EarlyStopping(model, 3)
+    watch = training.EarlyStopping(model, patience=3)
     watch.should_stop(1.0)
     best = state(model)
     with torch.no_grad():
@@ -60,7 +60,7 @@ def test_the_best_weights_come_back():
 
 
 def test_without_a_finite_loss_there_is_nothing_to_restore():
-    watch = training.EarlyStopping(linear(), 1)
+    watch = training.EarlyStopping(linear(), patience=1)
     watch.should_stop(math.nan)
     with pytest.raises(RuntimeError, match="no best epoch yet"):
         watch.restore()
@@ -68,7 +68,7 @@ def test_without_a_finite_loss_there_is_nothing_to_restore():
 
 def test_patience_zero_is_refused():
     with pytest.raises(ValueError, match="patience must be at least 1 epoch, got 0"):
-        training.EarlyStopping(linear(), 0)
+        training.EarlyStopping(linear(), patience=0)
 
 
 # penalties
