@@ -55,7 +55,9 @@ notebooks: environment
 	@$(BIN)/python tools/notebooks.py $(NAMES)
 
 lock: environment
-	@$(BIN)/python tools/lock.py
+	@$(BIN)/python -m uv pip compile -q pyproject.toml --group test --universal --python-version 3.11 \
+		--no-annotate --no-header --upgrade -o requirements.lock
+	@echo "requirements.lock is new: run make notebooks, and commit both together"
 
 address: environment
 	@$(BIN)/python tools/address.py

@@ -47,7 +47,7 @@ def from_elsewhere(tiny: bool) -> data.Split:
 def logits_with_mirror(model: nn.Module, split: data.Split) -> tuple[Tensor, Tensor]:
     """Logits of the images as they are, and the mean with those of their mirror images."""
     mirrored = replace(split, images=split.images.flip(3))
-    logits, other = (evaluation.predict(model, pets.as_they_are(x), "cpu")[0] for x in (split, mirrored))
+    logits, other = (evaluation.predict(model, pets.as_they_are(x))[0] for x in (split, mirrored))
     return logits, (logits + other) / 2
 
 

@@ -30,7 +30,7 @@ def published(tiny: bool) -> dict:
     held_out = held_out.take(2) if tiny else held_out
     model = models.build("resnet20", 10)
     weights.load_weights(model, next(record.given("cifar10").glob("resnet20-*.th")))
-    loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=MEAN, std=STD), "cpu")
+    loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=MEAN, std=STD))
     return {
         "weights": "published", "network": "resnet20", "train_images": 50_000, "test_images": len(held_out),
         "test_loss": loss, "test_accuracy": accuracy,
@@ -58,7 +58,7 @@ def train(seed: int, tiny: bool) -> dict:
         progress=False,
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
-    loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std), "cpu")
+    loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std))
     return {
         "weights": "ours", "network": "resnet20", "train_images": len(images), "test_images": len(held_out),
         "seed": seed, "epochs": epochs,

@@ -71,11 +71,11 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
             model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
         )
         if "early stopping" in taken:
-            watch.should_stop(evaluation.evaluate(model, checks["watched"], "cpu")[0])
+            watch.should_stop(evaluation.evaluate(model, checks["watched"])[0])
     if "early stopping" in taken:
         watch.restore()
     cpu_seconds = time.process_time() - started
-    measured = {name: evaluation.evaluate(model, batches, "cpu") for name, batches in checks.items()}
+    measured = {name: evaluation.evaluate(model, batches) for name, batches in checks.items()}
     return {
         "cure": cure, "seed": seed,
         "epoch": watch.best_epoch if "early stopping" in taken else epochs,

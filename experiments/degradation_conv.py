@@ -51,8 +51,8 @@ def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
         progress=False,
     )
     cpu_seconds = time.process_time() - started
-    loss, accuracy = evaluation.evaluate(model, checks, "cpu")
-    _, held_out_accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std), "cpu")
+    loss, accuracy = evaluation.evaluate(model, checks)
+    _, held_out_accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std))
     return {
         "network": name, "depth": depth, "residual": residual, "seed": seed,
         "curve": [round(value, 4) for value in history.train_loss],

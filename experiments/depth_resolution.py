@@ -47,9 +47,9 @@ def train_source(depth: int, folder: str, tiny: bool) -> dict:
         progress=False,
     )  # fmt: skip
     path = Path(folder) / f"resnet{depth}.safetensors"
-    card = {"network": f"resnet{depth}", "classes": ", ".join(images.classes)}
-    weights.save_weights(model.to(memory_format=torch.contiguous_format), path, metadata=card)
-    accuracy = evaluation.evaluate(model, pets.as_they_are(held_out), "cpu")[1]
+    card = models.describe(model, f"resnet{depth}", images.classes)
+    weights.save_weights(model.to(memory_format=torch.contiguous_format), path, card=card)
+    accuracy = evaluation.evaluate(model, pets.as_they_are(held_out))[1]
     return {"path": str(path), "source_accuracy": accuracy}
 
 
@@ -66,7 +66,7 @@ def train(part: str, path: str, size: int, seed: int, tiny: bool) -> dict:
         epochs=1 if tiny else EPOCHS, lr=LR, device="cpu",
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
-    _, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out), "cpu")
+    _, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out))
     return {
         "part": part, "network": network, "size": size, "seed": seed, "multiply_adds": cost,
         "parameters": complexity.count_parameters(model), "accuracy": accuracy,

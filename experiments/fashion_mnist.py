@@ -89,8 +89,8 @@ def train(recipe: str, seed: int, tiny: bool, keep: Path | None) -> dict:
         checkpoint=keep / f"{recipe.replace(' ', '-')}-{seed}.pt" if keep else None,
     )  # fmt: skip
     tests = data.loader(held_out, 100, **parts["test"])
-    logits, labels = evaluation.predict(model, tests, "cpu")
-    mirrored, _ = evaluation.predict(model, ((images.flip(3), known) for images, known in tests), "cpu")
+    logits, labels = evaluation.predict(model, tests)
+    mirrored, _ = evaluation.predict(model, ((images.flip(3), known) for images, known in tests))
     return {
         "recipe": recipe, "seed": seed, "epochs": epochs, "steps": epochs * len(parts["batches"]),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

@@ -33,7 +33,7 @@ def train(start: str, per_class: int, seed: int, tiny: bool) -> dict:
     way, lr = RATES[start]
     model = pets.backbone(pretrained=start == "pretrained")
     history = finetuning.fine_tune(model, way, batches, valid_loader=None, epochs=epochs, lr=lr, device="cpu")
-    loss, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out), "cpu")
+    loss, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out))
     return {
         "start": start, "per_class": per_class, "seed": seed, "size": SIZE, "steps": epochs * len(batches),
         "train_accuracy": history.train_accuracy[-1], "loss": loss, "accuracy": accuracy,

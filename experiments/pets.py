@@ -7,7 +7,7 @@ import torch
 from pretrain_source import MEAN, STD
 from torch.utils.data import DataLoader
 
-from resnet_utils import data, finetuning, models
+from resnet_utils import data, models
 
 SOURCE = models.shipped("resnet18-source")
 
@@ -23,7 +23,7 @@ def photographs(size: int, tiny: bool) -> tuple[data.Split, data.Split]:
 def backbone(*, path: Path = SOURCE, pretrained: bool = True) -> models.ResNet:
     """The shipped network, or that of ``path``, with a fresh head for two classes; the caller has seeded."""
     model = models.from_card(path, pretrained=pretrained)
-    finetuning.replace_head(model, 2)
+    model.reset_head(2)
     return model.to(memory_format=torch.channels_last)
 
 

@@ -23,6 +23,7 @@ import torch
 
 from resnet_utils import data, evaluation, models, runtime, training
 from resnet_utils.data import synthetic
+from resnet_utils.files import weights
 
 SEED = 0
 SIZE = 32  # pixels
@@ -89,7 +90,7 @@ def main() -> None:
     )  # fmt: skip
 
     model.half().float()  # the file keeps 16 bits of each weight, so those are what is tested
-    logits, labels = evaluation.predict(model, checks, device)
+    logits, labels = evaluation.predict(model, checks)
     right = (logits.argmax(dim=1) == labels).float()
     boundary = len(test_parts["photographs"])
     rows = [
@@ -97,22 +98,18 @@ def main() -> None:
         {"part": "drawn", "images": len(right) - boundary, "accuracy": right[boundary:].mean().item()},
     ]
     seconds = sum(history.seconds)  # of the training, over all times that the command was given
-    weights = options.output / "resnet_utils" / "models" / "weights" / "resnet18-source.safetensors"
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    card = {
-        "network": NETWORK["name"],
-        "stem": NETWORK["stem"],
-        "width": str(NETWORK["width"]),
-        "classes": ", ".join(train.classes),
+    path = options.output / "resnet_utils" / "models" / "weights" / "resnet18-source.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    card = models.describe(model, NETWORK["name"], train.classes) | {
         "data": f"{len(train)} images of {SIZE} px: {train.source}",
-        "steps": str(epochs * len(loader)),
-        "seed": str(SEED),
+        "steps": epochs * len(loader),
+        "seed": SEED,
         "command": "python experiments/pretrain_source.py",
-        "mean": str(MEAN),
-        "std": str(STD),
-        **{f"accuracy on {row['part']}": f"{row['accuracy']:.4f}" for row in rows},
+        "mean": MEAN,
+        "std": STD,
+        **{f"accuracy on {row['part']}": round(row["accuracy"], 4) for row in rows},
     }
-    digest = weights.save_weights(model.half(), weights, metadata=card)
+    digest = weights.save_weights(model.half(), path, card=card)
     record.write(
         options.output / "resnet_utils" / "reporting" / "records" / "pretrain_source.json",
         claim="The shipped backbone has learned its sixteen source classes, none of which is a cat or a dog.",

@@ -52,7 +52,7 @@ def train(part: str, way: str, lr: float, seed: int, tiny: bool) -> dict:
         valid_loader=None, epochs=epochs, lr=lr, device="cpu",
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
-    logits, labels = evaluation.predict(model, pets.as_they_are(held_out), "cpu")
+    logits, labels = evaluation.predict(model, pets.as_they_are(held_out))
     right = logits.argmax(dim=1) == labels
     row = {
         "part": part, "way": way, "seed": seed, "size": SIZE, "epochs": epochs, "lr": lr,

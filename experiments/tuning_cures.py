@@ -19,7 +19,7 @@ import record
 import torch
 from torch import nn
 
-from resnet_utils import data, evaluation, finetuning, runtime, training
+from resnet_utils import data, evaluation, runtime, training
 from resnet_utils.runtime import types
 
 SEEDS = (0, 1, 2)
@@ -65,7 +65,7 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     parts, taken = splits(tiny), CURES[cure]
     model = pets.backbone()
     if "dropout" in taken:
-        finetuning.replace_head(model, 2, dropout=0.5)
+        model.reset_head(2, dropout=0.5)
     batches = pets.batches(parts["train"], seed, batch=20, augmented="augmentation" in taken)
     optimizer = training.sgd(
         model, LR, weight_decay=1e-2 if "weight decay" in taken else 0.0, decay_norm_and_bias=False
@@ -79,10 +79,10 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
             model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
         )
         if "early stopping" in taken:
-            watch.should_stop(evaluation.evaluate(model, pets.as_they_are(parts["watched"]), "cpu")[0])
+            watch.should_stop(evaluation.evaluate(model, pets.as_they_are(parts["watched"]))[0])
     if "early stopping" in taken:
         watch.restore()
-    measured = {k: evaluation.evaluate(model, pets.as_they_are(part), "cpu") for k, part in parts.items()}
+    measured = {k: evaluation.evaluate(model, pets.as_they_are(part)) for k, part in parts.items()}
     return {
         "cure": cure, "seed": seed, "size": SIZE,
         "epoch": watch.best_epoch if "early stopping" in taken else epochs,

@@ -14,6 +14,8 @@ MOST_CELLS = 40  # code cells before the exercises
 WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 20
 PLACEHOLDER = "{{ reading_minutes }}"  # what a text writes where the page has the number
+RUNS_IN = re.compile(r"\*\*Runs in\*\* (?:about )?(\d+) s\b.*")
+TO_READ = re.compile(r"\*\*To read\*\* (\d+) min")
 SOLUTION = re.compile(r"\{solution-(start|end)\}")
 
 
@@ -59,6 +61,13 @@ def minutes(notebook: NotebookNode) -> float:
 def rounded(notebook: NotebookNode) -> int:
     """The minutes as the page prints them: never fewer than counted."""
     return int(-(-minutes(notebook) // 1))
+
+
+def promised_seconds(notebook: NotebookNode) -> int | None:
+    """In how many seconds the notebook says that it runs on two cores; None where it does not say."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    found = RUNS_IN.search(text)
+    return int(found[1]) if found else None
 
 
 def cells_before_the_exercises(notebook: NotebookNode) -> int:

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project
+from tools import project, reference
 
+MOST_BYTES = 200_000  # of one page's HTML: what a phone shows at once
 HTML = project.ROOT / "_build" / "html"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PROBLEM = re.compile(r"\b(?:WARNING|ERROR|SEVERE|CRITICAL):|Traceback|Error: ")
@@ -35,9 +36,21 @@ def missing_pages(html: Path = HTML, root: Path = project.ROOT) -> list[str]:
     ]
 
 
+def heavy_pages(html: Path = HTML) -> list[str]:
+    """Pages with more HTML than a page may have, each with its size."""
+    sizes = {path: path.stat().st_size for path in sorted(html.rglob("*.html"))}
+    made_by_sphinx = {"genindex.html", "search.html", "py-modindex.html"}
+    return [
+        f"{path.relative_to(html).as_posix()} ({size / 1000:.0f} kB)"
+        for path, size in sizes.items()
+        if size > MOST_BYTES and path.name not in made_by_sphinx
+    ]
+
+
 def main() -> int:
     """Build, check, say where to open it; return the exit status."""
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
+    reference.write()
     command = [sys.executable, "-c", START, *COMMAND]
     built = subprocess.run(
         command, cwd=project.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
@@ -50,6 +63,9 @@ def main() -> int:
         return built.returncode or 1
     if missing := missing_pages():
         print(f"These pages of _toc.yml were not built: {', '.join(missing)}")
+        return 1
+    if heavy := heavy_pages():
+        print(f"These pages have more than {MOST_BYTES / 1000:.0f} kB of HTML: {', '.join(heavy)}")
         return 1
     print(
         f"All {len(project.toc_pages())} pages of _toc.yml are there. Open {(HTML / 'index.html').as_uri()}"

@@ -13,17 +13,25 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from resnet_utils import runtime
 from resnet_utils.evaluation import kept_modes
 from resnet_utils.models import ResNet
+from resnet_utils.models.initialization import redraw
 
 
 def grad_cam(model: ResNet, x: Tensor, target: Tensor, *, stage: str | None = None) -> Tensor:
-    """How much each place of a feature map speaks for class ``target`` (N,): ``(N, h, w)``, at least 0.
+    """How much each place of a feature map speaks for a class, image by image: ``(N, h, w)``, at least 0.
 
-    The channels of the map after ``stage`` (the last one unless given) are added up, each with the mean
-    gradient of the target's logit over the places as its weight; what speaks against the class is cut off.
-    ``x`` (N, C, H, W) is normalised as for the network, which is left as it was.
+    The channels of the map are added up, each with the mean gradient of the target's logit over the places as
+    its weight; what speaks against the class is cut off. The network is left as it was, and the maps lie
+    where it lies.
     Source: Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2.
+
+    Args:
+        model: the network, in any mode; it works in eval mode.
+        x: images ``(N, C, H, W)``, normalised as for the network; moved to where it lies.
+        target: the class of each image that the map is for, whole numbers ``(N,)``; moved likewise.
+        stage: the stage whose map it is, for example ``"layer3"``; the last one unless given.
 
     Raises:
         ValueError: for a stage that the network does not have, or targets that do not fit.
@@ -37,34 +45,39 @@ def grad_cam(model: ResNet, x: Tensor, target: Tensor, *, stage: str | None = No
         )
     if not 0 <= target.min() <= target.max() < model.fc.out_features:
         raise ValueError(f"targets must lie in 0 to {model.fc.out_features - 1}, got {target.tolist()}")
+    device = runtime.device_of(model)
     cut = 1 + stages.index(stage) if stage else len(stages)
     with kept_modes(model), torch.enable_grad():
         model.eval()
         with torch.no_grad():  # no gradient is wanted below the map
-            out = model.maxpool(model.relu(model.bn1(model.conv1(x))))
-            out = _through(model, out, stages[:cut])
+            out = _through(model, model.stem(x.to(device)), stages[:cut])
         maps = out.clone().requires_grad_()  # (N, C, h, w)
-        features = model.avgpool(_through(model, maps, stages[cut:])).flatten(1)
-        logits = model.fc(features)
-        chosen = logits.gather(
-            1, target.to(logits.device)[:, None]
-        ).sum()  # an image does not touch the others
+        logits = model.forward_head(_through(model, maps, stages[cut:]))
+        chosen = logits.gather(1, target.to(device)[:, None]).sum()  # an image does not touch the others
         (gradient,) = torch.autograd.grad(chosen, maps)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return (weights * maps.detach()).sum(dim=1).relu()
 
 
 def enlarge(maps: Tensor, size: int) -> Tensor:
-    """Maps ``(N, h, w)`` on the image's grid, ``(N, size, size)``: bilinear, as their makers show them."""
+    """Maps on the image's grid, ``(N, size, size)``: bilinear, as the makers of Grad-CAM show them.
+
+    Args:
+        maps: ``(N, h, w)``.
+        size: side of the image in pixels.
+    """
     return nn.functional.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]
 
 
 def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
     """The share of each map's sum that lies where ``masks`` (N, H, W) are True: ``(N,)`` in [0, 1], float64.
 
-    Maps (N, h, w) are enlarged to the masks. NaN for a map that is zero everywhere. A map without any
-    preference scores the mask's share of the area.
+    NaN for a map that is zero everywhere. A map without any preference scores the mask's share of the area.
     Source: the energy-based pointing game of Wang et al. 2020, arXiv:1910.01279, section 4.3.
+
+    Args:
+        maps: ``(N, h, w)``, at least 0; enlarged to the masks.
+        masks: ``(N, H, H)``, bool; moved to where the maps lie.
 
     Raises:
         ValueError: if maps and masks do not fit, or a map has values below 0.
@@ -78,37 +91,37 @@ def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
     return (whole * masks.to(whole.device)).sum(dim=(1, 2)) / whole.sum(dim=(1, 2))
 
 
-def randomised(model: ResNet, down_to: str = "conv1", *, seed: int = 0) -> ResNet:
+def randomized(model: ResNet, down_to: str = "stem", *, seed: int = 0) -> ResNet:
     """A copy of ``model`` with fresh weights from the head ``fc`` down to the part ``down_to``.
 
-    Parts in that order: ``fc``, the stages from the last to the first, ``conv1`` (with ``bn1``). A map that
-    stays the same after this shows the image, not what the network has learned.
+    A map that stays the same after this shows the image, not what the network has learned.
     Source: Adebayo et al. 2018, arXiv:1810.03292, section 3 (cascading randomisation).
+
+    Args:
+        model: the network, which stays as it is.
+        down_to: a name of ``model.parts()``; they go in the order ``fc``, the stages from the last to the
+            first, ``stem``, which is all of it.
+        seed: decides the weights; torch's global generator is left as it was.
 
     Raises:
         ValueError: if ``down_to`` names no part.
     """
-    order = ["fc", *reversed(model.stages), "conv1"]
+    order = list(reversed(model.parts()))
     if down_to not in order:
         raise ValueError(f"down_to must be one of {', '.join(order)}, got {down_to!r}")
     fresh = copy.deepcopy(model)
-    names = order[: order.index(down_to) + 1] + (["bn1"] if down_to == "conv1" else [])
+    parts = fresh.parts()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for module in [m for name in names for m in fresh.get_submodule(name).modules()]:
-            if isinstance(module, nn.Conv2d):  # as in models.ResNet; drawn on the CPU
-                drawn = nn.init.kaiming_normal_(
-                    torch.empty(module.weight.shape), mode="fan_out", nonlinearity="relu"
-                )
-                module.weight.data.copy_(drawn)
-            elif isinstance(module, nn.BatchNorm2d):
-                module.reset_parameters()  # its running statistics too
-            elif isinstance(module, nn.Linear):
-                module.load_state_dict(nn.Linear(module.in_features, module.out_features).state_dict())
+        for name in order[: order.index(down_to) + 1]:
+            for layer in [layer for module in parts[name] for layer in module.modules()]:
+                redraw(layer)
     return fresh
 
 
 def _through(model: ResNet, out: Tensor, stages: list[str]) -> Tensor:
-    for name in stages:
-        out = model.get_submodule(name)(out)
+    """``out`` after the named stages; the last one ends with what stands before the pooling."""
+    parts = model.parts()
+    for module in [module for name in stages for module in parts[name]]:
+        out = module(out)
     return out

@@ -19,6 +19,10 @@ Function = Callable[[Tensor], Tensor]
 def relative_error(value: Tensor, truth: Tensor) -> float:
     """``|value - truth| / |truth|`` with the Euclidean (Frobenius) norm, a pure number.
 
+    Args:
+        value: what was computed.
+        truth: what it should be, of the same shape.
+
     Raises:
         ValueError: if the shapes differ, or ``truth`` is zero.
     """
@@ -35,6 +39,10 @@ def jacobian(function: Function, x: Tensor) -> Tensor:
 
     ``x`` may have any shape; it and the output are flattened, so ``J[i, j]`` is d out.flatten()[i] /
     d x.flatten()[j]. Costs one backward pass for each output.
+
+    Args:
+        function: maps a tensor like ``x`` to a tensor; a module is one.
+        x: the point, floating point; it is left as it is.
 
     Raises:
         ValueError: if ``x`` is not floating point.
@@ -58,6 +66,10 @@ def gradient_norms(loss: Tensor, model: nn.Module) -> dict[str, float]:
     Scales, shifts and biases (one-dimensional parameters) are left out: they are another kind of quantity.
     The graph of ``loss`` is freed.
 
+    Args:
+        loss: a single number, with its graph.
+        model: what it was computed with.
+
     Raises:
         ValueError: if ``loss`` is not a single number, or ``model`` has no weight that it depends on.
     """
@@ -77,6 +89,10 @@ def input_gradients(network: Function, points: Tensor) -> Tensor:
     It is the gradient of the sum of the outputs. That is dy/dx point by point only if an output depends
     on its own point alone, so the network must treat batch statistics as constants (``detach`` them).
 
+    Args:
+        network: the function.
+        points: where to take the derivative, ``(P,)``.
+
     Raises:
         ValueError: if ``points`` is not one-dimensional, or the output has another shape.
     """
@@ -89,12 +105,16 @@ def input_gradients(network: Function, points: Tensor) -> Tensor:
     return torch.autograd.grad(y.sum(), x)[0]
 
 
-def autocorrelation(series: Tensor, lag: int = 1) -> Tensor:
+def autocorrelation(series: Tensor, *, lag: int = 1) -> Tensor:
     """Correlation of a series with itself ``lag`` points later: ``(..., P) -> (...)``, in [-1, 1].
 
     The mean is taken off first, and the sum of products is divided by the sum of squares of the whole
     series (the usual estimator; it is biased towards zero by a factor of about ``1 - lag / P``).
     Near 0: neighbours know nothing of each other (white noise). Near 1: a smooth curve.
+
+    Args:
+        series: one or more series, of P points in the last dimension.
+        lag: distance in points, from 0 to P - 1.
 
     Raises:
         ValueError: if ``lag`` is not between 0 and P - 1, or a series is constant.

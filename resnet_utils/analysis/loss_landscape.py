@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from resnet_utils import runtime
+
 Direction = dict[str, Tensor]  # one tensor for each parameter, by name and of its shape
 
 
@@ -23,6 +25,9 @@ def filter_norms(weight: Tensor) -> Tensor:
     """Euclidean norm of each filter: ``(out, ...) -> (out,)``, float64.
 
     A filter is what makes one output: a row of a linear layer's matrix, a kernel with all its input channels.
+
+    Args:
+        weight: a matrix or a kernel.
 
     Raises:
         ValueError: if ``weight`` has less than two dimensions.
@@ -38,6 +43,10 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
     Gaussian, drawn on the CPU from ``seed``. Entries for one-dimensional parameters (biases, and the scales
     and shifts of a BatchNorm) are zero, as in the source. A step of 1 changes each filter by its own norm.
 
+    Args:
+        model: any module; the direction lies where its parameters lie.
+        seed: decides the direction.
+
     Raises:
         ValueError: if ``model`` has no parameter of two or more dimensions.
     """
@@ -47,7 +56,7 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
     if not weights:
         raise ValueError("the model has no parameter of two or more dimensions to move")
     for name, weight in weights.items():
-        noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64)  # (out, ...)
+        noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64, device="cpu")
         ratio = filter_norms(weight).cpu() / filter_norms(noise)  # (out,)
         direction[name] = (noise * ratio.reshape(-1, *[1] * (weight.ndim - 1))).to(weight)
     return direction
@@ -57,14 +66,22 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
 def loss_slice(
     model: nn.Module,
     x: Tensor,
-    criterion: Callable[[Tensor], Tensor],
+    *,
+    loss_function: Callable[[Tensor], Tensor],
     directions: Sequence[Direction],
     ticks: Sequence[float],
 ) -> Tensor:
-    """``criterion(model(x))`` along one direction, ``(T,)``, or over the plane of two, ``(T, T)``; float64.
+    """The loss along one direction, ``(T,)``, or over the plane of two, ``(T, T)``; float64.
 
     Entry ``[i, j]`` belongs to weights + ``ticks[i]`` * first direction + ``ticks[j]`` * second direction.
     Each entry costs one forward pass. Not a bit of ``model`` changes, running statistics included.
+
+    Args:
+        model: any module, in the mode that is wanted.
+        x: its input; moved to where it lies.
+        loss_function: makes a single number of the model's output.
+        directions: one or two, each with a tensor for each parameter (``random_direction``).
+        ticks: the T steps along each of them.
 
     Raises:
         ValueError: if there are not one or two directions, or one does not fit the parameters of ``model``.
@@ -76,13 +93,13 @@ def loss_slice(
     for direction in directions:
         if {name: d.shape for name, d in direction.items()} != shapes:
             raise ValueError("a direction needs one tensor for each parameter, of its name and shape")
-    losses = []
+    x, losses = x.to(runtime.device_of(model)), []
     for steps in itertools.product(ticks, repeat=len(directions)):
         state = {name: buffer.clone() for name, buffer in model.named_buffers()}
         for name, parameter in parameters.items():
-            moves = [step * d[name] for step, d in zip(steps, directions, strict=True)]
+            moves = [step * d[name].to(parameter.device) for step, d in zip(steps, directions, strict=True)]
             state[name] = parameter + sum(moves)
-        losses.append(criterion(torch.func.functional_call(model, state, (x,))).double())
+        losses.append(loss_function(torch.func.functional_call(model, state, (x,))).double())
     return torch.stack(losses).reshape([len(ticks)] * len(directions))
 
 
@@ -91,6 +108,9 @@ def nonconvexity(losses: Tensor) -> Tensor:
 
     The curve is taken at evenly spaced points. Of its second differences, the sizes of the negative ones are
     added up and divided by the sum of all sizes. The unit and an offset of the loss do not matter.
+
+    Args:
+        losses: one curve or more, of T points in the last dimension.
 
     Raises:
         ValueError: for less than three points, or a curve without any bend.

@@ -21,6 +21,10 @@ def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]
     A block must be ``x + F(x)`` with nothing after the addition; its branch is taken to be
     ``block(x) - x``. The variance is over the batch (dimension 0), averaged over everything else.
 
+    Args:
+        blocks: the blocks, in the order they run.
+        x: input of the first one, ``(N, ...)``.
+
     Raises:
         ValueError: if a block changes the shape, so that it has no identity shortcut.
 
@@ -38,12 +42,16 @@ def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]
     return torch.stack(variances), torch.stack(shares)
 
 
-def path_lengths(num_blocks: int, probability: float = 0.5) -> Tensor:
+def path_lengths(num_blocks: int, *, probability: float = 0.5) -> Tensor:
     """Share of the paths that go through 0, 1, ... ``num_blocks`` branches: ``(num_blocks + 1,)``, sums to 1.
 
     Each block doubles the number of paths, one through its branch and one around it, so the lengths are
-    binomial. With a ``probability`` other than 1/2, a path through k branches weighs
-    ``p**k * (1 - p)**(num_blocks - k)``.
+    binomial.
+
+    Args:
+        num_blocks: number of blocks, 0 or more.
+        probability: weight p of a branch against its shortcut, in [0, 1]; a path through k branches weighs
+            ``p**k * (1 - p)**(num_blocks - k)``. With 1/2 all paths weigh the same.
 
     Raises:
         ValueError: if ``num_blocks`` is negative, or ``probability`` is outside [0, 1].
@@ -66,6 +74,9 @@ def path_terms(jacobians: Tensor) -> Tensor:
     on the left. All entries together add up to the product of ``I + J``: the 2**L paths, sorted by
     length. One sweep over the blocks does it, because a path of length k either goes around the next
     block or reaches it with length k - 1.
+
+    Args:
+        jacobians: d F_l / d x of each branch, first block first.
 
     Raises:
         ValueError: if ``jacobians`` is not a stack of square matrices.

@@ -15,9 +15,17 @@ from resnet_utils.evaluation import calibration
 def model_card(
     classifier: Classifier, test: data.Split, *, name: str, trained_on: str, limits: Sequence[str]
 ) -> str:
-    """A page in Markdown about ``classifier``: what it is, how it does on ``test``, and its limits.
+    """A page in Markdown about a classifier: what it is, how it does, and its limits.
 
-    Every number is computed here. ``test`` must have taken no part in training or in any choice.
+    Every number is computed here.
+
+    Args:
+        classifier: the one that the page is about.
+        test: images of its size and classes that have taken no part in training or in any choice.
+        name: the heading of the page.
+        trained_on: what it learned from, in words.
+        limits: what it is not for, in words; at least one.
+
     Source: Mitchell et al. 2019, arXiv:1810.03993, section 4.
 
     Raises:
@@ -52,7 +60,7 @@ def model_card(
 def _measured(classifier: Classifier, test: data.Split) -> list[tuple[str, str]]:
     """What the card says about the test, in words and with units."""
     logits = classifier.logits(test.images)
-    right = (logits.argmax(dim=1) == test.labels).double()
+    right = evaluation.correct(logits, test.labels).double()
     given = calibration.confidence(logits) >= classifier.threshold
     low, high = evaluation.accuracy_interval(int(right.sum()), len(test))
     error = calibration.expected_calibration_error(logits, test.labels)

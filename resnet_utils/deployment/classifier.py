@@ -8,9 +8,8 @@ temperature and threshold.
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import torch
@@ -20,19 +19,26 @@ from resnet_utils import data, models
 from resnet_utils.deployment import export
 from resnet_utils.evaluation import kept_modes
 from resnet_utils.files import weights
+from resnet_utils.runtime import device_of
 
 BATCH = 100  # images at a time: with more, the maps of a CPU's pass outgrow its caches
-KEY = "classifier"  # of the file's card
+IN_CARD = ("size", "mean", "std", "temperature", "threshold", "flip")  # beside what models.describe says
 FLAT = 2  # grey values; a picture that varies less shows one colour
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``label`` is None where the classifier does not know; ``best`` is the likeliest class all the same."""
+    """What a classifier says about one picture; ``print`` shows it in a line.
+
+    label: the name of the class; None where the classifier does not know.
+    best: the likeliest class all the same.
+    probability: that of ``best``, from 0 to 1.
+    probabilities: that of each class by its name; together 1.
+    """
 
     label: str | None
     best: str
-    probability: float  # of ``best``, from 0 to 1
+    probability: float
     probabilities: dict[str, float]
 
     def __str__(self) -> str:
@@ -44,12 +50,18 @@ class Pipeline(nn.Module):
     """From pixels to tempered logits: ``(N, 3, size, size)`` from 0 to 255 -> ``(N, num_classes)``.
 
     Normalises, averages the logits of an image and its mirror image if ``flip``, divides by the temperature.
+
+    Args:
+        parts: the classifier; its network is used, not copied.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, parts: Classifier) -> None:
         super().__init__()
         self.model, self.flip, self.temperature = parts.model, parts.flip, parts.temperature
-        self.register_buffer("mean", torch.tensor(parts.mean)[:, None, None])
+        self.register_buffer("mean", torch.tensor(parts.mean)[:, None, None])  # (3, 1, 1)
         self.register_buffer("std", torch.tensor(parts.std)[:, None, None])
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -62,9 +74,19 @@ class Pipeline(nn.Module):
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network of ``models.build(network, ...)`` and what it takes to use it; see ``answer``.
+    """A network of ``models.build(network, ...)`` for pictures, and what it takes to use it; see ``answer``.
 
     ``dataclasses.replace`` gives one with another temperature or threshold.
+
+    model: the trained network; its images have three channels.
+    network: the name that it was built by, one of ``models.NAMES``.
+    classes: the name of each of its outputs, all different.
+    size: side of the images it is asked about, in pixels; at least 8.
+    mean: what is taken from each colour, in units of 1 (not 255), as in training.
+    std: what each colour is divided by then, above 0.
+    temperature: what the logits are divided by, above 0 (``calibration.fit_temperature``).
+    threshold: an answer below this probability, from 0 to 1, is withheld.
+    flip: judge the mirror image too, and take the mean of both.
 
     Raises:
         ValueError: if the parts do not fit each other.
@@ -73,21 +95,23 @@ class Classifier:
     model: models.ResNet
     network: str
     classes: tuple[str, ...]
-    size: int  # side of the images it is asked about, in pixels
+    _: KW_ONLY
+    size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     temperature: float = 1.0
-    threshold: float = 0.0  # an answer below this probability is withheld
-    flip: bool = True  # judge the mirror image too
+    threshold: float = 0.0
+    flip: bool = True
 
     def __post_init__(self) -> None:
-        outputs = self.model.fc.out_features
-        if len(self.classes) != outputs or len(set(self.classes)) != outputs:
-            raise ValueError(f"need a name for each of {outputs} classes, all different, got {self.classes}")
+        options = models.describe(self.model, self.network, self.classes)["options"]
+        if options.get("in_channels", 3) != 3:
+            raise ValueError(f"pictures have 3 channels, but the network takes {options['in_channels']}")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"the names of the classes must be all different, got {self.classes}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(f"mean and std need three values, std above 0; got {self.mean} and {self.std}")
         for name, value, fine in (
-            ("network", self.network, self.network in models.NAMES),
             ("size", self.size, self.size >= 8),
             ("temperature", self.temperature, 0 < self.temperature < float("inf")),
             ("threshold", self.threshold, 0 <= self.threshold <= 1),
@@ -96,7 +120,10 @@ class Classifier:
                 raise ValueError(f"{name} is {value!r}, which is not allowed")
 
     def logits(self, images: Tensor) -> Tensor:
-        """Tempered logits ``(N, num_classes)``, on the CPU, of uint8 images (N, 3, size, size).
+        """Tempered logits ``(N, num_classes)``, on the CPU; the network is left in its mode.
+
+        Args:
+            images: uint8 ``(N, 3, size, size)``, N > 0.
 
         Raises:
             ValueError: for images of another type or shape.
@@ -104,14 +131,17 @@ class Classifier:
         shape = (3, self.size, self.size)
         if images.dtype != torch.uint8 or images.shape[1:] != shape or len(images) == 0:
             raise ValueError(f"images must be uint8 (N, {shape}), got {images.dtype} {tuple(images.shape)}")
-        device = self.model.fc.weight.device
+        device = device_of(self.model)
         with kept_modes(self.model), torch.inference_mode():
             pipeline = Pipeline(self).to(device).eval()
             parts = [pipeline(part.to(device)).cpu() for part in images.split(BATCH)]
         return torch.cat(parts).clone()
 
     def answer(self, picture: str | os.PathLike[str] | bytes) -> Answer:
-        """What the file (or its content, as bytes) shows, by ``data.read_picture``: the centred square of it.
+        """What a picture shows: the centred square of it is looked at.
+
+        Args:
+            picture: a file, or its content as bytes, of a kind that ``data.read_picture`` reads.
 
         Raises:
             ValueError: if it is no whole picture, smaller than half of ``size``, or of a single colour;
@@ -136,14 +166,26 @@ class Classifier:
         )
 
     def save(self, path: str | Path) -> str:
-        """Write all of it to one safetensors file and return the file's sha256."""
-        card = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "model"}
-        card["options"] = {name: getattr(self.model.spec, name) for name in ("width", "stem", "shortcut")}
-        return weights.save_weights(self.model, path, metadata={KEY: json.dumps(card)})
+        """Write all of it to one safetensors file and return the file's sha256 (64 hex digits).
+
+        Args:
+            path: the file to write, ending in ``.safetensors``, in a folder that exists.
+
+        Raises:
+            ValueError: if the name does not end so.
+            FileNotFoundError: if the folder does not exist.
+        """
+        card = models.describe(self.model, self.network, self.classes)
+        card |= {name: getattr(self, name) for name in IN_CARD}
+        return weights.save_weights(self.model, path, card=card)
 
     @classmethod
-    def load(cls, path: str | Path, sha256: str | None = None) -> Classifier:
-        """The classifier that ``save`` wrote to ``path``; with ``sha256``, only if the file has not changed.
+    def load(cls, path: str | Path, *, sha256: str | None = None) -> Classifier:
+        """The classifier that ``save`` wrote, on the CPU, in eval mode.
+
+        Args:
+            path: the file to read.
+            sha256: the checksum it must have, all 64 hex digits or the first 8 or more (default: any).
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -152,20 +194,29 @@ class Classifier:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no classifier at {path}")
-        try:
-            card = json.loads(weights.card(path)[KEY])
-            classes, options = tuple(card.pop("classes")), card.pop("options")
-            model = models.build(card["network"], len(classes), **options)
-            weights.load_weights(model, path, sha256)
-            card |= {"mean": tuple(card["mean"]), "std": tuple(card["std"])}
-            return cls(model.eval(), classes=classes, **card)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{path.name} was not written by Classifier.save: {error!r}") from error
+        card = weights.card(path)
+        absent = [name for name in ("network", "classes", *IN_CARD) if name not in card]
+        if absent:
+            raise ValueError(
+                f"{path.name} was not written by Classifier.save: its card lacks {', '.join(absent)}"
+            )
+        model = models.from_card(path, sha256=sha256).eval()
+        settings = {name: card[name] for name in IN_CARD}
+        settings |= {"mean": tuple(card["mean"]), "std": tuple(card["std"])}  # JSON has lists only
+        return cls(model, card["network"], tuple(card["classes"]), **settings)
 
     def to_onnx(self, path: str | Path) -> None:
         """Write it for programs without PyTorch (``export.to_onnx``): pixels in, tempered logits out.
 
         Input "images": float32 (N, 3, size, size), values from 0 to 255 as they stand in the picture.
         The softmax of the output "logits" is the calibrated probability; the threshold is the caller's.
+
+        Args:
+            path: the file to write, ending in ``.onnx``, in a folder that exists.
+
+        Raises:
+            ValueError: if the name does not end so.
+            FileNotFoundError: if the folder does not exist.
+            ModuleNotFoundError: if a package for ONNX is missing.
         """
         export.to_onnx(Pipeline(self), path, (3, self.size, self.size))

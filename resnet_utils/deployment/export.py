@@ -9,46 +9,56 @@ ONNX needs the packages ``onnx``, ``onnxscript`` (to write) and ``onnxruntime`` 
 from __future__ import annotations
 
 import copy
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.files import atomic
+
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def missing() -> list[str]:
-    """Those of the packages for ONNX that are not installed."""
+    """Those of the packages for ONNX that are not installed, by the names that pip knows."""
     return [name for name in ONNX_PACKAGES if find_spec(name) is None]
 
 
 def to_program(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int]) -> None:
-    """Write ``model`` as it answers in eval mode to a ``.pt2`` file, for images of ``image_shape`` (C, H, W).
+    """Write a model as it answers in eval mode to a ``.pt2`` file, with its operations and its weights.
 
     ``torch.export.load(path).module()`` gives a function of images ``(N, C, H, W)``, N from 1 up, without the
-    model's Python code. The model itself is left as it is.
+    model's Python code. The model itself is left as it is, the file appears only when complete.
+
+    Args:
+        model: from images to logits.
+        path: the file to write, ending in ``.pt2``, in a folder that exists.
+        image_shape: (C, H, W) of the images it will be asked about.
 
     Raises:
         ValueError: if the name does not end in ``.pt2``, or images of that shape do not fit the model.
+        FileNotFoundError: if the folder does not exist.
     """
     program = _traced(model, _checked(path, ".pt2"), image_shape)
-    partial = Path(path).with_suffix(".part.pt2")
-    try:
-        torch.export.save(program, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic.whole(path) as unfinished, unfinished.open("wb") as file:  # a path's name would stand in it
+        torch.export.save(program, file)
 
 
 def to_onnx(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int]) -> None:
-    """Write ``model`` as it answers in eval mode to an ``.onnx`` file: input "images", output "logits".
+    """Write a model as it answers in eval mode to an ``.onnx`` file: input "images", output "logits".
 
-    Any program with an ONNX runtime can run it, for any number of images of ``image_shape`` (C, H, W).
+    Any program with an ONNX runtime can run it, for any number of images. The model itself is left as it is,
+    the file appears only when complete.
+
+    Args:
+        model: from images to logits.
+        path: the file to write, ending in ``.onnx``, in a folder that exists.
+        image_shape: (C, H, W) of the images it will be asked about.
 
     Raises:
         ValueError: if the name does not end in ``.onnx``, or images of that shape do not fit the model.
+        FileNotFoundError: if the folder does not exist.
         ModuleNotFoundError: if a package for ONNX is missing.
     """
     path = _checked(path, ".onnx")
@@ -60,16 +70,17 @@ def to_onnx(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int
         dynamo=True,
         verbose=False,
     )
-    partial = path.with_suffix(".part.onnx")
-    try:
-        program.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    assert program is not None  # it is None only for an exporter that is not used here
+    with atomic.whole(path) as unfinished:
+        program.save(unfinished)
 
 
 def run_onnx(path: str | Path, images: Tensor) -> Tensor:
-    """Logits ``(N, num_classes)`` of ``images`` (N, C, H, W), by onnxruntime on the CPU and without PyTorch.
+    """Logits ``(N, num_classes)``, on the CPU, by onnxruntime and without PyTorch.
+
+    Args:
+        path: the ``.onnx`` file.
+        images: float32 ``(N, C, H, W)`` of the shape that the file was written for.
 
     Raises:
         FileNotFoundError: if there is no such file.

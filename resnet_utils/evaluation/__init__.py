@@ -1,23 +1,28 @@
 """How good a network is, and how sure that is: predictions, metrics, intervals and tests, calibration."""
 
 from resnet_utils.evaluation.inference import evaluate, kept_modes, predict
-from resnet_utils.evaluation.metrics import accuracy, confusion, most_wrong
+from resnet_utils.evaluation.metrics import accuracy, confusion, correct, most_wrong
 from resnet_utils.evaluation.statistics import (
+    Interval,
+    Paired,
     accuracy_interval,
-    interval,
     mcnemar,
+    mean_interval,
     paired_gains,
     paired_interval,
 )
 
 __all__ = [
+    "Interval",
+    "Paired",
     "accuracy",
     "accuracy_interval",
     "confusion",
+    "correct",
     "evaluate",
-    "interval",
     "kept_modes",
     "mcnemar",
+    "mean_interval",
     "most_wrong",
     "paired_gains",
     "paired_interval",

@@ -2,9 +2,9 @@
 
 Introduced in chapter 5.
 
-Everything takes the logits ``(N, K)`` and labels ``(N,)`` that ``training.predict`` returns, and computes in
-float64. The *confidence* of an answer is the largest softmax probability, after division of the logits by a
-temperature.
+Everything takes the logits ``(N, K)`` and labels ``(N,)`` that ``evaluation.predict`` returns, wherever they
+lie, and computes in float64 on the CPU. The *confidence* of an answer is the largest softmax probability,
+after division of the logits by a temperature.
 """
 
 from __future__ import annotations
@@ -15,41 +15,51 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resnet_utils.evaluation.metrics import correct
+
 BINS = 15  # as in Guo et al. 2017
 TEMPERATURES = (0.05, 20.0)  # a fitted temperature stays within
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Answers sorted into bins of equal width by their confidence; every tensor has one entry a bin.
+    """Answers sorted into bins of equal width by their confidence; on the CPU, in float64 but for ``counts``.
 
-    counts: int64.  confidence, accuracy: means over the bin as fractions, NaN where it is empty.
+    edges: ends of the bins, ``(bins + 1,)``, from 0 to 1.
+    counts: number of answers in each bin, int64 ``(bins,)``.
+    confidence: their mean confidence as a fraction, ``(bins,)``, NaN where a bin is empty.
+    accuracy: the share of them that is right, ``(bins,)``, NaN where a bin is empty.
     """
 
-    edges: Tensor  # (bins + 1,), from 0 to 1
+    edges: Tensor
     counts: Tensor
     confidence: Tensor
     accuracy: Tensor
 
 
 def confidence(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
-    """The probability of the most likely class, ``(N,)`` in float64.
+    """The probability of the most likely class, ``(N,)`` in float64, on the CPU.
+
+    Args:
+        logits: ``(N, K)``, finite, with N > 0 and K > 1.
+        temperature: what the logits are divided by first, above 0; 1 leaves them as they are.
 
     Raises:
-        ValueError: if ``logits`` are not ``(N, K)`` with N > 0 and K > 1 and finite, or ``temperature``
-            is not above 0.
+        ValueError: if ``logits`` or ``temperature`` are otherwise.
     """
-    if logits.ndim != 2 or logits.shape[0] == 0 or logits.shape[1] < 2 or not torch.isfinite(logits).all():
-        raise ValueError(
-            f"logits must be finite and (N, K) with N > 0 and K > 1, got shape {tuple(logits.shape)}"
-        )
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
-    return (logits.detach().double() / temperature).softmax(dim=1).amax(dim=1)
+    return (_exact(logits) / temperature).softmax(dim=1).amax(dim=1)
 
 
 def reliability(logits: Tensor, labels: Tensor, *, temperature: float = 1.0, bins: int = BINS) -> Reliability:
     """Mean confidence and accuracy of the answers in each of ``bins`` bins, (0, 1/bins] to (1 - 1/bins, 1].
+
+    Args:
+        logits: as in ``confidence``.
+        labels: class numbers ``(N,)``.
+        temperature: as in ``confidence``.
+        bins: number of bins, at least 1.
 
     Source: Guo et al. 2017, arXiv:1706.04599, section 2.
 
@@ -58,13 +68,13 @@ def reliability(logits: Tensor, labels: Tensor, *, temperature: float = 1.0, bin
     """
     if bins < 1:
         raise ValueError(f"bins must be at least 1, got {bins}")
-    sure, right = confidence(logits, temperature=temperature), _right(logits, labels)
+    sure, right = confidence(logits, temperature=temperature), correct(logits, labels).double()
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    place = torch.bucketize(sure.cpu(), edges[1:-1])  # an answer on an edge belongs to the bin below
+    place = torch.bucketize(sure, edges[1:-1])  # an answer on an edge belongs to the bin below
     counts = place.bincount(minlength=bins)
 
     def mean(values: Tensor) -> Tensor:
-        return torch.zeros(bins, dtype=torch.float64).index_add(0, place, values.cpu()) / counts
+        return torch.zeros(bins, dtype=torch.float64).index_add(0, place, values) / counts
 
     return Reliability(edges, counts, mean(sure), mean(right))
 
@@ -75,7 +85,17 @@ def expected_calibration_error(
     """Mean distance between confidence and accuracy over the bins, weighted by their answers; in [0, 1].
 
     Few images make it too large: even a perfect classifier's bins miss their mark by chance.
+
+    Args:
+        logits: as in ``reliability``.
+        labels: as in ``reliability``.
+        temperature: as in ``reliability``.
+        bins: as in ``reliability``.
+
     Source: Guo et al. 2017, arXiv:1706.04599, equation 3.
+
+    Raises:
+        ValueError: as ``reliability``.
     """
     table = reliability(logits, labels, temperature=temperature, bins=bins)
     gaps = (table.confidence - table.accuracy).abs().nan_to_num(0.0)
@@ -85,17 +105,22 @@ def expected_calibration_error(
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature whose softmax gives these labels the largest likelihood; above 1: it was too sure.
 
-    Fit it on images that neither trained the network nor will judge it. It changes no answer, since it
-    changes no order of the logits. The loss is convex in 1 / temperature, so its slope has one zero, found by
-    bisection; the result stays within ``TEMPERATURES``, which matters if every answer is right, or none.
+    It changes no answer, since it changes no order of the logits. The loss is convex in 1 / temperature, so
+    its slope has one zero, found by bisection; the result stays within ``TEMPERATURES``, which matters if
+    every answer is right, or none.
+
+    Args:
+        logits: as in ``confidence``, of images that neither trained the network nor will judge it.
+        labels: class numbers ``(N,)``.
+
     Source: Guo et al. 2017, arXiv:1706.04599, section 4.2.
 
     Raises:
         ValueError: for shapes or labels that do not fit.
     """
-    _right(logits, labels)  # checks both
-    z = logits.detach().double()
-    wanted = z.gather(1, labels[:, None])[:, 0]
+    z = _exact(logits)
+    correct(logits, labels)  # checks the labels
+    wanted = z.gather(1, labels.cpu()[:, None])[:, 0]
 
     def slope(inverse: float) -> float:
         """Derivative of the mean loss by the inverse temperature: expected minus wanted logit."""
@@ -110,15 +135,11 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return 1 / math.sqrt(low * high)
 
 
-def _right(logits: Tensor, labels: Tensor) -> Tensor:
-    """1.0 where the largest logit is the label's, else 0.0: ``(N,)`` in float64."""
-    confidence(logits)  # checks them
-    if labels.shape != logits.shape[:1] or labels.is_floating_point():
-        raise ValueError(
-            f"labels must be whole numbers ({len(logits)},), got {labels.dtype} {tuple(labels.shape)}"
-        )
-    if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        raise ValueError(
-            f"labels must lie in 0 to {logits.shape[1] - 1}, got {int(labels.min())} to {int(labels.max())}"
-        )
-    return (logits.argmax(dim=1) == labels).double()
+def _exact(logits: Tensor) -> Tensor:
+    """The logits in float64 on the CPU (Apple's GPUs have no float64), if they are fit for a softmax."""
+    if logits.ndim != 2 or logits.shape[0] == 0 or logits.shape[1] < 2:
+        raise ValueError(f"logits must be (N, K) with N > 0 and K > 1, got shape {tuple(logits.shape)}")
+    exact = logits.detach().cpu().double()
+    if not torch.isfinite(exact).all():
+        raise ValueError("logits must be finite, but some are infinite or no numbers")
+    return exact

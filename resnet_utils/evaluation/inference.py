@@ -11,12 +11,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from resnet_utils.runtime.types import Batches, Device
+from resnet_utils.runtime import device_of
+from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
 @contextmanager
 def kept_modes(model: nn.Module) -> Iterator[None]:
-    """On leaving, put every module of ``model`` back into the mode (train/eval) it came in."""
+    """On leaving, put every module back into the mode (train/eval) it came in, also after an error.
+
+    Args:
+        model: any module; inside, its modes may be changed at will.
+    """
     modes = {module: module.training for module in model.modules()}
     try:
         yield
@@ -27,12 +32,26 @@ def kept_modes(model: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def collected(
-    compute: Callable[[Tensor], Tensor], model: nn.Module, loader: Batches, device: Device, *, caller: str
+    model: nn.Module,
+    loader: Batches,
+    *,
+    compute: Callable[[Tensor], Tensor],
+    caller: str,
+    device: Device | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """``compute`` of all images, joined to ``(N, ...)``, and labels ``(N,)``, on the CPU.
+    """What ``compute`` gives for all images, joined to ``(N, ...)``, and the labels ``(N,)``, on the CPU.
 
-    ``model`` is in eval mode meanwhile. An empty ``loader`` is a ValueError that names the ``caller``.
+    Args:
+        model: the network that ``compute`` uses; in eval mode meanwhile.
+        loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
+        compute: from a batch of images to ``(N, ...)``, such as ``model`` itself or ``model.features``.
+        caller: the name of the function that asks, for the error.
+        device: where ``model`` lies, and the images go (default: found out).
+
+    Raises:
+        ValueError: if ``loader`` yields no sample.
     """
+    device = device_of(model) if device is None else device
     results, all_labels = [], []
     with kept_modes(model):
         model.eval()
@@ -44,32 +63,55 @@ def collected(
     return torch.cat(results), torch.cat(all_labels)
 
 
-def predict(model: nn.Module, loader: Batches, device: Device) -> tuple[Tensor, Tensor]:
-    """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of ``loader``, in order, on the CPU.
+def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) -> tuple[Tensor, Tensor]:
+    """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of a loader, in order, on the CPU.
 
-    The model computes in eval mode and is left in the mode it came in. Raises ValueError where ``loader``
-    yields no sample.
-    """
-    return collected(model, model, loader, device, caller="predict")
+    The model computes in eval mode and is left in the mode it came in.
 
-
-@torch.no_grad()
-def evaluate(model: nn.Module, loader: Batches, device: Device) -> tuple[float, float]:
-    """Mean cross-entropy (nats) and accuracy (fraction in [0, 1]) over every sample of ``loader``.
-
-    Sums over samples and divides once, so a short last batch is not over-weighted.
-    The model computes in eval mode and float32, and is left in the mode it came in.
+    Args:
+        model: from images to logits.
+        loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
+        device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
         ValueError: if ``loader`` yields no sample.
     """
+    return collected(model, loader, compute=model, caller="predict", device=device)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    loader: Batches,
+    *,
+    device: Device | None = None,
+    loss_function: LossFunction | None = None,
+) -> tuple[float, float]:
+    """Mean loss (nats) and accuracy (fraction in [0, 1]) over every sample of a loader.
+
+    Sums over samples and divides once, so a short last batch is not over-weighted.
+    The model computes in eval mode and float32, and is left in the mode it came in.
+
+    Args:
+        model: from images to logits.
+        loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
+        device: where ``model`` lies, and the batches go (default: found out).
+        loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
+
+    Raises:
+        ValueError: if ``loader`` yields no sample.
+    """
+    device = device_of(model) if device is None else device
     loss_sum, correct, seen = 0.0, 0, 0
     with kept_modes(model):
         model.eval()
         for images, labels in loader:  # (N, C, H, W), (N,)
             images, labels = images.to(device), labels.to(device)
             logits = model(images)  # (N, num_classes)
-            loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+            if loss_function is None:
+                loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
+            else:
+                loss_sum += loss_function(logits, labels).item() * len(labels)
             correct += (logits.argmax(dim=1) == labels).sum().item()
             seen += len(labels)
     if seen == 0:

@@ -1,8 +1,9 @@
-"""What a classifier's answers are worth: accuracy with its interval, comparisons, confusion, worst mistakes.
+"""What a classifier's answers are worth: accuracy, confusion, worst mistakes.
 
 Introduced in chapter 5.
 
-Most of it takes the logits and labels that ``training.predict`` returns.
+Everything takes the logits ``(N, num_classes)`` and labels ``(N,)`` that ``evaluation.predict`` returns. They
+may lie on different devices; what comes back lies on the CPU.
 """
 
 from __future__ import annotations
@@ -11,54 +12,84 @@ import torch
 from torch import Tensor, nn
 
 
+def correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest logit is that of the label: bool ``(N,)``, on the CPU.
+
+    Args:
+        logits: ``(N, num_classes)`` with N > 0.
+        labels: class numbers ``(N,)``.
+
+    Raises:
+        ValueError: for shapes that do not fit, or labels outside 0 ... num_classes - 1.
+    """
+    logits, labels = _checked(logits, labels)
+    return logits.argmax(dim=1) == labels
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Fraction in [0, 1] of the samples whose largest logit is that of their label.
 
+    Args:
+        logits: as in ``correct``.
+        labels: as in ``correct``.
+
     Raises:
-        ValueError: if the shapes are not ``(N, num_classes)`` and ``(N,)`` with N > 0.
+        ValueError: as ``correct``.
     """
-    _check(logits, labels)
-    return (logits.argmax(dim=1) == labels).sum().item() / len(labels)
+    return correct(logits, labels).sum().item() / len(labels)
 
 
 def confusion(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """Counts ``(num_classes, num_classes)``, int64: row = true class, column = predicted class.
 
+    Args:
+        logits: as in ``correct``.
+        labels: as in ``correct``.
+        num_classes: number of classes, that of the logits.
+
     Raises:
-        ValueError: for shapes that do not fit, or labels outside 0 ... ``num_classes`` - 1.
+        ValueError: as ``correct``, or if the logits have another number of classes.
     """
-    _check(logits, labels)
+    logits, labels = _checked(logits, labels)
     if logits.shape[1] != num_classes:
         raise ValueError(f"logits have {logits.shape[1]} classes, but num_classes is {num_classes}")
-    cells = labels.cpu() * num_classes + logits.cpu().argmax(dim=1)  # one number for each pair
+    cells = labels * num_classes + logits.argmax(dim=1)  # one number for each pair
     return torch.bincount(cells, minlength=num_classes**2).view(num_classes, num_classes)
 
 
 def most_wrong(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Indices of the ``count`` wrongly classified samples with the largest loss, the worst first.
+    """Indices of the wrongly classified samples with the largest loss, the worst first: int64, on the CPU.
 
-    Fewer when fewer are wrong. These are the samples to look at: hard cases, wrong labels, broken files.
+    These are the samples to look at: hard cases, wrong labels, broken files.
+
+    Args:
+        logits: as in ``correct``.
+        labels: as in ``correct``.
+        count: how many, at least 1; fewer come back when fewer are wrong.
 
     Raises:
-        ValueError: if ``count`` is below 1, or shapes or labels do not fit.
+        ValueError: if ``count`` is below 1, or as ``correct``.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
-    _check(logits, labels)
+    logits, labels = _checked(logits, labels)
     loss = nn.functional.cross_entropy(logits.double(), labels, reduction="none")  # (N,)
     worst_first = loss.argsort(descending=True, stable=True)
     wrong = (logits.argmax(dim=1) != labels)[worst_first]
     return worst_first[wrong][:count]
 
 
-def _check(logits: Tensor, labels: Tensor) -> None:
+def _checked(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Both on the CPU, out of the graph, if they fit each other."""
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or len(labels) == 0:
         raise ValueError(
             "logits must be (N, num_classes) and labels (N,) with N > 0, "
             f"got {tuple(logits.shape)} and {tuple(labels.shape)}"
         )
+    logits, labels = logits.detach().cpu(), labels.cpu()
     if labels.is_floating_point() or labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise ValueError(
             f"labels must be whole numbers from 0 to {logits.shape[1] - 1}, "
             f"got {labels.dtype} from {labels.min().item()} to {labels.max().item()}"
         )
+    return logits, labels

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from resnet_utils.evaluation.calibration import _right, confidence
+from resnet_utils.evaluation.calibration import confidence
+from resnet_utils.evaluation.metrics import correct
 from resnet_utils.evaluation.statistics import risk_bound
 
 
 @dataclass(frozen=True)
 class RiskCurve:
-    """What abstaining buys, one entry for each threshold, from the strictest to none at all.
+    """What abstaining buys, one entry for each threshold, from the strictest to none at all; float64, CPU.
 
-    An answer is given where its confidence is at least ``threshold``. ``coverage``: share of the images that
-    get an answer. ``risk``: share of those answers that are wrong.
+    threshold: an answer is given where its confidence is at least this.
+    coverage: share of the images that get an answer, in [0, 1].
+    risk: share of those answers that are wrong, in [0, 1].
     """
 
     threshold: Tensor
@@ -32,14 +34,20 @@ def risk_curve(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> R
     """Coverage and risk for every threshold that makes a difference.
 
     Answers of equal confidence are given or withheld together.
+
+    Args:
+        logits: ``(N, num_classes)``, as ``evaluation.predict`` returns them.
+        labels: class numbers ``(N,)``.
+        temperature: what the logits are divided by, above 0.
+
     Source: Geifman and El-Yaniv 2017, arXiv:1705.08500, section 2.
 
     Raises:
         ValueError: for shapes or labels that do not fit.
     """
     sure, order = confidence(logits, temperature=temperature).sort(descending=True, stable=True)
-    wrong = 1 - _right(logits, labels)[order]
-    given = torch.arange(1, len(sure) + 1, dtype=torch.float64, device=sure.device)
+    wrong = (~correct(logits, labels)).double()[order]
+    given = torch.arange(1, len(sure) + 1, dtype=torch.float64)
     last = torch.ones_like(sure, dtype=torch.bool)  # the last one of each run of equal confidences
     last[:-1] = sure[:-1] != sure[1:]
     return RiskCurve(sure[last], (given / len(sure))[last], (wrong.cumsum(0) / given)[last])
@@ -50,8 +58,16 @@ def threshold_for_risk(
 ) -> float:
     """The threshold below which to abstain, so that at most a share ``risk`` of the given answers is wrong.
 
-    Holds on new images of the same kind with probability 1 - ``delta``, if these images neither trained the
-    network nor set its temperature. A binary search over the thresholds; each try costs a part of ``delta``.
+    Holds on new images of the same kind with probability 1 - ``delta``. A binary search over the thresholds;
+    each try costs a part of ``delta``.
+
+    Args:
+        logits: ``(N, num_classes)`` of images that neither trained the network nor set its temperature.
+        labels: class numbers ``(N,)``.
+        risk: share of the answers that may be wrong, in (0, 1).
+        temperature: what the logits are divided by, above 0.
+        delta: chance, in (0, 1), that the promise fails.
+
     Source: Geifman and El-Yaniv 2017, arXiv:1705.08500, algorithm 1 (SGR).
 
     Raises:

@@ -1,6 +1,8 @@
 """How sure a number is: every interval and every test of the book.
 
 Introduced in chapters 1 and 5.
+
+An interval is always ``(low, high)``. The distributions are SciPy's; Wilson's formula stands in the open.
 """
 
 from __future__ import annotations
@@ -9,15 +11,147 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+# scipy.stats takes half a second to import, so each function asks for it when it is called.
+
+
+class Interval(NamedTuple):
+    """An interval in the unit of the values it is about; ``low, high = interval`` unpacks it.
+
+    low: its lower end.
+    high: its upper end.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        """Half-way between the ends: the mean, for Student's intervals; not the share itself for Wilson's."""
+        return (self.low + self.high) / 2
+
+    @property
+    def half(self) -> float:
+        """Half the width, what stands behind the +- of a symmetric interval."""
+        return (self.high - self.low) / 2
+
+
+class Paired(NamedTuple):
+    """What ``mcnemar`` finds, in this order.
+
+    only_first: number of images that only the first classifier has right.
+    only_second: number of images that only the second one has right.
+    p: chance, in [0, 1], that two equally good classifiers differ by that much or more.
+    """
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
+    """Student's t interval for the mean of a few runs; its ``middle`` is the mean, in the unit of ``values``.
+
+    Args:
+        values: one number a run, at least two, for example accuracies over seeds.
+        confidence: share of such intervals that hold the true mean, in (0, 1).
+
+    Source: Student 1908, doi:10.1093/biomet/6.1.1.
+
+    Raises:
+        ValueError: for fewer than 2 values, or a ``confidence`` outside (0, 1).
+    """
+    _check_confidence(confidence)
+    if len(values) < 2:
+        raise ValueError(f"an interval needs at least 2 values, got {len(values)}")
+    from scipy import stats
+
+    mean, error = statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
+    half = float(stats.t.ppf((1 + confidence) / 2, len(values) - 1)) * error
+    return Interval(mean - half, mean + half)
+
+
+def paired_interval(first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95) -> Interval:
+    """Student's interval for the mean of ``first - second`` over runs with the same seeds.
+
+    Runs of one seed share their images and their order, so what they share falls out of the difference.
+
+    Args:
+        first: one number a run.
+        second: the number of the partner of each of those runs, in the same order and unit.
+        confidence: as in ``mean_interval``.
+
+    Raises:
+        ValueError: if the two differ in length, or as ``mean_interval``.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"each run needs its partner, got {len(first)} and {len(second)} runs")
+    return mean_interval([a - b for a, b in zip(first, second, strict=True)], confidence=confidence)
+
+
+def paired_gains(
+    runs: Mapping[str, Sequence[float]], *, over: str, confidence: float = 0.95
+) -> dict[str, Interval]:
+    """``paired_interval`` of each of ``runs`` over the one named ``over``, in their order, without itself.
+
+    Args:
+        runs: for each name one number a run, the seeds in the same order.
+        over: the name of those that the others are compared with.
+        confidence: as in ``mean_interval``; each interval by itself, with no correction for their number.
+
+    Raises:
+        ValueError: if nothing is named ``over``, or as ``paired_interval``.
+    """
+    if over not in runs:
+        raise ValueError(f"nothing is named {over!r}; there are {', '.join(runs)}")
+    return {
+        name: paired_interval(values, runs[over], confidence=confidence)
+        for name, values in runs.items()
+        if name != over
+    }
+
+
+def accuracy_interval(correct: int, total: int, *, confidence: float = 0.95) -> Interval:
+    """Wilson's interval for an accuracy, as fractions in [0, 1].
+
+    Covers chance in drawing the test images only, not in training. Unlike p +- 1.96 standard errors it stays
+    inside [0, 1] and makes sense at 0 and at ``total`` correct.
+
+    Args:
+        correct: number of right answers.
+        total: number of answers, at least 1.
+        confidence: share of such intervals that hold the true accuracy, in (0, 1).
+
+    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+
+    Raises:
+        ValueError: if not 0 <= ``correct`` <= ``total``, ``total`` is 0, or ``confidence`` not in (0, 1).
+    """
+    if total < 1 or not 0 <= correct <= total:
+        raise ValueError(f"need 0 <= correct <= total and total > 0, got {correct} of {total}")
+    _check_confidence(confidence)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)  # 1.96 for 95 %
+    p = correct / total
+    centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z / (1 + z**2 / total) * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
+    # The formula's ends at 0 and at ``total`` are 0 and 1; said exactly, since floats may miss them by a bit.
+    return Interval(0.0 if correct == 0 else centre - half, 1.0 if correct == total else centre + half)
+
 
 def risk_bound(mistakes: int, total: int, *, delta: float = 0.05) -> float:
-    """The error rate at which ``mistakes`` or fewer in ``total`` answers have only the chance ``delta``.
+    """The error rate, in [0, 1], at which so few mistakes have only the chance ``delta``.
 
-    The exact one-sided bound of Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404.
+    The exact one-sided bound of Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404: a quantile of the beta
+    distribution.
+
+    Args:
+        mistakes: number of wrong answers.
+        total: number of answers, at least 1.
+        delta: chance, in (0, 1), that the true rate lies above the bound.
 
     Raises:
         ValueError: if not 0 <= ``mistakes`` <= ``total`` with ``total`` above 0, or ``delta`` not in (0, 1).
@@ -28,97 +162,41 @@ def risk_bound(mistakes: int, total: int, *, delta: float = 0.05) -> float:
         )
     if mistakes == total:
         return 1.0
-    # log of each binomial coefficient, so that nothing overflows
-    ways = [
-        math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) for k in range(mistakes + 1)
-    ]
-    low, high = mistakes / total, 1.0
-    for _ in range(60):
-        p = (low + high) / 2
-        chance = sum(math.exp(w + k * math.log(p) + (total - k) * math.log1p(-p)) for k, w in enumerate(ways))
-        low, high = (p, high) if chance > delta else (low, p)
-    return high
+    from scipy import stats
+
+    return float(stats.beta.ppf(1 - delta, mistakes + 1, total - mistakes))
 
 
-def accuracy_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Lower and upper end, as fractions, of Wilson's interval for an accuracy of ``correct`` in ``total``.
+def mcnemar(first: Tensor, second: Tensor) -> Paired:
+    """Two classifiers on the same images: ``(only_first, only_second, p)``.
 
-    Covers chance in drawing the test images only, not in training. Unlike p +- 1.96 standard errors it stays
-    inside [0, 1] and makes sense at 0 and at ``total`` correct.
-    Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    Images on which both are right or both wrong say nothing, and the others fall like coins if the two are
+    equally good: the binomial test, exact and two-sided, whatever the counts.
 
-    Raises:
-        ValueError: if not 0 <= ``correct`` <= ``total``, ``total`` is 0, or ``confidence`` not in (0, 1).
-    """
-    if total < 1 or not 0 <= correct <= total:
-        raise ValueError(f"need 0 <= correct <= total and total > 0, got {correct} of {total}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, got {confidence}")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)  # 1.96 for 95 %
-    p = correct / total
-    centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
-    # The formula's ends at 0 and at ``total`` are 0 and 1; said exactly, since floats may miss them by a bit.
-    return (0.0 if correct == 0 else centre - half), (1.0 if correct == total else centre + half)
+    Args:
+        first: whether the first one's answer to each image is right, bool ``(N,)``.
+        second: the same of the second one, the images in the same order.
 
-
-def mcnemar(first: Tensor, second: Tensor) -> tuple[int, int, float]:
-    """Two classifiers on the same images: how many only the first has right, how many only the second, and p.
-
-    ``first`` and ``second`` say for each image whether the answer is right, bool (N,). p is the chance that
-    two equally good classifiers differ by that much or more: images on which both are right or both wrong
-    say nothing, and the others fall like coins. Exact and two-sided, whatever the counts.
     Source: McNemar 1947, doi:10.1007/BF02295996; exact form: Dietterich 1998, doi:10.1162/089976698300017197.
 
     Raises:
-        ValueError: if the two are not bool (N,) of the same length N > 0.
+        ValueError: if the two are not bool ``(N,)`` of the same length N > 0.
     """
     if first.dtype != torch.bool or second.dtype != torch.bool or first.ndim != 1:
         kinds = f"{first.dtype} {tuple(first.shape)} and {second.dtype} {tuple(second.shape)}"
         raise ValueError(f"right and wrong must be bool (N,), got {kinds}")
     if first.shape != second.shape or len(first) == 0:
         raise ValueError(f"both need the same images, at least one; got {len(first)} and {len(second)}")
+    first, second = first.cpu(), second.cpu()
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    total, fewer = only_first + only_second, min(only_first, only_second)
-    ways = sum(math.comb(total, k) for k in range(fewer + 1))  # whole numbers: nothing is rounded before /
-    return only_first, only_second, min(1.0, 2 * ways / 2**total)
+    if only_first + only_second == 0:
+        return Paired(0, 0, 1.0)
+    from scipy import stats
+
+    test = stats.binomtest(only_first, only_first + only_second, 0.5)
+    return Paired(only_first, only_second, float(test.pvalue))
 
 
-def paired_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Mean of ``first - second`` over runs with the same seeds, and half the width of its 95 % interval.
-
-    Runs of one seed share their images and their order, so what they share falls out of the difference.
-    Student's t on the differences (``interval``), in the unit of the values.
-
-    Raises:
-        ValueError: if the two differ in length, or have fewer than 2 or more than 10 runs.
-    """
-    if len(first) != len(second):
-        raise ValueError(f"each run needs its partner, got {len(first)} and {len(second)} runs")
-    return interval([a - b for a, b in zip(first, second, strict=True)])
-
-
-def paired_gains(runs: Mapping[str, Sequence[float]], over: str) -> dict[str, tuple[float, float]]:
-    """``paired_interval`` of each of ``runs`` over the one named ``over``, in their order, without itself.
-
-    Raises:
-        ValueError: if nothing is named ``over``, or as ``paired_interval``.
-    """
-    if over not in runs:
-        raise ValueError(f"nothing is named {over!r}; there are {', '.join(runs)}")
-    return {name: paired_interval(values, runs[over]) for name, values in runs.items() if name != over}
-
-
-T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t for 2 to 10 runs
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half the width of its 95 % confidence interval (Student's t), in the unit of ``values``.
-
-    Raises:
-        ValueError: for fewer than 2 or more than 10 values.
-    """
-    if not 2 <= len(values) <= len(T_95) + 1:
-        raise ValueError(f"an interval needs 2 to {len(T_95) + 1} values, got {len(values)}")
-    error = statistics.stdev(values) / len(values) ** 0.5
-    return statistics.fmean(values), T_95[len(values) - 2] * error
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1, got {confidence}")

@@ -6,14 +6,81 @@ Introduced in chapters 4 and 5.
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+ABANDONED = 3600.0  # seconds without a new byte, after which an unfinished file is nobody's
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, 64 hex digits."""
-    with path.open("rb") as file:
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Inside, the path of a hidden file to write to; on leaving, it takes the place of ``path``.
+
+    It lies in the same folder and has the same ending. On leaving it is brought to the disk and then renamed,
+    in one step: whoever looks finds the old file or the new one, never half of one. After an error it is
+    removed, and ``path`` is as it was. Only a killed process leaves one behind; the next one that writes the
+    same file removes it once an hour has passed. The new file has the permissions of any new file. Where
+    ``path`` is a link, what it points to is replaced.
+
+    Args:
+        path: the final name; its folder must exist.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or nothing was written inside.
+    """
+    final = Path(os.path.realpath(path))
+    if not final.parent.is_dir():
+        raise FileNotFoundError(f"the folder {final.parent} does not exist; make it first")
+    start = f".{final.name}-"
+    _remove_abandoned(final.parent, start)
+    unfinished = final.with_name(f"{start}{secrets.token_hex(4)}.part{final.suffix}")
+    try:
+        yield unfinished
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(unfinished, final)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write(path: str | Path, content: bytes | str) -> None:
+    """Write a file as ``whole`` does.
+
+    Args:
+        path: the final name; its folder must exist.
+        content: what the file holds afterwards; text is written in UTF-8 with ``\\n`` at the end of a line.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    with whole(path) as unfinished:
+        unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's content, 64 hex digits.
+
+    Args:
+        path: the file to read.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove_abandoned(folder: Path, start: str) -> None:
+    """Remove what killed processes have left of a file whose unfinished ones begin with ``start``."""
+    for name in os.listdir(folder):
+        if name.startswith(start) and ".part" in name[len(start) :]:
+            file = folder / name
+            try:
+                if time.time() - file.stat().st_mtime > ABANDONED:
+                    file.unlink()
+            except FileNotFoundError:  # another process was faster
+                pass

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from resnet_utils.files import atomic
+
 TRIES = 3  # at each source, for what may pass by itself
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is left for the next source
-PASSING = {
-    408,
-    425,
-    429,
-    500,
-    502,
-    503,
-    504,
-}  # HTTP answers that may be better next time (RFC 9110, RFC 6585)
+PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP answers that may be better next time (RFC 9110, 6585)
 
 
 def cache_folder() -> Path:
@@ -42,13 +35,19 @@ def fetch(
     timeout: float = 30.0,
     pause: float = 1.0,
 ) -> Path:
-    """The path of the file ``name`` in ``folder`` (default: the cache), fetched if it is not there yet.
+    """The path of a file of that name, fetched if it is not there yet.
 
-    Tries the ``urls`` in turn. A busy or silent server is asked up to three times, with pauses of ``pause``,
-    2 * ``pause``, ... seconds or what it asks for (``Retry-After``). ``timeout`` is how many seconds it may
-    stay silent. Only a file whose checksum is right gets its final name; a wrong file that lies there already
-    is fetched anew. ``sha256`` is the whole digest or its first digits (8 or more, as in the names of
-    torchvision's weights).
+    Tries the sources in turn. A busy or silent server is asked up to three times. Only a file whose checksum
+    is right gets its final name; a wrong file that lies there already is fetched anew.
+
+    Args:
+        name: what the file is called in its folder; a plain name.
+        urls: one address or several, each of the same file.
+        sha256: the whole digest or its first digits (8 or more, as in the names of torchvision's weights).
+        folder: where the file is kept, made if need be (default: ``cache_folder()``).
+        timeout: how many seconds a server may stay silent.
+        pause: seconds before the second try; twice as many before the third. A server that says how long to
+            wait (``Retry-After``) is obeyed, up to a minute.
 
     Raises:
         ConnectionError: if no source gives the right file; says why, for each.
@@ -63,21 +62,20 @@ def fetch(
         raise ValueError(f"sha256 must be 8 to 64 hexadecimal digits, got {sha256!r}")
     folder = Path(folder) if folder is not None else cache_folder()
     final = folder / name
-    if final.is_file() and _digest(final).startswith(sha256):
+    if final.is_file() and atomic.sha256(final).startswith(sha256):
         return final
     folder.mkdir(parents=True, exist_ok=True)
     problems = []
-    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as unfinished:
+    with atomic.whole(final) as unfinished:
         for url in urls:
-            problem = _from(url, Path(unfinished) / name, sha256, timeout=timeout, pause=pause)
+            problem = _from(url, unfinished, sha256, timeout=timeout, pause=pause)
             if problem is None:
-                os.replace(Path(unfinished) / name, final)
                 return final
             problems.append(f"\n  {url}: {problem}")
-    raise ConnectionError(
-        f"could not fetch {name}:{''.join(problems)}\n"
-        f"Try again later, or put the file at {final} yourself (sha256 {sha256})."
-    )
+        raise ConnectionError(
+            f"could not fetch {name}:{''.join(problems)}\n"
+            f"Try again later, or put the file at {final} yourself (sha256 {sha256})."
+        )
 
 
 def _from(url: str, path: Path, sha256: str, *, timeout: float, pause: float) -> str | None:
@@ -106,6 +104,7 @@ def _once(url: str, path: Path, sha256: str, *, timeout: float) -> tuple[str, fl
         downloader(url, str(path), None)
     except requests.HTTPError as error:
         answer = error.response
+        assert answer is not None  # pooch raises it for an answer
         passing = answer.status_code in PASSING
         return f"HTTP {answer.status_code} {answer.reason}", _asked_wait(answer.headers) if passing else None
     except requests.Timeout:
@@ -118,12 +117,13 @@ def _once(url: str, path: Path, sha256: str, *, timeout: float) -> tuple[str, fl
         return "not an address of the web", None
     except requests.RequestException as error:
         return _short(error, timeout), 0
-    if _digest(path).startswith(sha256):
+    found = atomic.sha256(path)
+    if found.startswith(sha256):
         return "", 0
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
     kind = " (an HTML page)" if start.startswith((b"<!doctype", b"<html")) else ""
-    return f"{path.stat().st_size} bytes{kind} with sha256 {_digest(path)[:16]}..., not {sha256[:16]}", None
+    return f"{path.stat().st_size} bytes{kind} with sha256 {found[:16]}..., not {sha256[:16]}", None
 
 
 def _asked_wait(headers: Mapping[str, str]) -> float:
@@ -144,9 +144,3 @@ def _short(error: Exception, timeout: float) -> str:
     if any(sign in text for sign in ("NameResolution", "getaddrinfo", "Name or service")):
         return "the name of the server is unknown (no network?)"
     return re.sub(r"<[^>]* at 0x[0-9a-f]+>:? ?", "", text)[:200]
-
-
-def _digest(path: Path) -> str:
-    import pooch
-
-    return pooch.file_hash(str(path))

@@ -3,37 +3,44 @@
 Introduced in chapters 4 and 5.
 
 A file is checked completely (checksum, format, names, shapes, finite values) before the first weight of
-the model is touched, so an error leaves the model as it was.
+the model is touched, so an error leaves the model as it was. Our own files carry a card in their header: what
+is written there is JSON, so names, numbers and lists come back as they were.
 """
 
-import os
+from __future__ import annotations
+
+import hashlib
+import json
 import string
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from resnet_utils.files.atomic import sha256 as sha256_of
+from resnet_utils.files import atomic
 
-if TYPE_CHECKING:
-    pass
-
+CARD = "card"  # the one key in the header of a file of ours
 MAX_NAMED = 3  # differences that an error message spells out
 
 
-def load_weights(model: nn.Module, path: str | Path, sha256: str | None = None) -> None:
-    """Copy the weights in ``path`` into ``model``, in place, converting to the model's precision.
+def load_weights(model: nn.Module, path: str | Path, *, sha256: str | None = None) -> None:
+    """Copy the weights of a file into a model, in place, converting to the model's precision.
 
     Reads safetensors, and ``.pth``/``.th`` files with ``weights_only=True``, so that no code in a file
     is run. Accepts a bare state dict or one under ``"state_dict"``, strips a leading ``module.`` (left
     by DataParallel) and calls a head named ``linear`` by its name here, ``fc``. Only BatchNorm's
     ``num_batches_tracked`` may be missing: files older than that counter do not have it, and it does
     not enter the output.
+
+    Args:
+        model: the network that the weights fit.
+        path: the file to read.
+        sha256: the checksum it must have, all 64 hex digits or the first 8 or more (default: any).
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -51,52 +58,87 @@ def load_weights(model: nn.Module, path: str | Path, sha256: str | None = None) 
     model.load_state_dict(complete, strict=True)
 
 
-def save_weights(model: nn.Module, path: str | Path, *, metadata: Mapping[str, str] | None = None) -> str:
-    """Write the state of ``model`` to ``path`` as safetensors and return the file's sha256 (64 hex digits).
+def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] | None = None) -> str:
+    """Write the state of a model as safetensors and return the file's sha256 (64 hex digits).
 
-    ``metadata`` (text to text) goes into the file's header. The file appears under its name only when
-    complete.
+    The file appears under its name only when complete.
+
+    Args:
+        model: the network to save; on any device.
+        path: the file to write, ending in ``.safetensors``, in a folder that exists.
+        card: notes for the header, by name: text, numbers, true or false, lists and dictionaries of them
+            (tuples come back as lists). ``models.describe`` gives those from which ``models.from_card``
+            builds the network.
 
     Raises:
-        ValueError: if the name does not end in ``.safetensors``.
+        ValueError: if the name does not end in ``.safetensors``, or the card holds what JSON cannot say.
         FileNotFoundError: if the folder does not exist.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"weights are saved as .safetensors, got the name {path.name!r}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"the folder {path.parent} does not exist; make it first")
+    header = {} if card is None else {CARD: _as_json(card)}
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    partial = path.with_name(path.name + ".part")
-    try:
-        # Not save_file: it makes a file that nobody else on the machine may read.
-        partial.write_bytes(save(state, metadata=dict(metadata or {})))
-        digest = sha256_of(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return digest
+    content = save(state, metadata=header)
+    atomic.write(path, content)  # not by save_file: it makes a file that nobody else may read
+    return hashlib.sha256(content).hexdigest()
 
 
-def card(path: str | Path) -> dict[str, str]:
-    """The notes in the header of a safetensors file: data, steps, seed, accuracy, whatever was saved.
+def card(path: str | Path) -> dict[str, Any]:
+    """The notes in the header of a safetensors file: network, classes, accuracy, whatever was saved.
+
+    Files from before the card was JSON are understood, and the header of a file from elsewhere is returned
+    as it is, texts by name; without any it is empty.
+
+    Args:
+        path: the file to read.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is no safetensors file.
+        ValueError: if the file is no safetensors file, or its card is no JSON of names and values.
     """
+    name = Path(path).name
     try:
         with safe_open(path, "pt") as file:
-            return file.metadata() or {}
+            header = file.metadata() or {}
     except SafetensorError as error:
-        raise ValueError(f"{Path(path).name} is no safetensors file: {error}") from error
+        raise ValueError(f"{name} is no safetensors file: {error}") from error
+    try:
+        notes = json.loads(header[CARD]) if CARD in header else _older(header)
+    except ValueError as error:
+        raise ValueError(f"the card of {name} is no JSON: {error}") from error
+    if not isinstance(notes, dict):
+        raise ValueError(f"the card of {name} should hold values by name, but is {type(notes).__name__}")
+    return notes
+
+
+def _as_json(notes: Mapping[str, Any]) -> str:
+    """The text of a card; refuses what would not come back."""
+    wrong = [repr(name) for name in notes if not isinstance(name, str)]
+    if wrong:
+        raise ValueError(f"the names in a card are text, got {', '.join(wrong)}")
+    try:
+        return json.dumps(dict(notes), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the card holds what JSON cannot say: {error}") from error
+
+
+def _older(header: dict[str, str]) -> Any:
+    """The card of a file in one of the two formats that came before: texts by name, or a classifier's own."""
+    if "classifier" in header:
+        return json.loads(header["classifier"])
+    if not {"network", "classes"} <= set(header):
+        return header
+    options = {"width": int(header["width"])} if "width" in header else {}
+    options |= {"stem": header["stem"]} if "stem" in header else {}
+    return header | {"classes": header["classes"].split(", "), "options": options}
 
 
 def _check_sha256(path: Path, expected: str) -> None:
     wanted = expected.lower()
     if not 8 <= len(wanted) <= 64 or set(wanted) - set(string.hexdigits):
         raise ValueError(f"sha256 must be 64 hex digits, or the first 8 or more of them, got {expected!r}")
-    found = sha256_of(path)
+    found = atomic.sha256(path)
     if not found.startswith(wanted):
         raise ValueError(f"{path.name} has sha256 {found}, expected {wanted}: it is damaged or another file")
 

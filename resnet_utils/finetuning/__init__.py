@@ -2,11 +2,8 @@
 
 from resnet_utils.finetuning.parts import (
     ALL_BUT_HEAD,
-    DropoutLinear,
     freeze,
     parameter_groups,
-    parts,
-    replace_head,
     unfreeze,
     unfreezing,
 )
@@ -16,15 +13,12 @@ from resnet_utils.finetuning.strategies import WAYS, Way, fine_tune
 __all__ = [
     "ALL_BUT_HEAD",
     "WAYS",
-    "DropoutLinear",
     "Way",
     "cached_features",
     "fine_tune",
     "freeze",
     "linear_probe",
     "parameter_groups",
-    "parts",
-    "replace_head",
     "unfreeze",
     "unfreezing",
 ]

@@ -1,9 +1,9 @@
-"""A trained network to start from, and its parts: a new head, frozen parts, rates that differ by part.
+"""The parts of a trained network: frozen parts, rates that differ by part, parts opened one by one.
 
 Introduced in chapter 5.
 
-The parts of a network are named in the order the image passes them: ``stem`` (``conv1`` and ``bn1``), the
-stages ``layer1``, ``layer2``, ..., and the head ``fc``. A frozen BatchNorm must also stay in eval mode:
+The parts of a network are those of ``model.parts()``: ``stem``, the stages ``layer1``, ``layer2``, ..., and
+the head ``fc``. A frozen BatchNorm must also stay in eval mode:
 ``training.train_one_epoch`` sees to it (``training.train_mode``).
 """
 
@@ -11,51 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
-
 from resnet_utils.models import ResNet
 
 ALL_BUT_HEAD = "all but head"
-
-
-def parts(model: ResNet) -> dict[str, list[nn.Module]]:
-    """The modules of each part by the part's name, from the stem to the head; together all parameters."""
-    stages = {name: [model.get_submodule(name)] for name in model.stages}
-    return {"stem": [model.conv1, model.bn1], **stages, "fc": [model.fc]}
-
-
-class DropoutLinear(nn.Linear):
-    """A linear layer that in train mode sets each input to zero with the given chance and scales up the rest.
-
-    Shapes: ``(N, in_features) -> (N, out_features)``. Its parameters are called as those of a plain linear
-    layer, so a checkpoint does not depend on the dropout. Draws from torch's global generator.
-    Source: Srivastava et al. 2014, Journal of Machine Learning Research 15, section 4.
-    """
-
-    def __init__(self, in_features: int, out_features: int, chance: float) -> None:
-        super().__init__(in_features, out_features)
-        self.chance = chance
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(nn.functional.dropout(x, self.chance, self.training))
-
-
-def replace_head(model: ResNet, num_classes: int, *, dropout: float = 0.0) -> None:
-    """Put a fresh linear layer with ``num_classes`` outputs in place of ``model.fc``, trainable.
-
-    It has torch's own initialisation, drawn on the CPU, and the old head's device and precision. ``dropout``
-    is the chance with which each feature before it is left out in training.
-
-    Raises:
-        ValueError: if ``num_classes`` is below 2, or ``dropout`` not in [0, 1).
-    """
-    if num_classes < 2:
-        raise ValueError(f"num_classes must be at least 2, got {num_classes}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
-    old, channels = model.fc.weight, model.fc.in_features
-    head = DropoutLinear(channels, num_classes, dropout) if dropout else nn.Linear(channels, num_classes)
-    model.fc = head.to(old.device, old.dtype)
 
 
 def freeze(model: ResNet, through: str = ALL_BUT_HEAD) -> None:
@@ -65,7 +23,7 @@ def freeze(model: ResNet, through: str = ALL_BUT_HEAD) -> None:
         ValueError: if ``through`` names no part; the head cannot be the last one frozen, since then
             nothing would be left to train.
     """
-    names = [name for name in parts(model) if name != "fc"]
+    names = [name for name in model.parts() if name != "fc"]
     if through not in [*names, ALL_BUT_HEAD]:
         raise ValueError(f"through must be one of {', '.join([*names, ALL_BUT_HEAD])}, got {through!r}")
     last = names[-1] if through == ALL_BUT_HEAD else through
@@ -79,13 +37,13 @@ def unfreeze(model: ResNet, part: str) -> None:
     Raises:
         ValueError: if ``part`` names no part.
     """
-    if part not in parts(model):
-        raise ValueError(f"part must be one of {', '.join(parts(model))}, got {part!r}")
+    if part not in model.parts():
+        raise ValueError(f"part must be one of {', '.join(model.parts())}, got {part!r}")
     _set_trainable(model, part, True)
 
 
 def _set_trainable(model: ResNet, part: str, trainable: bool) -> None:
-    for module in parts(model)[part]:
+    for module in model.parts()[part]:
         module.requires_grad_(trainable)
 
 
@@ -102,7 +60,7 @@ def parameter_groups(model: ResNet, lr: float, *, factor: float = 0.3) -> list[d
     if not 0 < factor <= 1:
         raise ValueError(f"factor must be above 0 and at most 1, got {factor}")
     groups = []
-    for depth, (name, modules) in enumerate(reversed(parts(model).items())):
+    for depth, (name, modules) in enumerate(reversed(model.parts().items())):
         trainable = [p for module in modules for p in module.parameters() if p.requires_grad]
         if trainable:
             groups.insert(0, {"name": name, "params": trainable, "lr": lr * factor**depth})
@@ -122,7 +80,7 @@ def unfreezing(model: ResNet, epochs: int) -> list[tuple[list[str], int]]:
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
-    downward = list(reversed(parts(model)))
+    downward = list(reversed(model.parts()))
     alone = min(len(downward), epochs) - 1  # phases that open one part
     phases = [([name], 1) for name in downward[:alone]]
     return [*phases, (downward[alone:], epochs - alone)]

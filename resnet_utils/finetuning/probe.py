@@ -31,7 +31,11 @@ def cached_features(model: ResNet, loader: Batches, device: Device) -> tuple[Ten
     Raises:
         ValueError: if ``loader`` yields no sample.
     """
-    return collected(model.features, model, loader, device, caller="cached_features")
+
+    def vectors(images: Tensor) -> Tensor:
+        return model.forward_head(model.forward_features(images), pre_logits=True)
+
+    return collected(model, loader, compute=vectors, caller="cached_features", device=device)
 
 
 def linear_probe(
@@ -126,7 +130,7 @@ def _probe(
     history.train_loss.append(nn.functional.cross_entropy(logits, labels).item())
     history.train_accuracy.append((logits.argmax(dim=1) == labels).double().mean().item())
     if valid_loader is not None:
-        loss, accuracy = evaluation.evaluate(model, valid_loader, device)
+        loss, accuracy = evaluation.evaluate(model, valid_loader, device=device)
         history.valid_loss.append(loss)
         history.valid_accuracy.append(accuracy)
     return history

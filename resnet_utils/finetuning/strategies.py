@@ -2,7 +2,7 @@
 
 Introduced in chapter 5.
 
-What they are made of stands in ``parts`` (a new head, frozen parts, rates by part) and in ``probe`` (cached
+What they are made of stands in ``parts`` (frozen parts, rates by part) and in ``probe`` (cached
 features and a linear head). A frozen BatchNorm must also stay in eval mode: ``training.train_one_epoch`` sees
 to it (``training.train_mode``).
 """
@@ -17,7 +17,6 @@ from resnet_utils import training
 from resnet_utils.finetuning.parts import (
     freeze,
     parameter_groups,
-    parts,
     unfreeze,
     unfreezing,
 )
@@ -81,7 +80,7 @@ def fine_tune(
     model.requires_grad_(True)
     if WAYS[way].cached:
         return _probe(model, train_loader, valid_loader, device=device, probe_decay=probe_decay)
-    phases = [(list(parts(model)), epochs)]
+    phases = [(list(model.parts()), epochs)]
     if WAYS[way].learns != "everything":
         freeze(model)
         phases = [(["fc"], epochs)] if WAYS[way].learns == "head" else unfreezing(model, epochs)

@@ -1,6 +1,17 @@
 """Residual networks: blocks, their relatives, whole networks, and weights for them."""
 
-from resnet_utils.models.pretrained import from_card, load_imagenet, shipped
+from resnet_utils.models.pretrained import describe, from_card, load_imagenet, shipped
 from resnet_utils.models.resnet import NAMES, SPECS, STEMS, ResNet, Spec, build
 
-__all__ = ["NAMES", "SPECS", "STEMS", "ResNet", "Spec", "build", "from_card", "load_imagenet", "shipped"]
+__all__ = [
+    "NAMES",
+    "SPECS",
+    "STEMS",
+    "ResNet",
+    "Spec",
+    "build",
+    "describe",
+    "from_card",
+    "load_imagenet",
+    "shipped",
+]

@@ -3,22 +3,24 @@
 Introduced in chapter 3.
 
 A block computes ``relu(F(x) + shortcut(x))``: ``F`` is the *branch* (convolutions and BatchNorms), and
-the shortcut carries ``x`` past it. Everything a block can be told is which shortcut it has:
+the shortcut carries ``x`` past it. There are five kinds of shortcut:
 
 ========  =======================================================================================
 ``"A"``   identity; where the shape changes, subsample and pad with zero channels (no parameters)
 ``"B"``   identity; where the shape changes, a 1x1 convolution with BatchNorm
 ``"C"``   a 1x1 convolution with BatchNorm everywhere
+``"D"``   as B, but pixels are averaged before the 1x1 convolution, so that none is thrown away
 ``"none"``  no shortcut at all: the plain twin
 ========  =======================================================================================
 
-Source: He et al. 2015, arXiv:1512.03385, section 3.3 and section 4.1 (options A, B, C).
+Source: He et al. 2015, arXiv:1512.03385, section 3.3 and section 4.1 (options A, B, C), and He et al. 2018,
+arXiv:1812.01187, section 4.2 ("ResNet-D").
 """
 
 import torch
 from torch import Tensor, nn
 
-SHORTCUTS = ("A", "B", "C", "none")
+SHORTCUTS = ("A", "B", "C", "D", "none")
 
 
 def conv(
@@ -27,6 +29,13 @@ def conv(
     """A padded convolution: ``(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)``.
 
     It has no bias: a BatchNorm follows, which subtracts any constant that a bias would add.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: side of the window, odd; the padding of ``kernel_size // 2`` keeps the size at stride 1.
+        stride: step from one window to the next, in pixels.
+        groups: number of separate groups of channels.
     """
     pad = kernel_size // 2
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad, groups=groups, bias=False)
@@ -37,6 +46,15 @@ class PadShortcut(nn.Module):
 
     Shapes: ``(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)``.
     Half of the zeros go in front and half behind, as in the published CIFAR-10 weights that this book loads.
+
+    Args:
+        in_channels: channels of ``x``.
+        out_channels: channels of the branch, at least as many.
+        stride: 2 keeps every second pixel of every second row; 1 keeps all.
+
+    Raises:
+        ValueError: if channels would have to go.
+
     Source: He et al. 2015, section 4.1, option A.
     """
 
@@ -59,6 +77,14 @@ class PadShortcut(nn.Module):
 def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut: str) -> nn.Module | None:
     """The module that brings ``x`` to the branch's shape, or None where ``x`` can be added as it is.
 
+    Shapes of the module: ``(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)``, rounded up.
+
+    Args:
+        in_channels: channels of ``x``.
+        out_channels: channels of the branch.
+        stride: 1, or 2 where the branch halves the image.
+        shortcut: one of ``SHORTCUTS``, see the top of this module.
+
     Raises:
         ValueError: if ``shortcut`` is not one of ``SHORTCUTS``, ``stride`` not 1 or 2, or a count not
         positive.
@@ -74,14 +100,40 @@ def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut:
         return None
     if shortcut == "A":
         return PadShortcut(in_channels, out_channels, stride)
-    return nn.Sequential(conv(in_channels, out_channels, 1, stride=stride), nn.BatchNorm2d(out_channels))
+    norm = nn.BatchNorm2d(out_channels)
+    if shortcut == "D":
+        pool = nn.AvgPool2d(2, ceil_mode=True, count_include_pad=False) if stride == 2 else nn.Identity()
+        return nn.Sequential(pool, conv(in_channels, out_channels, 1), norm)
+    return nn.Sequential(conv(in_channels, out_channels, 1, stride=stride), norm)
+
+
+def strides(stride: int, stride_on: str) -> tuple[int, int]:
+    """The strides of a bottleneck's first 1x1 and of its 3x3 convolution.
+
+    Args:
+        stride: that of the block.
+        stride_on: which of the two has it, ``"1x1"`` or ``"3x3"``; the other one has 1.
+
+    Raises:
+        ValueError: if ``stride_on`` is neither.
+    """
+    if stride_on not in ("1x1", "3x3"):
+        raise ValueError(f"stride_on must be '1x1' or '3x3', got {stride_on!r}")
+    return (stride, 1) if stride_on == "1x1" else (1, stride)
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut: ``y = relu(F(x) + shortcut(x))``.
 
     Shapes: ``(N, in_channels, H, W) -> (N, width, H / stride, W / stride)``.
-    With ``shortcut="none"`` it is the plain block ``relu(F(x))``.
+    With ``shortcut="none"`` it is the plain block ``relu(F(x))``. The attributes ``se`` and ``survival`` are
+    empty; what a variant puts there works on F(x) before the addition (see ``variants``).
+
+    Args:
+        in_channels: channels of the input.
+        width: channels of both convolutions and of the output.
+        stride: 2 halves the image in the first convolution.
+        shortcut: one of ``SHORTCUTS``.
 
     Raises:
         ValueError: if ``stride`` is not 1 or 2, or ``shortcut`` is unknown.
@@ -100,10 +152,12 @@ class BasicBlock(nn.Module):
         self.conv2 = conv(width, width, 3)
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = downsample
+        self.se: nn.Module | None = None
+        self.survival: nn.Module | None = None
         self.is_plain = shortcut == "none"
 
     def branch(self, x: Tensor) -> Tensor:
-        """F(x), what the block adds to its shortcut: ``(N, width, H / stride, W / stride)``."""
+        """F(x) of ``x``, what the block adds to its shortcut: ``(N, width, H / stride, W / stride)``."""
         out = self.relu(self.bn1(self.conv1(x)))  # (N, width, H/s, W/s)
         return self.bn2(self.conv2(out))  # (N, width, H/s, W/s)
 
@@ -114,10 +168,17 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1 down, 3x3, 1x1 up, and a shortcut: the block of ResNet-50 and deeper.
 
-    Shapes: ``(N, in_channels, H, W) -> (N, 4 * width, H / stride, W / stride)``. ``stride_on`` says
+    Shapes: ``x`` (N, in_channels, H, W) -> ``(N, 4 * width, H / stride, W / stride)``. ``stride_on`` says
     which convolution halves the image: ``"3x3"`` as in torchvision ("v1.5"), which throws away no
-    pixel, or ``"1x1"`` as in the paper ("v1"). Its relatives (module ``relatives``) change the three
-    numbers below and nothing else.
+    pixel, or ``"1x1"`` as in the paper ("v1"). Its relatives (module ``variants``) change the three
+    numbers below and nothing else. ``se`` and ``survival`` as in ``BasicBlock``.
+
+    Args:
+        in_channels: channels of the input.
+        width: channels of the 3x3 convolution; the output has four times as many.
+        stride: 2 halves the image.
+        shortcut: one of ``SHORTCUTS``.
+        stride_on: ``"3x3"`` or ``"1x1"``.
 
     Raises:
         ValueError: if ``stride`` is not 1 or 2, ``shortcut`` or ``stride_on`` is unknown, or ``width`` is
@@ -134,25 +195,26 @@ class Bottleneck(nn.Module):
         self, in_channels: int, width: int, stride: int = 1, *, shortcut: str = "B", stride_on: str = "3x3"
     ) -> None:
         super().__init__()
-        if stride_on not in ("1x1", "3x3"):
-            raise ValueError(f"stride_on must be '1x1' or '3x3', got {stride_on!r}")
+        first, second = strides(stride, stride_on)
         out_channels = self.expansion * width
         inner = width * self.width_per_group // 64 * self.groups  # width itself unless a relative widens it
         if inner < 1:
             raise ValueError(f"width must be at least {64 // self.width_per_group}, got {width}")
         downsample = make_shortcut(in_channels, out_channels, stride, shortcut=shortcut)
-        self.conv1 = conv(in_channels, inner, 1, stride=stride if stride_on == "1x1" else 1)
+        self.conv1 = conv(in_channels, inner, 1, stride=first)
         self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = conv(inner, inner, 3, stride=stride if stride_on == "3x3" else 1, groups=self.groups)
+        self.conv2 = conv(inner, inner, 3, stride=second, groups=self.groups)
         self.bn2 = nn.BatchNorm2d(inner)
         self.conv3 = conv(inner, out_channels, 1)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
+        self.se: nn.Module | None = None
+        self.survival: nn.Module | None = None
         self.is_plain = shortcut == "none"
 
     def branch(self, x: Tensor) -> Tensor:
-        """F(x), what the block adds to its shortcut: ``(N, 4 * width, H / stride, W / stride)``."""
+        """F(x) of ``x``, what the block adds to its shortcut: ``(N, 4 * width, H / stride, W / stride)``."""
         out = self.relu(self.bn1(self.conv1(x)))  # (N, inner, H, W)
         out = self.relu(self.bn2(self.conv2(out)))  # (N, inner, H/s, W/s)
         return self.bn3(self.conv3(out))  # (N, 4 * width, H/s, W/s)
@@ -163,15 +225,31 @@ class Bottleneck(nn.Module):
 
 def _close_block(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
     """Add the shortcut to the branch and apply the last ReLU; a plain block has nothing to add."""
-    out = block.branch(x)
+    out = weigh_and_drop(block, block.branch(x))
     if not block.is_plain:
         shortcut = x if block.downsample is None else block.downsample(x)
         out += shortcut
     return block.relu(out)
 
 
+def weigh_and_drop(block: nn.Module, branch: Tensor) -> Tensor:
+    """What the variants in a block's attributes ``se`` and ``survival`` make of its branch: mostly nothing.
+
+    Args:
+        block: a block with these attributes, each a module or None.
+        branch: F(x), which is re-weighted channel by channel first, and then dropped at random.
+    """
+    for step in (block.se, block.survival):
+        if isinstance(step, nn.Module):
+            branch = step(branch)
+    return branch
+
+
 def zero_last_scale(block: nn.Module) -> None:
     """Start ``block`` as the identity by zeroing the scale of the last BatchNorm of its branch, in place.
+
+    Args:
+        block: a ``BasicBlock`` or a ``Bottleneck``, or a relative of theirs.
 
     Raises:
         TypeError: if ``block`` does not end its branch in a BatchNorm (only ``BasicBlock`` and

@@ -5,22 +5,28 @@ Introduced in chapters 4 and 5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
 from importlib import resources
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from resnet_utils.files import downloads
 from resnet_utils.files.weights import card, load_weights
-from resnet_utils.models.resnet import ResNet, build
+from resnet_utils.models.resnet import SPECS, ResNet, build
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
 
 def shipped(name: str) -> Path:
-    """Path of the checkpoint ``name`` (without ending) that comes with the package.
+    """Path of a checkpoint that comes with the package.
+
+    Args:
+        name: its name without ending, such as ``"resnet18-source"``.
 
     Raises:
         ValueError: if there is none of that name; the message lists those there are.
@@ -32,13 +38,17 @@ def shipped(name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
-def load_imagenet(model: nn.Module, name: str, weights: str = "IMAGENET1K_V2") -> WeightsEnum:
-    """Load torchvision's published ImageNet ``weights`` of the network ``name`` into our ``model``, key
-    for key.
+def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2") -> WeightsEnum:
+    """Load torchvision's published ImageNet weights into a model of ours, key for key.
 
     Needs a network the first time; the file is then kept in ``downloads.cache_folder()``. Returns
-    torchvision's enum
-    member: its ``transforms()`` prepare an image, its ``meta`` holds the published accuracy.
+    torchvision's enum member: its ``transforms()`` prepare an image, its ``meta`` holds the published
+    accuracy.
+
+    Args:
+        model: ``build(name)``, with a head of 1000 outputs.
+        name: torchvision's name of the network, such as ``"resnet50"``.
+        weights: which of its weights, such as ``"IMAGENET1K_V1"``.
 
     Raises:
         ValueError: for a name or weights that torchvision does not have (the message lists the valid
@@ -63,22 +73,70 @@ def load_imagenet(model: nn.Module, name: str, weights: str = "IMAGENET1K_V2") -
     return chosen
 
 
-def from_card(path: str | Path, *, pretrained: bool = True) -> ResNet:
+def describe(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, Any]:
+    """What it takes to build a network again: "network", "options" of ``build`` and "classes", for a card.
+
+    ``weights.save_weights(model, path, card=describe(model, "resnet18", classes))`` writes a file that
+    ``from_card`` reads. Only options that differ from the usual ones are named.
+
+    Args:
+        model: a network of ``build``.
+        network: the name that it was built by.
+        classes: the name of each of its outputs, in their order.
+
+    Raises:
+        ValueError: if ``model`` is no network of that name, or has another number of outputs.
+    """
+    if not isinstance(model, ResNet):
+        kind = f"{type(model).__module__}.{type(model).__qualname__}"
+        raise ValueError(f"the model must come from models.build, got a {kind}")
+    if network not in SPECS:
+        raise ValueError(f"unknown network {network!r}; the valid names are {', '.join(SPECS)}")
+    if len(classes) != model.fc.out_features:
+        raise ValueError(f"need a name for each of {model.fc.out_features} classes, got {tuple(classes)}")
+    usual = SPECS[network]
+    options = {
+        field.name: getattr(model.spec, field.name)
+        for field in fields(usual)
+        if field.name != "num_classes" and getattr(model.spec, field.name) != getattr(usual, field.name)
+    }
+    unlike = sorted(set(options) - _build_options())
+    if unlike:
+        raise ValueError(f"the model is no {network}: it has other {' and '.join(unlike)}")
+    first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    if first.in_channels != 3:
+        options["in_channels"] = first.in_channels
+    return {"network": network, "options": options, "classes": list(classes)}
+
+
+def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None = None) -> ResNet:
     """The network that the card of a checkpoint describes, with its weights and the head it was trained with.
 
-    The card (``weights.card``) holds "network" and "classes", and where they are not the usual ones
-    "width" and "stem". With ``pretrained=False`` the weights are fresh ones: the opponent of fine-tuning.
+    Args:
+        path: a file of ours, whose card holds what ``describe`` says.
+        pretrained: load its weights; False leaves fresh ones: the opponent of fine-tuning.
+        sha256: the checksum that the file must have, if its weights are loaded (default: any).
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file has no such card, or its weights do not fit the network of the card.
     """
-    notes = card(path)
+    notes, name = card(path), Path(path).name
     missing = {"network", "classes"} - set(notes)
     if missing:
-        raise ValueError(f"the card of {Path(path).name} does not say {' and '.join(sorted(missing))}")
-    width = int(notes["width"]) if "width" in notes else None
-    model = build(notes["network"], len(notes["classes"].split(", ")), width=width, stem=notes.get("stem"))
+        raise ValueError(f"the card of {name} does not say {' and '.join(sorted(missing))}")
+    options = notes.get("options", {})
+    unknown = sorted(set(options) - _build_options())
+    if unknown:
+        raise ValueError(f"the card of {name} has options that models.build does not know: {unknown}")
+    model = build(notes["network"], len(notes["classes"]), **options)
     if pretrained:
-        load_weights(model, path)
+        load_weights(model, path, sha256=sha256)
     return model
+
+
+def _build_options() -> set[str]:
+    """The names of the options of ``build``."""
+    return {
+        name for name, option in signature(build).parameters.items() if option.kind is option.KEYWORD_ONLY
+    }

@@ -3,6 +3,7 @@
 Introduced in chapter 3.
 
 Each is a few lines on top of ``blocks``: what stays the same is inherited, what is here is what differs.
+``resnet.build`` makes whole networks of them (``se``, ``stochastic_depth``, ``stem="d"``).
 """
 
 import torch
@@ -35,8 +36,12 @@ class GroupedBottleneck(Bottleneck):
 class SqueezeExcite(nn.Module):
     """Multiply each channel by a number in (0, 1), computed from the means of all channels.
 
-    Shapes: ``(N, channels, H, W) -> (N, channels, H, W)``. Parameter names are those of
+    Shapes: ``x`` (N, channels, H, W) keeps its own. Parameter names are those of
     ``torchvision.ops.SqueezeExcitation``.
+
+    Args:
+        channels: channels of the input.
+        reduction: the hidden layer has ``channels / reduction`` units.
 
     Raises:
         ValueError: if ``channels`` is not a multiple of ``reduction``.
@@ -44,7 +49,7 @@ class SqueezeExcite(nn.Module):
     Source: Hu et al. 2018, arXiv:1709.01507, section 3 (``reduction`` 16 in section 6.1).
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, *, reduction: int = 16) -> None:
         super().__init__()
         if reduction < 1 or channels < 1 or channels % reduction:
             raise ValueError(f"channels must be a multiple of reduction, got {channels} and {reduction}")
@@ -60,7 +65,8 @@ class SqueezeExcite(nn.Module):
 class SEBlock(BasicBlock):
     """A basic block that re-weights the channels of its branch before the addition.
 
-    Shapes and errors as ``BasicBlock``, and ``width`` must be a multiple of ``reduction``.
+    Shapes, errors and arguments (``in_channels``, ``width``, ``stride``, ``shortcut``) as ``BasicBlock``;
+    ``width`` must be a multiple of ``reduction`` (see ``SqueezeExcite``).
     Source: Hu et al. 2018, arXiv:1709.01507, figure 3.
     """
 
@@ -68,18 +74,18 @@ class SEBlock(BasicBlock):
         self, in_channels: int, width: int, stride: int = 1, *, shortcut: str = "B", reduction: int = 16
     ) -> None:
         super().__init__(in_channels, width, stride, shortcut=shortcut)
-        self.se = SqueezeExcite(width, reduction)
-
-    def branch(self, x: Tensor) -> Tensor:
-        return self.se(super().branch(x))
+        self.se = SqueezeExcite(width, reduction=reduction)
 
 
 class StochasticDepth(nn.Module):
     """In training, drop an image's branch with probability ``drop`` and enlarge the others to make up for it.
 
-    Shapes: ``(N, ...) -> (N, ...)``. A kept branch is divided by ``1 - drop``, so that the mean over the
+    Shapes: ``x`` (N, ...) keeps its own. A kept branch is divided by ``1 - drop``, so that the mean over the
     draws is the branch itself, and nothing has to be done in eval mode (the paper multiplies by
-    ``1 - drop`` there instead).
+    ``1 - drop`` there instead). Draws from torch's global generator.
+
+    Args:
+        drop: the probability, at least 0 and below 1.
 
     Raises:
         ValueError: if ``drop`` is not at least 0 and below 1.
@@ -104,7 +110,8 @@ class StochasticDepth(nn.Module):
 class DroppedBlock(BasicBlock):
     """A basic block whose branch is dropped at random in training (see ``StochasticDepth``).
 
-    Shapes and errors as ``BasicBlock``, and ``drop`` must be at least 0 and below 1.
+    Shapes, errors and arguments (``in_channels``, ``width``, ``stride``, ``shortcut``) as ``BasicBlock``;
+    ``drop`` is the probability, at least 0 and below 1.
     """
 
     def __init__(
@@ -113,15 +120,16 @@ class DroppedBlock(BasicBlock):
         super().__init__(in_channels, width, stride, shortcut=shortcut)
         self.survival = StochasticDepth(drop)
 
-    def branch(self, x: Tensor) -> Tensor:
-        return self.survival(super().branch(x))
-
 
 def stem_d(in_channels: int = 3, width: int = 64) -> nn.Sequential:
     """ResNet-D's stem up to the max-pool: three 3x3 convolutions in place of one 7x7.
 
     Shapes: ``(N, in_channels, H, W) -> (N, width, H / 2, W / 2)``. Each convolution is followed by
     BatchNorm and ReLU; the last pair stays outside, as ``bn1`` and ``relu`` of the network.
+
+    Args:
+        in_channels: channels of the image.
+        width: channels of the output, an even number; the first two convolutions have half as many.
 
     Raises:
         ValueError: if ``width`` is odd.
@@ -134,16 +142,3 @@ def stem_d(in_channels: int = 3, width: int = 64) -> nn.Sequential:
     first = [conv(in_channels, half, 3, stride=2), nn.BatchNorm2d(half), nn.ReLU(inplace=True)]
     second = [conv(half, half, 3), nn.BatchNorm2d(half), nn.ReLU(inplace=True)]
     return nn.Sequential(*first, *second, conv(half, width, 3))
-
-
-def shortcut_d(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
-    """ResNet-D's projection: average ``stride`` x ``stride`` pixels, then a 1x1 convolution and BatchNorm.
-
-    Shapes: ``(N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)``, rounded up like the
-    branch. No pixel is thrown away, as the strided 1x1 convolution of option B does.
-    Put it in the place of a block's ``downsample``.
-
-    Source: He et al. 2018, arXiv:1812.01187, section 4.2 and figure 2(c) ("ResNet-D").
-    """
-    pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)
-    return nn.Sequential(pool, conv(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))

@@ -94,10 +94,17 @@ def curve(
 
 
 def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
-    """One row for each of ``gains``, the first on top: its middle with half an interval each way."""
+    """One row for each of ``gains``, the first on top: its interval with a dot in the middle; a line at 0.
+
+    Args:
+        ax: the panel to draw in; its x axis needs a label with the unit.
+        gains: name and interval ``(low, high)``, as ``evaluation.paired_gains`` gives them.
+    """
     ax.axvline(0, color=COLOURS["plain"], linestyle=":")
-    for row, (middle, half) in enumerate(gains.values()):
-        ax.errorbar(middle, row, xerr=half, fmt="o", color=COLOURS["residual"], capsize=3)
+    for row, (low, high) in enumerate(gains.values()):
+        ax.errorbar(
+            (low + high) / 2, row, xerr=(high - low) / 2, fmt="o", color=COLOURS["residual"], capsize=3
+        )
     ax.set_yticks(range(len(gains)), labels=list(gains))
     ax.set_ylim(len(gains) - 0.5, -0.5)
 

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from resnet_utils import runtime
 from resnet_utils.models.blocks import conv
-from resnet_utils.toy.trainer import one_thread
+from resnet_utils.models.initialization import he_start
+from resnet_utils.toy.trainer import Data, one_thread, share_right, train_epochs
 
 NUM_CLASSES, SIDE = 10, 8
 PATTERNS = 3  # a class
-BATCH_SIZE = 100
 MakeBlock = Callable[[int, int, int], nn.Module]  # in_channels, width, stride
-Data = tuple[Tensor, Tensor]  # pictures (N, 1, 8, 8), classes (N,)
 
 
 def pictures(count: int, *, seed: int = 0, noise: float = 1.0) -> Data:
@@ -33,28 +32,39 @@ def pictures(count: int, *, seed: int = 0, noise: float = 1.0) -> Data:
     A class is three soft patterns; a picture is one of them, moved by up to one pixel each way (what
     leaves on one side comes back on the other), plus noise. The patterns are the same for every ``seed``.
 
+    Args:
+        count: number of pictures, at least one a class.
+        seed: decides moves and noise.
+        noise: standard deviation of the noise; the patterns have about 1.
+
     Raises:
         ValueError: if ``count`` is less than the number of classes.
     """
     if count < NUM_CLASSES:
         raise ValueError(f"count must be at least {NUM_CLASSES}, one picture a class, got {count}")
     first, second = torch.Generator().manual_seed(2016), torch.Generator().manual_seed(seed)
-    coarse = torch.randn(NUM_CLASSES * PATTERNS, 1, 4, 4, generator=first, dtype=torch.float64)
+    coarse = torch.randn(NUM_CLASSES * PATTERNS, 1, 4, 4, generator=first, dtype=torch.float64, device="cpu")
     patterns = nn.functional.interpolate(coarse, size=SIDE, mode="bicubic")
-    which = torch.arange(count) % len(patterns)
-    moves = torch.randint(-1, 2, (count, 2), generator=second)
+    which = torch.arange(count, device="cpu") % len(patterns)
+    moves = torch.randint(-1, 2, (count, 2), generator=second, device="cpu")
     moved = [
         patterns[k].roll(tuple(move), dims=(1, 2)) for k, move in zip(which, moves.tolist(), strict=True)
     ]
-    rest = torch.randn(count, 1, SIDE, SIDE, generator=second, dtype=torch.float64)
+    rest = torch.randn(count, 1, SIDE, SIDE, generator=second, dtype=torch.float64, device="cpu")
     return (torch.stack(moved) + noise * rest).float(), which % NUM_CLASSES
 
 
 class SmallNet(nn.Module):
     """A stem, three stages of ``per_stage`` blocks, and a head: ``6 * per_stage + 2`` weighted layers.
 
-    Shapes: ``(N, 1, H, W) -> (N, 10)`` logits. ``closing`` gets the last number of channels and makes what
-    stands between the last block and the pooling.
+    Pictures ``x`` (N, 1, H, W) -> logits ``(N, 10)``.
+
+    Args:
+        make_block: makes a block of ``(in_channels, width, stride)``.
+        per_stage: blocks in each stage.
+        width: channels of the first stage; each later one doubles them.
+        closing: gets the last number of channels and makes what stands between the last block and the
+            pooling; None for nothing.
     """
 
     def __init__(
@@ -82,73 +92,55 @@ class SmallNet(nn.Module):
         return self.fc(out.mean(dim=(2, 3)))
 
 
-def start(net: nn.Module, seed: int) -> nn.Module:
-    """Draw the weights of ``net`` in place from ``seed`` alone, float32: He's normal start, fan-out mode.
+def start(model: nn.Module, *, seed: int) -> nn.Module:
+    """Draw the weights of ``model`` in place from ``seed`` alone, float32, by ``he_normal``; biases are zero.
 
     Drawn in float64, which is the same on every CPU. Kinds of block with the same convolutions in the same
-    order get the same weights. Returns ``net``.
+    order get the same weights. Returns ``model``.
     """
     generator = torch.Generator().manual_seed(seed)
-    for module in net.float().modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            fan = module.weight[:, 0].numel() if isinstance(module, nn.Conv2d) else module.in_features
-            drawn = torch.randn(module.weight.shape, generator=generator, dtype=torch.float64)
-            module.weight.data.copy_(drawn * (2 / fan) ** 0.5)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return net
+    he_start(model.float(), layers=(nn.Conv2d, nn.Linear), generator=generator)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    return model
 
 
 @dataclass(frozen=True)
 class Result:
-    """One training: its seed, the mean loss of each epoch (nats), the share of right answers in [0, 1] on
-    pictures that the network has never seen."""
+    """One training.
+
+    Args:
+        seed: decided its start and the order of the pictures.
+        curve: mean loss of each epoch (nats), in train mode.
+        accuracy: share of right answers in [0, 1] on pictures that the network has never seen.
+    """
 
     seed: int
     curve: tuple[float, ...]
     accuracy: float
 
 
-@torch.no_grad()
-def share_right(net: nn.Module, data: Data) -> float:
-    """Share of right answers in [0, 1], in eval mode; the mode is left as it came."""
-    was_training = net.training
-    net.eval()
-    right = (net(data[0]).argmax(dim=1) == data[1]).double().mean().item()
-    net.train(was_training)
-    return right
-
-
 @one_thread()
 def train_small(
-    net: nn.Module, train_data: Data, test_data: Data, *, seed: int, epochs: int = 6, lr: float = 0.1
+    model: nn.Module, train_data: Data, test_data: Data, *, seed: int, epochs: int = 6, lr: float = 0.1
 ) -> Result:
-    """Train ``net`` in place by SGD with momentum 0.9 and a rate that falls to zero along a straight line.
+    """Train ``model`` in place by ``trainer.train_epochs`` at a rate that falls to zero. Uses one CPU thread.
 
-    ``seed`` decides the order of the pictures. No weight decay, no augmentation. Uses one CPU thread.
+    Args:
+        model: maps pictures ``(N, 1, 8, 8)`` to logits ``(N, 10)``.
+        train_data: pictures and classes to learn from.
+        test_data: others, to judge by after the last epoch.
+        seed: decides the order of the pictures.
+        epochs: passes over ``train_data``, at least 1.
+        lr: learning rate of the first step.
 
     Raises:
         ValueError: if ``epochs`` is less than 1.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    images, labels = train_data
-    net.to(memory_format=torch.channels_last)  # for so few channels the faster layout
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, fused=True)
-    generator = torch.Generator().manual_seed(seed)
-    num_steps, step, curve = epochs * -(-len(images) // BATCH_SIZE), 0, []
-    net.train()
-    for _ in range(epochs):
-        loss_sum = 0.0
-        for batch in torch.randperm(len(images), generator=generator).split(BATCH_SIZE):
-            optimizer.param_groups[0]["lr"] = lr * (1 - step / num_steps)
-            loss = nn.functional.cross_entropy(net(images[batch]), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss_sum, step = loss_sum + loss.item() * len(batch), step + 1
-        curve.append(loss_sum / len(images))
-    return Result(seed, tuple(curve), share_right(net, test_data))
+    model.to(memory_format=torch.channels_last)  # for so few channels the faster layout
+    curve = train_epochs(model, train_data, seed=seed, epochs=epochs, lr=lr, falling=True)
+    return Result(seed, curve, share_right(model, *test_data))
 
 
 def compare(
@@ -164,6 +156,13 @@ def compare(
     All see the same ``count`` pictures, in an order that depends on the seed alone, and are judged on the
     same 1,000 others.
 
+    Args:
+        kinds: by name, a function that makes a network for pictures ``(N, 1, 8, 8)``.
+        seeds: decide starts and orders; each once.
+        count: number of pictures to learn from.
+        epochs: passes over them.
+        lr: learning rate of the first step.
+
     Raises:
         ValueError: if there is no kind, or ``seeds`` names none or one twice.
     """
@@ -172,6 +171,6 @@ def compare(
     train_data, test_data = pictures(count, seed=0), pictures(1000, seed=1)
     results: dict[str, list[Result]] = {name: [] for name in kinds}
     for name, seed in runtime.progress(list(itertools.product(kinds, seeds)), description="trials"):
-        net = start(kinds[name](), seed)
-        results[name].append(train_small(net, train_data, test_data, seed=seed, epochs=epochs, lr=lr))
+        model = start(kinds[name](), seed=seed)
+        results[name].append(train_small(model, train_data, test_data, seed=seed, epochs=epochs, lr=lr))
     return results

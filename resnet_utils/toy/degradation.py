@@ -15,13 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from resnet_utils.toy.trainer import one_thread
+from resnet_utils.toy.trainer import Data, loss_on, moved, one_thread, train_epochs
 
 IN_FEATURES, NUM_CLASSES = 8, 10
 NUM_CLUSTERS = 100  # ten a class
 SPREAD = 0.4  # standard deviation of a cluster; the centres have standard deviation 1
-BATCH_SIZE = 100
-Data = tuple[Tensor, Tensor]  # points (N, 8) and their classes (N,)
 
 
 def points(count: int, *, seed: int = 0) -> Data:
@@ -30,15 +28,19 @@ def points(count: int, *, seed: int = 0) -> Data:
     Each of the ten classes is ten round clusters scattered at random. The centres are the same for every
     ``seed``; only the points around them differ. Drawn in float64, which gives the same on every CPU.
 
+    Args:
+        count: number of points, at least one a cluster.
+        seed: decides the points.
+
     Raises:
         ValueError: if ``count`` is less than the number of clusters.
     """
     if count < NUM_CLUSTERS:
         raise ValueError(f"count must be at least {NUM_CLUSTERS}, one point a cluster, got {count}")
     first, second = torch.Generator().manual_seed(2015), torch.Generator().manual_seed(seed)
-    centres = torch.randn(NUM_CLUSTERS, IN_FEATURES, generator=first, dtype=torch.float64)
-    noise = torch.randn(count, IN_FEATURES, generator=second, dtype=torch.float64)
-    cluster = torch.arange(count) % NUM_CLUSTERS
+    centres = torch.randn(NUM_CLUSTERS, IN_FEATURES, generator=first, dtype=torch.float64, device="cpu")
+    noise = torch.randn(count, IN_FEATURES, generator=second, dtype=torch.float64, device="cpu")
+    cluster = torch.arange(count, device="cpu") % NUM_CLUSTERS
     return (centres[cluster] + SPREAD * noise).float(), cluster % NUM_CLASSES
 
 
@@ -46,6 +48,10 @@ class Pair(nn.Module):
     """Two linear layers with BatchNorm: ``relu(F(x) + x)`` if ``residual``, else ``relu(F(x))``.
 
     Shapes: ``(N, width) -> (N, width)``. Both kinds have the same parameters.
+
+    Args:
+        width: numbers a point, in and out.
+        residual: whether there is a shortcut.
     """
 
     def __init__(self, width: int, *, residual: bool) -> None:
@@ -65,9 +71,14 @@ class Pair(nn.Module):
 class Net(nn.Module):
     """A stem, pairs of layers and a linear head: ``depth`` weighted layers in all.
 
-    Shapes: ``(N, 8) -> (N, 10)`` logits. The start does not depend on ``residual``: drawn from the same seed,
-    the plain and the residual twin begin with the same numbers.
+    Points ``x`` (N, 8) -> logits ``(N, 10)``. The start does not depend on ``residual``: drawn from the same
+    seed, the plain and the residual twin begin with the same numbers.
     Initialisation: He et al. 2015, arXiv:1502.01852, section 2.2 (here drawn uniformly).
+
+    Args:
+        depth: layers with weights: the stem, two a pair, and the head; so even, and at least 4.
+        residual: whether the pairs have a shortcut.
+        width: numbers a point between the layers.
 
     Raises:
         ValueError: if ``depth`` is odd or less than 4, or ``width`` is less than 1.
@@ -79,6 +90,7 @@ class Net(nn.Module):
             raise ValueError(f"depth must be even and at least 4 (stem, pairs of layers, head), got {depth}")
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}")
+        self.residual = residual
         self.stem = nn.Linear(IN_FEATURES, width, bias=False)
         self.bn = nn.BatchNorm1d(width)
         self.pairs = nn.Sequential(*(Pair(width, residual=residual) for _ in range((depth - 2) // 2)))
@@ -88,7 +100,7 @@ class Net(nn.Module):
                 nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
 
     def features(self, x: Tensor) -> Tensor:
-        """What the head sees, ``(N, width)``; never negative, because each pair ends in a ReLU."""
+        """What the head sees of points ``x``, ``(N, width)``; never negative, as each pair ends in a ReLU."""
         return self.pairs(torch.relu(self.bn(self.stem(x))))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,64 +108,64 @@ class Net(nn.Module):
 
 
 def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
-    """A fresh ``Net`` on the CPU with weights drawn from ``seed``; the global generator is left as it was."""
+    """A fresh ``Net`` on the CPU with weights drawn from ``seed``; the global generator is left as it was.
+
+    Args:
+        depth: see ``Net``.
+        residual: see ``Net``.
+        seed: decides the weights.
+        width: see ``Net``.
+
+    Raises:
+        ValueError: as ``Net``.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Net(depth, residual=residual, width=width)
 
 
-@torch.no_grad()
-def loss_on(net: nn.Module, x: Tensor, labels: Tensor) -> float:
-    """Mean cross-entropy (nats) over all points, in eval mode; the mode is left as it came."""
-    was_training = net.training
-    net.eval()
-    loss = nn.functional.cross_entropy(net(x), labels).item()
-    net.train(was_training)
-    return loss
-
-
 @dataclass(frozen=True)
 class Run:
-    """One training: what was trained, and its losses in nats."""
+    """One training: what was trained, and its losses in nats.
+
+    Args:
+        depth: layers with weights.
+        residual: whether it had shortcuts.
+        seed: decided the start and the order of the points.
+        curve: mean over the batches of each epoch, in train mode.
+        train_loss: over all training points after the last epoch, in eval mode.
+        valid_loss: the same over points that the net has never seen.
+    """
 
     depth: int
     residual: bool
     seed: int
-    curve: tuple[float, ...]  # mean over the batches of each epoch, in train mode
-    train_loss: float  # over all training points after the last epoch, in eval mode
-    valid_loss: float  # the same over points that the net has never seen
+    curve: tuple[float, ...]
+    train_loss: float
+    valid_loss: float
 
 
 @one_thread()
 def train(
-    net: Net, train_data: Data, valid_data: Data, *, seed: int, epochs: int = 12, lr: float = 0.03
+    model: Net, train_data: Data, valid_data: Data, *, seed: int, epochs: int = 12, lr: float = 0.03
 ) -> Run:
-    """Train ``net`` in place by SGD with momentum 0.9 and report its losses.
+    """Train ``model`` in place by ``trainer.train_epochs`` and report its losses. Uses one CPU thread.
 
-    ``seed`` decides the order of the points, so twins see the same batches. Nothing holds the fit to the
-    training points back: no weight decay, no augmentation. Uses one CPU thread.
+    Args:
+        model: of either kind.
+        train_data: points and classes to learn from.
+        valid_data: others, to judge by after the last epoch.
+        seed: decides the order of the points, so twins see the same batches.
+        epochs: passes over ``train_data``, at least 1.
+        lr: learning rate.
 
     Raises:
         ValueError: if ``epochs`` is less than 1.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    x, labels = train_data
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9, fused=True)
-    generator = torch.Generator().manual_seed(seed)
-    curve = []
-    net.train()
-    for _ in range(epochs):
-        loss_sum = torch.zeros((), device=x.device)
-        for batch in torch.randperm(len(x), generator=generator).to(x.device).split(BATCH_SIZE):
-            loss = nn.functional.cross_entropy(net(x[batch]), labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss_sum += loss.detach() * len(batch)
-        curve.append(loss_sum.item() / len(x))
-    kind = (2 * len(net.pairs) + 2, net.pairs[0].residual)  # the stem and the head carry weights too
-    return Run(*kind, seed, tuple(curve), loss_on(net, x, labels), loss_on(net, *valid_data))
+    # Sums in float32, as in the recorded runs.
+    curve = train_epochs(model, train_data, seed=seed, epochs=epochs, lr=lr, sums=torch.float32)
+    depth = 2 * len(model.pairs) + 2  # the stem and the head carry weights too
+    return Run(depth, model.residual, seed, curve, loss_on(model, *train_data), loss_on(model, *valid_data))
 
 
 def sweep(
@@ -169,22 +181,35 @@ def sweep(
 
     Twins share the start, the points and the order of the batches: only the shortcut differs.
 
+    Args:
+        depths: layers with weights (see ``Net``), each once.
+        seeds: decide starts and orders, each once.
+        epochs: passes over the points.
+        num_points: points to learn from, and as many others to judge by.
+        width: see ``Net``.
+        device: where to train; the CPU unless given, the fastest place for networks this small.
+
     Raises:
         ValueError: if ``depths`` or ``seeds`` is empty or names one twice, or a depth or a count is refused.
     """
     for name, given in (("depths", depths), ("seeds", seeds)):
         if len(given) == 0 or len(set(given)) < len(given):
             raise ValueError(f"{name} must name at least one, and each only once, got {list(given)}")
-    data, others = (tuple(part.to(device) for part in points(num_points, seed=seed)) for seed in (0, 1))
+    data, others = (moved(points(num_points, seed=seed), device) for seed in (0, 1))
     runs = []
     for depth, residual, seed in itertools.product(depths, (False, True), seeds):
-        net = fresh_net(depth, residual=residual, seed=seed, width=width).to(device)
-        runs.append(train(net, data, others, seed=seed, epochs=epochs))
+        model = fresh_net(depth, residual=residual, seed=seed, width=width).to(device)
+        runs.append(train(model, data, others, seed=seed, epochs=epochs))
     return runs
 
 
 def pick(runs: Sequence[Run], depth: int, *, residual: bool) -> list[Run]:
     """The runs of one depth and kind, in their order.
+
+    Args:
+        runs: what ``sweep`` returned.
+        depth: depth of the runs to keep.
+        residual: kind of the runs to keep.
 
     Raises:
         ValueError: if there is none.

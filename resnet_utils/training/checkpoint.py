@@ -8,7 +8,6 @@ random numbers a state. All of it is kept, and the resumed run ends with the sam
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from resnet_utils.files import atomic
 from resnet_utils.runtime.seeding import generators_of, global_generators, set_global_generators
 from resnet_utils.training.regularization import EarlyStopping
 
@@ -64,12 +64,8 @@ def save(path: str | Path, run: TrainingRun, history: dict[str, list[float]]) ->
     path = Path(path)
     state = _state(run) | {"format": FORMAT, "history": history, "global_generators": global_generators()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
+    with atomic.whole(path) as unfinished, unfinished.open("wb") as file:  # a path's name would stand in it
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def _state(run: TrainingRun) -> dict[str, Any]:

@@ -26,6 +26,28 @@ def test_parameters_and_multiply_adds_are_those_of_torchvisions_metadata(name):
     assert round(complexity.multiply_adds(model, (1, 3, 224, 224)) / 1e9, 3) == meta["_ops"]
 
 
+@pytest.mark.parametrize("options", [{"se": 16}, {"shortcut": "D"}, {"order": "full pre-activation"}])
+def test_what_runs_beside_the_longest_way_is_no_layer_of_the_depth(options):
+    with torch.device("meta"):
+        assert complexity.weighted_layers(models.build("resnet50", **options)) == 50
+
+
+def test_deep_stem_has_two_layers_more():
+    with torch.device("meta"):
+        assert complexity.weighted_layers(models.build("resnet50", stem="deep", shortcut="D")) == 52
+
+
+def test_se_adds_two_small_matrix_products_a_block():
+    """Hu et al. 2018, section 4: 2 / r times the sum of C squared over the blocks, 2.5 million at r = 16."""
+    with torch.device("meta"):
+        plain, se = (models.build("resnet50", se=se) for se in (None, 16))
+    added = 2 * (3 * 256**2 + 4 * 512**2 + 6 * 1024**2 + 3 * 2048**2) // 16
+    macs = [complexity.multiply_adds(model, (1, 3, 224, 224)) for model in (plain, se)]
+    assert macs[1] - macs[0] == added == 2_514_944
+    biases = sum(n * (c + c // 16) for n, c in ((3, 256), (4, 512), (6, 1024), (3, 2048)))  # no arithmetic
+    assert complexity.count_parameters(se) - complexity.count_parameters(plain) == added + biases
+
+
 def test_multiply_adds_of_one_convolution_are_those_counted_by_hand():
     layer = nn.Conv2d(3, 8, 3, stride=2, padding=1)
     assert complexity.multiply_adds(layer, (2, 3, 10, 10)) == 2 * 8 * 5 * 5 * 3 * 3 * 3
@@ -80,16 +102,23 @@ def kept_by_autograd(model, shape):
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"),
+    ("name", "options", "shape"),
     [
-        ("resnet18", (2, 3, 65, 97)),
-        ("resnet50", (2, 3, 64, 64)),
-        ("resnet20", (4, 3, 32, 32)),
-        ("plain20", (4, 3, 32, 32)),
+        ("resnet18", {}, (2, 3, 65, 97)),
+        ("resnet50", {}, (2, 3, 64, 64)),
+        ("resnet20", {}, (4, 3, 32, 32)),
+        ("plain20", {}, (4, 3, 32, 32)),
+        ("resnet18", {"se": 16}, (2, 3, 65, 97)),
+        ("resnet50", {"se": 16}, (2, 3, 64, 64)),
+        ("resnet20", {"stochastic_depth": 0.5}, (4, 3, 32, 32)),
+        ("resnet18", {"stem": "deep", "shortcut": "D"}, (2, 3, 65, 97)),
+        ("resnet18", {"order": "full pre-activation"}, (2, 3, 65, 97)),
+        ("resnet50", {"order": "ReLU-only pre-activation", "se": 8}, (2, 3, 64, 64)),
     ],
 )
-def test_activation_memory_is_what_autograd_keeps(name, shape):
-    model = models.build(name, 10)
+def test_activation_memory_is_what_autograd_keeps(name, options, shape):
+    torch.manual_seed(0)
+    model = models.build(name, 10, **options)
     parts = complexity.activation_bytes(model, shape)
     assert sum(parts.values()) == kept_by_autograd(model, shape)
     assert list(parts) == [part for part, _ in model.named_children()]
@@ -124,6 +153,32 @@ def test_a_layer_without_a_rule_is_refused(layer, message):
         complexity.activation_bytes(nn.Sequential(nn.Conv2d(3, 4, 3), layer), (1, 3, 8, 8))
 
 
+class Squared(nn.Module):
+    """Multiplies between its layers, which keeps both factors."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        out = self.conv(x)
+        return out * out.sigmoid()
+
+
+def test_what_is_kept_between_the_layers_is_refused():
+    with pytest.raises(ValueError, match="keeps 768 bytes, but autograd keeps 1920: there is no rule"):
+        complexity.activation_bytes(Squared(), (1, 3, 8, 8))  # 768 = 4 * 3 * 64; twice 4 * 4 * 36 on top
+
+
+def test_activation_memory_does_not_depend_on_what_is_frozen_or_on_the_callers_mode():
+    model = models.build("resnet20")
+    before = complexity.activation_bytes(model, (2, 3, 32, 32))
+    model.requires_grad_(False)
+    with torch.no_grad():
+        assert complexity.activation_bytes(model, (2, 3, 32, 32)) == before
+    assert not any(p.requires_grad for p in model.parameters())
+
+
 def test_activation_memory_refuses_a_wrong_shape():
     with pytest.raises(ValueError, match="does not fit the model"):
         complexity.activation_bytes(models.build("resnet20"), (1, 4, 32, 32))
@@ -152,7 +207,7 @@ def seen_by_one_place(model, pixels):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
     model.maxpool = nn.AvgPool2d(3, stride=2, padding=1)
     x = torch.ones(1, 3, pixels, pixels, dtype=torch.float64, requires_grad=True)
-    maps = model.double().feature_map(x)
+    maps = model.double().forward_features(x)
     maps[0, 0, maps.shape[2] // 2, maps.shape[3] // 2].backward()
     rows, columns = ((x.grad[0, 0] != 0).any(dim=axis).nonzero() for axis in (1, 0))
     assert rows.min() > 0

@@ -1,4 +1,4 @@
-"""Tests of ``resnet_utils.grad_cam``."""
+"""Grad-CAM against captum and its own special cases; randomized networks against fresh ones."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_behind_average_pooling_the_weights_are_the_heads():
     """There Grad-CAM is the older class activation map: Selvaraju et al. 2017, appendix A."""
     model = network().double().eval()
     x = X.double()
-    maps = model.feature_map(x).detach()
+    maps = model.forward_features(x).detach()
     weights = model.fc.weight[TARGET].detach() / maps[0, 0].numel()
     expected = torch.einsum("nc,nchw->nhw", weights, maps).relu()
     torch.testing.assert_close(grad_cam.grad_cam(model, x, TARGET), expected)
@@ -60,6 +60,24 @@ def test_the_network_is_left_as_it_was_even_when_it_is_frozen():
     assert [m.training for m in model.modules()] == modes
     assert all(p.grad is None for p in model.parameters())
     assert not maps.requires_grad
+
+
+@pytest.mark.parametrize("options", [{}, {"order": "full pre-activation"}, {"se": 4}])
+def test_the_last_map_is_what_is_pooled(options):
+    """Behind average pooling stands one linear layer, whatever the blocks are made of."""
+    torch.manual_seed(0)
+    model = used(models.build("resnet20", 3, width=4, **options)).double().eval()
+    maps = model.forward_features(X.double()).detach()
+    weights = model.fc.weight[TARGET].detach() / maps[0, 0].numel()
+    wanted = torch.einsum("nc,nchw->nhw", weights, maps).relu()
+    torch.testing.assert_close(grad_cam.grad_cam(model, X.double(), TARGET), wanted)
+
+
+def test_images_and_targets_are_moved_to_the_model():
+    """ "meta" stands for a GPU: a device that is not the CPU, on which nothing may be mixed with the CPU."""
+    maps = grad_cam.grad_cam(network().to("meta"), X, TARGET)
+    assert maps.is_meta
+    assert maps.shape == (4, 8, 8)
 
 
 def test_mass_by_hand():
@@ -90,13 +108,13 @@ def test_enlarging_keeps_a_level_map_and_the_peaks_place():
     [
         ("fc", {"fc"}),
         ("layer3", {"fc", "layer3"}),
-        ("conv1", {"fc", "layer3", "layer2", "layer1", "conv1", "bn1"}),
+        ("stem", {"fc", "layer3", "layer2", "layer1", "conv1", "bn1"}),
     ],
 )
 def test_randomising_goes_from_the_head_down(down_to, fresh):
     model = network()
     before = state(model)
-    other = grad_cam.randomised(model, down_to).state_dict()
+    other = grad_cam.randomized(model, down_to).state_dict()
     changed = {key.split(".")[0] for key, value in other.items() if not torch.equal(value, before[key])}
     assert changed == fresh
     assert_same_bits(state(model), before)
@@ -106,9 +124,19 @@ def test_random_weights_have_the_size_of_a_fresh_network():
     model = network(width=16)
     for parameter in model.parameters():
         parameter.data.mul_(100)
-    weight = grad_cam.randomised(model).layer2[1].conv1.weight
+    weight = grad_cam.randomized(model).layer2[1].conv1.weight
     # 32 channels of 9 weights: He's standard deviation for fan-out; 9,216 draws are within 3 %
     assert weight.std().item() == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.03)
+
+
+def test_random_weights_are_those_of_the_layers_drawn_from_the_head_down():
+    model = network()
+    fresh = grad_cam.randomized(model, "layer3", seed=5)
+    torch.manual_seed(5)
+    head = torch.nn.Linear(16, 3)
+    assert torch.equal(fresh.fc.weight, head.weight)
+    first = torch.nn.init.kaiming_normal_(torch.empty(16, 8, 3, 3), mode="fan_out", nonlinearity="relu")
+    assert torch.equal(fresh.layer3[0].conv1.weight, first)
 
 
 def test_the_seed_decides_and_other_draws_are_left_alone():
@@ -116,7 +144,7 @@ def test_the_seed_decides_and_other_draws_are_left_alone():
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    one, same, other = (grad_cam.randomised(model, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (grad_cam.randomized(model, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
     assert_same_bits(one.state_dict(), same.state_dict())
     assert not torch.equal(one.conv1.weight, other.conv1.weight)
@@ -128,7 +156,7 @@ def test_the_seed_decides_and_other_draws_are_left_alone():
         (lambda: grad_cam.grad_cam(network(), X, TARGET, stage="layer4"), "stage must be one of layer1"),
         (lambda: grad_cam.grad_cam(network(), X, TARGET[:2]), r"whole numbers \(4,\)"),
         (lambda: grad_cam.grad_cam(network(), X, TARGET + 1), "must lie in 0 to 2"),
-        (lambda: grad_cam.randomised(network(), "head"), "down_to must be one of fc, layer3"),
+        (lambda: grad_cam.randomized(network(), "head"), "down_to must be one of fc, layer3"),
         (lambda: grad_cam.mass_inside(X[:, 0], X[:2, 0] > 0), "need maps"),
         (lambda: grad_cam.mass_inside(-X[:, 0], X[:, 0] > 0), "below 0"),
     ],

@@ -118,15 +118,15 @@ def test_autocorrelation_of_an_ar1_process_is_its_coefficient_to_the_lag(phi):
         series.append(phi * series[-1] + shock)
     series = torch.stack(series[101:])  # forget the start
     for lag in (1, 2, 3):  # standard error at most about 2 / sqrt(20000) = 0.014
-        assert gradients.autocorrelation(series, lag).item() == pytest.approx(phi**lag, abs=0.04)
+        assert gradients.autocorrelation(series, lag=lag).item() == pytest.approx(phi**lag, abs=0.04)
 
 
 def test_autocorrelation_of_a_sine_is_the_cosine_of_the_lag():
     steps = torch.arange(3600, dtype=torch.float64)
     series = torch.sin(2 * math.pi * steps / 36)
     # 100 whole periods; the products of the last `lag` points are missing from the sum: 1 - lag/P
-    assert gradients.autocorrelation(series, 6).item() == pytest.approx(0.5, abs=2 * 6 / 3600)
-    assert gradients.autocorrelation(series + 7, 18).item() == pytest.approx(-1, abs=2 * 18 / 3600)
+    assert gradients.autocorrelation(series, lag=6).item() == pytest.approx(0.5, abs=2 * 6 / 3600)
+    assert gradients.autocorrelation(series + 7, lag=18).item() == pytest.approx(-1, abs=2 * 18 / 3600)
 
 
 def test_autocorrelation_takes_off_the_mean_and_keeps_leading_dimensions():
@@ -135,14 +135,14 @@ def test_autocorrelation_takes_off_the_mean_and_keeps_leading_dimensions():
     torch.testing.assert_close(
         gradients.autocorrelation(100 + 5 * series), gradients.autocorrelation(series), rtol=1e-10, atol=1e-10
     )
-    assert gradients.autocorrelation(series, 0).eq(1).all()
+    assert gradients.autocorrelation(series, lag=0).eq(1).all()
 
 
 def test_autocorrelation_refuses_a_constant_and_a_lag_that_is_too_long():
     with pytest.raises(ValueError, match="constant"):
         gradients.autocorrelation(torch.ones(5))
     with pytest.raises(ValueError, match="between 0 and 4"):
-        gradients.autocorrelation(torch.arange(5.0), 5)
+        gradients.autocorrelation(torch.arange(5.0), lag=5)
 
 
 def test_branch_share_of_scaled_identities_is_known():
@@ -181,7 +181,7 @@ def test_most_paths_of_54_blocks_are_19_to_35_long():
 
 
 def test_weighted_path_lengths_have_the_binomial_mean():
-    weights = paths.path_lengths(30, 0.2)
+    weights = paths.path_lengths(30, probability=0.2)
     assert weights.sum().item() == pytest.approx(1, rel=1e-12)
     assert (weights * torch.arange(31)).sum().item() == pytest.approx(30 * 0.2, rel=1e-12)
 
@@ -189,7 +189,7 @@ def test_weighted_path_lengths_have_the_binomial_mean():
 @pytest.mark.parametrize(("num_blocks", "probability"), [(-1, 0.5), (3, 1.5)])
 def test_path_lengths_refuse_what_is_no_count_or_probability(num_blocks, probability):
     with pytest.raises(ValueError, match=r"negative|between 0 and 1"):
-        paths.path_lengths(num_blocks, probability)
+        paths.path_lengths(num_blocks, probability=probability)
 
 
 def test_path_terms_equal_the_sum_over_every_single_path():

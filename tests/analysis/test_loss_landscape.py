@@ -39,11 +39,19 @@ def squares(out):
     return out.square().mean()
 
 
+def slice_of(net, directions, ticks):
+    return loss_landscape.loss_slice(net, points(), loss_function=squares, directions=directions, ticks=ticks)
+
+
 def test_slice_of_a_quadratic_is_the_parabola_worked_out_by_hand():
     # |w + t d|^2 = |w|^2 + 2 t w.d + t^2 |d|^2
     direction = {"weight": torch.tensor([[1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)}
     losses = loss_landscape.loss_slice(
-        Quadratic(), torch.zeros(1), lambda w: w.square().sum(), [direction], TICKS
+        Quadratic(),
+        torch.zeros(1),
+        loss_function=lambda w: w.square().sum(),
+        directions=[direction],
+        ticks=TICKS,
     )
     truth = [15 + 2 * t * (1 - 2) + t**2 * 5 for t in TICKS]
     assert losses.tolist() == pytest.approx(truth, rel=1e-14)
@@ -55,9 +63,9 @@ def test_plane_has_the_first_direction_along_its_rows():
     plane = loss_landscape.loss_slice(
         Quadratic(),
         torch.zeros(1),
-        lambda w: 10 * w[0, 0] + w[1, 1],
-        [{"weight": first}, {"weight": second}],
-        [0.0, 1.0, 2.0],
+        loss_function=lambda w: 10 * w[0, 0] + w[1, 1],
+        directions=[{"weight": first}, {"weight": second}],
+        ticks=[0.0, 1.0, 2.0],
     )
     assert plane.tolist() == [[9, 10, 11], [19, 20, 21], [29, 30, 31]]
 
@@ -108,7 +116,7 @@ def test_not_a_bit_of_the_model_changes(training):
     net = normed_net().train(training)
     before = state(net)
     direction = loss_landscape.random_direction(net, seed=0)
-    loss_landscape.loss_slice(net, points(), squares, [direction, direction], TICKS)
+    slice_of(net, [direction, direction], TICKS)
     assert_same_bits(state(net), before)
     assert net.training == training
     assert all(parameter.grad is None for parameter in net.parameters())
@@ -116,9 +124,7 @@ def test_not_a_bit_of_the_model_changes(training):
 
 def test_centre_of_a_slice_is_the_loss_of_the_model():
     net = normed_net()
-    losses = loss_landscape.loss_slice(
-        net, points(), squares, [loss_landscape.random_direction(net, seed=0)], [0.0]
-    )
+    losses = slice_of(net, [loss_landscape.random_direction(net, seed=0)], [0.0])
     assert losses.item() == squares(net(points())).item()
 
 
@@ -129,7 +135,7 @@ def test_slice_agrees_with_weights_moved_by_hand():
     with torch.no_grad():
         for name, parameter in moved.named_parameters():
             parameter += 0.5 * direction[name]
-    losses = loss_landscape.loss_slice(net, points(), squares, [direction], [0.5])
+    losses = slice_of(net, [direction], [0.5])
     assert losses.item() == pytest.approx(squares(moved(points())).item(), rel=1e-12)
 
 
@@ -139,14 +145,9 @@ def test_scale_of_a_layer_before_batchnorm_leaves_the_slice_the_same():
     net[1].eps = 1e-30
     scaled = copy.deepcopy(net)
     scaled[0].weight.data *= 7
-    slices = [
-        loss_landscape.loss_slice(n, points(), squares, [loss_landscape.random_direction(n, seed=0)], TICKS)
-        for n in (net, scaled)
-    ]
+    slices = [slice_of(n, [loss_landscape.random_direction(n, seed=0)], TICKS) for n in (net, scaled)]
     torch.testing.assert_close(*slices, rtol=1e-11, atol=0)
-    unfitted = loss_landscape.loss_slice(
-        scaled, points(), squares, [loss_landscape.random_direction(net, seed=0)], TICKS
-    )
+    unfitted = slice_of(scaled, [loss_landscape.random_direction(net, seed=0)], TICKS)
     assert (unfitted / slices[0] - 1).abs().max() > 0.05, "without the fit the slices differ"
 
 
@@ -158,10 +159,7 @@ def test_scale_moved_between_relu_layers_leaves_the_slice_the_same():
         twin[0].weight *= 5
         twin[0].bias *= 5
         twin[2].weight /= 5
-    slices = [
-        loss_landscape.loss_slice(n, points(), squares, [loss_landscape.random_direction(n, seed=0)], TICKS)
-        for n in (net, twin)
-    ]
+    slices = [slice_of(n, [loss_landscape.random_direction(n, seed=0)], TICKS) for n in (net, twin)]
     torch.testing.assert_close(*slices, rtol=1e-12, atol=0)
 
 
@@ -170,9 +168,9 @@ def test_what_does_not_fit_is_refused():
     direction = loss_landscape.random_direction(net, seed=0)
     for wrong in ([], [direction] * 3):
         with pytest.raises(ValueError, match="one or two directions"):
-            loss_landscape.loss_slice(net, points(), squares, wrong, TICKS)
+            slice_of(net, wrong, TICKS)
     with pytest.raises(ValueError, match="one tensor for each parameter"):
-        loss_landscape.loss_slice(net, points(), squares, [{"0.weight": direction["0.weight"]}], TICKS)
+        slice_of(net, [{"0.weight": direction["0.weight"]}], TICKS)
     with pytest.raises(ValueError, match="no parameter of two or more dimensions"):
         loss_landscape.random_direction(nn.BatchNorm1d(3), seed=0)
 
@@ -196,3 +194,10 @@ def test_nonconvexity_refuses_what_does_not_bend():
         loss_landscape.nonconvexity(torch.ones(2))
     with pytest.raises(ValueError, match="straight line"):
         loss_landscape.nonconvexity(torch.arange(5.0))
+
+
+def test_data_and_directions_are_moved_to_the_model():
+    """ "meta" stands for a GPU: a device that is not the CPU, on which nothing may be mixed with the CPU."""
+    net = normed_net()
+    direction = loss_landscape.random_direction(net, seed=0)
+    assert slice_of(net.to("meta"), [direction], [0.0, 1.0]).is_meta

@@ -1,5 +1,6 @@
 """Tests of ``resnet_utils.export``."""
 
+import os
 import subprocess
 import sys
 
@@ -112,6 +113,21 @@ def test_images_that_do_not_fit_are_refused(model, tmp_path):
     with pytest.raises(ValueError, match=r"net.pt2: images of \(3, 28, 28\) do not go through"):
         export.to_program(model, tmp_path / "net.pt2", (3, 28, 28))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["net.pt2", pytest.param("net.onnx", marks=needs_onnx)])
+def test_an_export_that_fails_while_it_is_written_leaves_the_old_file_and_nothing_else(
+    model, tmp_path, monkeypatch, name
+):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / name).write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        (export.to_program if name.endswith("pt2") else export.to_onnx)(model, tmp_path / name, SHAPE)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"old"
 
 
 def test_missing_packages_are_named(model, tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from resnet_utils import data, evaluation, models
 from resnet_utils.data import synthetic
@@ -68,15 +67,15 @@ def test_shipped_backbone_is_the_recorded_one_and_reaches_its_accuracy():
     rows = {row["part"]: row for row in record["rows"]}
     path = models.shipped("resnet18-source")
     net = models.from_card(path, pretrained=False)
-    weights.load_weights(net, path, rows["checkpoint"]["sha256"])
+    weights.load_weights(net, path, sha256=rows["checkpoint"]["sha256"])
     assert path.stat().st_size < 4_000_000
     images = data.drawn_animals(400, size=32, seed=5, species=synthetic.SOURCE, first_label=8)
     loader = data.loader(images, 200, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    _, accuracy = evaluation.evaluate(net, loader, torch.device("cpu"))
+    _, accuracy = evaluation.evaluate(net, loader)
     assert accuracy == pytest.approx(rows["drawn"]["accuracy"], abs=0.05)  # 400 other drawings
 
 
 def test_shipped_backbone_knows_neither_cats_nor_dogs():
-    classes = weights.card(models.shipped("resnet18-source"))["classes"].split(", ")
+    classes = weights.card(models.shipped("resnet18-source"))["classes"]
     assert len(classes) == 16
     assert not {"cat", "dog", "drawn cat", "drawn dog"} & set(classes)

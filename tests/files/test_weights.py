@@ -2,12 +2,14 @@
 
 import hashlib
 import http.server
+import json
 import threading
 from functools import partial
 from pathlib import Path
 
 import nbformat
 import pytest
+import safetensors.torch
 import torch
 import torchvision
 
@@ -40,18 +42,18 @@ def refused(model, path, match, sha256=None):
     """The error is a ValueError that says ``match``, and nothing in the model has moved."""
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(ValueError, match=match):
-        weights.load_weights(model, path, sha256)
+        weights.load_weights(model, path, sha256=sha256)
     assert same(model, before)
 
 
 def test_safetensors_come_back_to_the_bit(model, other_state, tmp_path):
     model.load_state_dict(other_state)
-    digest = weights.save_weights(model, tmp_path / "w.safetensors", metadata={"steps": "3"})
+    digest = weights.save_weights(model, tmp_path / "w.safetensors", card={"steps": 3})
     fresh = models.build(NAME)
-    weights.load_weights(fresh, tmp_path / "w.safetensors", digest)
+    weights.load_weights(fresh, tmp_path / "w.safetensors", sha256=digest)
     assert same(fresh, other_state)
     assert digest == hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
-    assert weights.card(tmp_path / "w.safetensors") == {"steps": "3"}
+    assert weights.card(tmp_path / "w.safetensors") == {"steps": 3}
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 
@@ -126,6 +128,65 @@ def test_whole_numbers_for_weights_are_refused(model, other_state, tmp_path):
 def test_a_file_that_is_no_checkpoint_is_refused(model, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     refused(model, tmp_path / name, f"{name} is no checkpoint that can be read safely")
+
+
+NOTES = {  # what may stand in a card
+    "classes": ["bow, arrow", 'the "quoted"', "two\nlines", "猫", "", "a\tb\\c", "🐈"],
+    "accuracy": 0.1 + 0.2,
+    "steps": 7180,
+    "mirror": True,
+    "nothing": None,
+    "options": {"width": 24, "stem": "cifar"},
+    "mean": [0.485, 0.456, 0.406],
+}
+
+
+def test_what_stands_in_the_card_comes_back_as_it_was(model, tmp_path):
+    weights.save_weights(model, tmp_path / "w.safetensors", card=NOTES)
+    assert weights.card(tmp_path / "w.safetensors") == NOTES
+
+
+def test_the_header_is_one_key_with_json_that_other_programs_can_read(model, tmp_path):
+    weights.save_weights(model, tmp_path / "w.safetensors", card=NOTES)
+    content = (tmp_path / "w.safetensors").read_bytes()
+    length = int.from_bytes(content[:8], "little")  # the format: eight bytes with the length of the header
+    assert json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["card"]) == NOTES
+
+
+def test_the_same_weights_and_card_give_the_same_file(model, tmp_path):
+    one, other = (weights.save_weights(model, tmp_path / f"{n}.safetensors", card=NOTES) for n in "ab")
+    assert one == other
+
+
+def test_a_file_without_a_card_has_an_empty_one(model, tmp_path):
+    weights.save_weights(model, tmp_path / "w.safetensors")
+    assert weights.card(tmp_path / "w.safetensors") == {}
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ({"mean": torch.zeros(3)}, "the card holds what JSON cannot say: .*Tensor"),
+        ({"loss": float("nan")}, "the card holds what JSON cannot say"),
+        ({3: "three"}, "the names in a card are text, got 3"),
+    ],
+)
+def test_what_would_not_come_back_is_refused_and_no_file_made(model, tmp_path, notes, message):
+    with pytest.raises(ValueError, match=message):
+        weights.save_weights(model, tmp_path / "w.safetensors", card=notes)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "is no JSON"), ("[1]", "should hold values by name")])
+def test_a_damaged_card_is_refused_in_words(model, tmp_path, text, message):
+    safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors", metadata={"card": text})
+    with pytest.raises(ValueError, match=f"the card of w.safetensors {message}"):
+        weights.card(tmp_path / "w.safetensors")
+
+
+def test_the_header_of_a_file_from_elsewhere_is_returned_as_it_is(tmp_path):
+    safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "w.safetensors", metadata={"format": "pt"})
+    assert weights.card(tmp_path / "w.safetensors") == {"format": "pt"}
 
 
 def test_a_card_is_read_from_safetensors_only(tmp_path):
@@ -221,7 +282,7 @@ def test_published_cifar_weights_reach_their_accuracy(name, percent):
     net = models.build(name)
     weights.load_weights(net, next((folder / "cifar10").glob(f"{name}-*.th")))
     loader = data.loader(data.cifar10(), 113, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    _, accuracy = evaluation.evaluate(net, loader, torch.device("cpu"))
+    _, accuracy = evaluation.evaluate(net, loader)
     assert 100 * accuracy == pytest.approx(percent, abs=0.3)
 
 
@@ -286,7 +347,7 @@ def test_chapter_5_starts_from_imagenets_weights_by_one_word(at_home):
 def test_imagenet_weights_go_through_torchvisions_enum_into_our_net(published_at_home):
     state, _, _ = published_at_home
     net = models.build("resnet18")
-    chosen = models.load_imagenet(net, "resnet18", "IMAGENET1K_V1")
+    chosen = models.load_imagenet(net, "resnet18", weights="IMAGENET1K_V1")
     assert same(net, state)
     assert chosen.transforms().crop_size == [224]
 
@@ -298,7 +359,7 @@ def test_imagenet_weights_that_were_tampered_with_are_refused_and_not_kept(publi
     net = models.build("resnet18")
     before = {key: value.clone() for key, value in net.state_dict().items()}
     with pytest.raises(Exception, match=r"sha256|checksum|hash"):
-        models.load_imagenet(net, "resnet18", "IMAGENET1K_V1")
+        models.load_imagenet(net, "resnet18", weights="IMAGENET1K_V1")
     assert same(net, before)
     assert not list(cache.rglob("*.pth"))
 
@@ -307,11 +368,11 @@ def test_imagenet_weights_for_another_head_are_refused(published_at_home):
     with pytest.raises(
         ValueError, match=r"fc.weight is \(1000, 512\) in the file and \(2, 512\) in the model"
     ):
-        models.load_imagenet(models.build("resnet18", 2), "resnet18", "IMAGENET1K_V1")
+        models.load_imagenet(models.build("resnet18", 2), "resnet18", weights="IMAGENET1K_V1")
 
 
 def test_unknown_imagenet_weights_are_refused_with_the_valid_ones():
     with pytest.raises(ValueError, match="resnet18 has no weights 'V9'; torchvision has IMAGENET1K_V1"):
-        models.load_imagenet(models.build("resnet18"), "resnet18", "V9")
+        models.load_imagenet(models.build("resnet18"), "resnet18", weights="V9")
     with pytest.raises(ValueError, match="torchvision has no network 'resnet20'"):
         models.load_imagenet(models.build("resnet20"), "resnet20")

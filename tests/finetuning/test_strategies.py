@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-from bits import assert_same_bits, state
+from bits import state
 from torch import nn
 
 from resnet_utils import data, evaluation, finetuning, models, training
-from resnet_utils.files import weights
 
 
 def network(name="resnet20", width=4):
@@ -27,90 +26,6 @@ def part_of(key):
 
 def trainable_parts(model):
     return {part_of(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
-
-
-# the backbone
-
-CARDS = [
-    ({}, {"network": "resnet20"}),
-    ({"width": 4, "stem": "imagenet"}, {"network": "resnet20", "width": "4", "stem": "imagenet"}),
-    ({"width": 4, "stem": "cifar"}, {"network": "resnet18", "width": "4", "stem": "cifar"}),
-]
-
-
-@pytest.mark.parametrize(("options", "card"), CARDS)
-def test_a_backbone_is_built_as_its_card_says(options, card, tmp_path):
-    saved = models.build(card["network"], 3, **options)
-    path = tmp_path / "source.safetensors"
-    weights.save_weights(saved, path, metadata=card | {"classes": "horse, ship, car"})
-    assert_same_bits(state(models.from_card(path)), state(saved))
-    fresh = models.from_card(path, pretrained=False)
-    assert state(fresh).keys() == state(saved).keys()
-    assert not torch.equal(fresh.conv1.weight, saved.conv1.weight)
-
-
-def test_a_checkpoint_whose_card_names_no_network_is_refused(tmp_path):
-    path = tmp_path / "source.safetensors"
-    weights.save_weights(network(), path, metadata={"classes": "horse, ship"})
-    with pytest.raises(ValueError, match=r"the card of source.safetensors does not say network"):
-        models.from_card(path)
-    with pytest.raises(FileNotFoundError, match=r"other\.safetensors"):
-        models.from_card(tmp_path / "other.safetensors")
-
-
-# parts and head
-
-
-@pytest.mark.parametrize("name", ["resnet20", "resnet18", "plain20"])
-def test_parts_hold_every_parameter_once(name):
-    model = network(name)
-    held = [id(p) for modules in finetuning.parts(model).values() for m in modules for p in m.parameters()]
-    assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())
-
-
-def test_a_new_head_has_the_asked_size_and_changes_nothing_else():
-    model = network().double()
-    model.requires_grad_(False)
-    before = state(model)
-    finetuning.replace_head(model, 2)
-    after = state(model)
-    assert after["fc.weight"].shape == (2, 16)
-    assert after["fc.weight"].dtype == torch.float64
-    assert model.fc.weight.requires_grad
-    assert all(torch.equal(before[key], after[key]) for key in before if not key.startswith("fc"))
-    assert model(torch.rand(1, 3, 16, 16, dtype=torch.float64)).shape == (1, 2)
-
-
-def test_a_head_of_one_class_is_refused():
-    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
-        finetuning.replace_head(network(), 1)
-
-
-def test_dropout_before_the_head_changes_neither_its_names_nor_its_answers_in_eval_mode():
-    plain, dropping = network(), network()
-    torch.manual_seed(5)
-    finetuning.replace_head(plain, 2)
-    torch.manual_seed(5)
-    finetuning.replace_head(dropping, 2, dropout=0.5)
-    assert_same_bits(state(plain), state(dropping))
-    images = batches()[0][0]
-    assert torch.equal(plain.eval()(images), dropping.eval()(images))
-    assert not torch.equal(plain.train()(images), dropping.train()(images))
-
-
-def test_dropout_leaves_out_the_asked_share_and_keeps_the_mean():
-    head = finetuning.DropoutLinear(20_000, 1, 0.3)
-    nn.init.ones_(head.weight)
-    nn.init.zeros_(head.bias)
-    torch.manual_seed(0)
-    # each input is 0 or 1/0.7; the sum over 20,000 has a standard deviation of 93, so four of them are 370
-    assert head(torch.ones(1, 20_000)).item() == pytest.approx(20_000, abs=370)
-    assert head(torch.ones(1, 20_000)).item() != 20_000
-
-
-def test_a_head_that_drops_everything_is_refused():
-    with pytest.raises(ValueError, match="dropout must be at least 0 and below 1, got 1"):
-        finetuning.replace_head(network(), 2, dropout=1)
 
 
 # freezing
@@ -221,7 +136,7 @@ def test_groups_of_a_wholly_frozen_model_are_refused():
 def test_the_head_on_cached_features_gives_the_models_logits():
     model = network()
     features, labels = finetuning.cached_features(model, batches(), "cpu")
-    logits, expected = evaluation.predict(model, batches(), "cpu")
+    logits, expected = evaluation.predict(model, batches(), device="cpu")
     assert torch.equal(labels, expected)
     assert model.training
     assert not features.requires_grad
@@ -336,7 +251,7 @@ def moved_parts(model, before):
 def test_each_way_moves_what_it_says_and_nothing_else(way):
     model, before, history = tuned(way)
     head_alone = way in ("linear probe", "frozen backbone")
-    assert moved_parts(model, before) == ({"fc"} if head_alone else set(finetuning.parts(model)))
+    assert moved_parts(model, before) == ({"fc"} if head_alone else set(model.parts()))
     epochs = 1 if way == "linear probe" else 3
     for column in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds"):
         assert len(getattr(history, column)) == epochs, column
@@ -368,7 +283,7 @@ def test_the_linear_probe_is_the_best_head_on_the_features():
     torch.testing.assert_close(model.fc.weight, head.weight, rtol=1e-3, atol=1e-4)
     expected = nn.functional.cross_entropy(head(features), labels).item()
     assert history.train_loss == pytest.approx([expected], abs=1e-4)
-    assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), "cpu")[1]]
+    assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), device="cpu")[1]]
 
 
 def test_gradual_unfreezing_opens_part_after_part_from_the_head(monkeypatch):
@@ -439,7 +354,7 @@ def test_a_way_undoes_what_was_frozen_before():
     finetuning.fine_tune(
         model, "full fine-tuning", small_task(), valid_loader=None, epochs=1, lr=0.05, device="cpu"
     )
-    assert moved_parts(model, before) == set(finetuning.parts(model))
+    assert moved_parts(model, before) == set(model.parts())
 
 
 def test_an_unknown_way_is_refused_with_the_valid_names():

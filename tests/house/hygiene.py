@@ -9,6 +9,8 @@ import re
 
 from nbformat import NotebookNode
 
+from tools import sitting
+
 ALLOWED_TAGS = {"hide-input", "raises-exception", "nbval-ignore-output"}
 ALLOWED_DIRECTIVES = {
     *("admonition", "note", "tip", "hint", "important", "warning", "caution", "seealso"),
@@ -17,6 +19,9 @@ ALLOWED_DIRECTIVES = {
 }
 ALLOWED_ROLES = {"cite", "cite:t", "cite:p", "ref", "numref", "eq", "doc", "term", "prf:ref"}
 MOST_LINES = 25
+MOST_COLUMNS = 88  # of a line of code, so that a page need not be scrolled sideways
+DRAWING = re.compile(r"\b(?:plt|plotting|figure|axes|ax|panel|drawing|diagrams)\b")
+MOST_OPEN_DRAWING = 12  # lines of a picture whose drawing is itself the lesson
 IGNORED_SHARE = 5  # at most one output in five may go uncompared
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 TRACES = {
@@ -155,8 +160,14 @@ def has_prose_before_pictures(notebook: NotebookNode) -> list[str]:
 
 
 def has_short_cells(notebook: NotebookNode) -> list[str]:
-    """A cell fits on a screen; what is longer belongs in the package."""
-    return [
+    """A cell fits on a screen, and a line on the page; what is longer belongs in the package."""
+    wide = [
+        f"code cell {i}, line {n} has {len(line)} columns; at most {MOST_COLUMNS}"
+        for i, cell in enumerate(code_cells(notebook), start=1)
+        for n, line in enumerate(cell.source.splitlines(), start=1)
+        if len(line) > MOST_COLUMNS and "git+" not in line
+    ]
+    return wide + [
         f"code cell {i} has {lines} lines; at most {MOST_LINES}"
         for i, cell in enumerate(code_cells(notebook), start=1)
         if (lines := len(cell.source.splitlines())) > MOST_LINES
@@ -188,16 +199,57 @@ def has_checked_exercises(notebook: NotebookNode) -> list[str]:
 def has_the_parts_of_a_chapter(notebook: NotebookNode) -> list[str]:
     """Title, goals as a list, what it needs and how long it runs, summary, references."""
     text = prose(notebook)
-    line = r"\*\*Needs\*\*[\s\S]{0,200}\*\*Uses\*\*[\s\S]{0,300}\*\*Runs in\*\*"
+    line = r"\*\*Needs\*\*[\s\S]{0,300}\*\*Uses\*\*[\s\S]{0,400}\*\*To read\*\*[\s\S]{0,60}\*\*Runs in\*\*"
     wanted = {
         "title": r"^# \S",
-        "list of goals": r"\*\*After this chapter you can\*\*:?\s*\n\s*\n?- ",
-        "line **Needs** ... **Uses** ... **Runs in**": line,
+        "list of goals": r"\*\*After this (?:chapter|section) you can\*\*:?\s*\n\s*\n?- ",
+        "line **Needs** ... **Uses** ... **To read** ... **Runs in**": line,
         "section Exercises": r"^## Exercises",
         "section Summary": r"^## Summary",
         "section References": r"^## References",
     }
     return [f"there is no {what}" for what, pattern in wanted.items() if not re.search(pattern, text, re.M)]
+
+
+def is_one_sitting(notebook: NotebookNode) -> list[str]:
+    """Read in 25 minutes, 40 code cells before the exercises, and the page says how many minutes."""
+    minutes, cells = sitting.minutes(notebook), sitting.cells_before_the_exercises(notebook)
+    wrong = []
+    if minutes > sitting.MOST_MINUTES:
+        wrong.append(f"it takes {minutes:.1f} minutes to read; at most {sitting.MOST_MINUTES}")
+    if cells > sitting.MOST_CELLS:
+        wrong.append(f"{cells} code cells before the exercises; at most {sitting.MOST_CELLS}")
+    promised = sitting.TO_READ.search(prose(notebook))
+    if promised and int(promised[1]) != sitting.rounded(notebook):
+        wrong.append(f"it says {promised[1]} minutes, but takes {sitting.rounded(notebook)}")
+    return wrong + ([] if promised else ["it does not say how long it takes: **To read** ... minutes"])
+
+
+def has_hidden_only_what_may_be(notebook: NotebookNode) -> list[str]:
+    """Folded: the set-up and what draws. Open: everything that carries the argument.
+
+    The set-up is the first two code cells. What draws shows a picture or only plots, and asserts nothing.
+    """
+    wrong = []
+    for i, cell in enumerate(code_cells(notebook), start=1):
+        hidden = "hide-input" in tags(cell)
+        if i <= 2:
+            wrong += [] if hidden else [f"code cell {i} is set-up, so it is folded: tag it hide-input"]
+            continue
+        if hidden and not DRAWING.search(cell.source):
+            wrong.append(f"code cell {i} is folded, but it draws nothing")
+        if hidden and has_assert(cell.source):
+            wrong.append(f"code cell {i} is folded, but it asserts something")
+        shows = any(kind in output.get("data", {}) for output in cell.outputs for kind in PICTURES)
+        if shows and not hidden and len(cell.source.splitlines()) > MOST_OPEN_DRAWING:
+            wrong.append(f"code cell {i} draws in {len(cell.source.splitlines())} open lines: fold it")
+    return wrong
+
+
+def defines_no_checker(notebook: NotebookNode) -> list[str]:
+    """The checkers of the exercises live in ``resnet_utils.exercises``, where they are tested."""
+    source = "\n".join(cell.source for cell in code_cells(notebook))
+    return [f"{name} belongs into resnet_utils.exercises" for name in re.findall(r"def (check_\w+)", source)]
 
 
 def has_allowed_directives(notebook: NotebookNode) -> list[str]:
@@ -229,6 +281,9 @@ RULES = [
     has_short_cells,
     has_checked_exercises,
     has_the_parts_of_a_chapter,
+    is_one_sitting,
+    has_hidden_only_what_may_be,
+    defines_no_checker,
     has_allowed_directives,
     begins_by_installing,
 ]

@@ -28,7 +28,7 @@ OPENING = """# Trying
 
 - try.
 
-**Needs** nothing. **Uses** nothing. **Runs in** a second."""
+**Needs** nothing. **Uses** nothing. **To read** 1 minute. **Runs in** a second."""
 EXERCISE = """```{{exercise-start}}
 :label: {0}
 ```
@@ -58,8 +58,9 @@ def good():
     cells = [
         new_markdown_cell(OPENING),
         code(INSTALL, tags=["hide-input"]),
+        code("from matplotlib import pyplot as plt", tags=["hide-input"]),
         new_markdown_cell("The curve rises."),
-        code("plot()", picture, said("one line, 3 points\n")),
+        code("plt.plot()", picture, said("one line, 3 points\n"), tags=["hide-input"]),
         *[code(f"print({i})", said(f"{i}\n")) for i in range(5)],
         code("print(seconds())", said("1.2\n"), tags=["nbval-ignore-output"]),
         code("assert seconds() > 0, 'time passes'"),
@@ -109,16 +110,16 @@ def strip(notebook):
 FAULTS = {
     "stripped": (strip, "was_run_in_order"),
     "run out of order": (
-        lambda nb: cell_with(nb, "plot").update(execution_count=99),
+        lambda nb: cell_with(nb, "plt.plot").update(execution_count=99),
         "was_run_in_order",
     ),
     "private kernel": (lambda nb: nb.metadata.kernelspec.update(name="my-env"), "has_plain_metadata"),
     "widget state": (lambda nb: nb.metadata.update(widgets={}), "has_plain_metadata"),
     "timings kept": (
-        lambda nb: cell_with(nb, "plot").metadata.update(execution={"a": 1}),
+        lambda nb: cell_with(nb, "plt.plot").metadata.update(execution={"a": 1}),
         "has_plain_metadata",
     ),
-    "skipped": (tag("plot", "nbval-skip"), "has_allowed_tags"),
+    "skipped": (tag("plt.plot", "nbval-skip"), "has_allowed_tags"),
     "skipped by comment": (replace("print(2)", "# NBVAL_SKIP\nprint(2)"), "has_allowed_tags"),
     "warning": (print_too("UserWarning", "stderr"), "has_clean_outputs"),
     "path": (print_too("saved to /opt/x.pt"), "has_clean_outputs"),
@@ -130,9 +131,26 @@ FAULTS = {
         replace("assert seconds() > 0, 'time passes'", "seconds()"),
         "has_few_ignored_outputs",
     ),
-    "picture without digest": (lambda nb: cell_with(nb, "plot").outputs.pop(), "has_text_beside_pictures"),
-    "digest ignored": (tag("plot", "nbval-ignore-output"), "has_text_beside_pictures"),
-    "picture without words": (lambda nb: nb.cells.pop(2), "has_prose_before_pictures"),
+    "picture without digest": (
+        lambda nb: cell_with(nb, "plt.plot").outputs.pop(),
+        "has_text_beside_pictures",
+    ),
+    "digest ignored": (tag("plt.plot", "nbval-ignore-output"), "has_text_beside_pictures"),
+    "picture without words": (lambda nb: nb.cells.pop(3), "has_prose_before_pictures"),
+    "wide line": (replace("print(2)", "print(" + 90 * "2" + ")"), "has_short_cells"),
+    "long sitting": (replace("The curve rises.", "word " * 5000), "is_one_sitting"),
+    "many cells": (
+        lambda nb: nb.cells.__setitem__(slice(5, 5), [code(f"print({i})") for i in range(40)]),
+        "is_one_sitting",
+    ),
+    "wrong promise of minutes": (replace("**To read** 1 minute", "**To read** 9 minutes"), "is_one_sitting"),
+    "argument folded away": (tag("print(2)", "hide-input"), "has_hidden_only_what_may_be"),
+    "claim folded away": (replace("plt.plot()", "plt.plot()\nassert True"), "has_hidden_only_what_may_be"),
+    "set-up in the open": (
+        lambda nb: cell_with(nb, "from matplotlib").metadata.update(tags=[]),
+        "has_hidden_only_what_may_be",
+    ),
+    "checker in a cell": (replace("print(2)", "def check_it(x):\n    return x"), "defines_no_checker"),
     "long cell": (replace("print(2)", "print(2)\n" * 26), "has_short_cells"),
     "one exercise": (replace(EXERCISE.format("ex-b"), ""), "has_checked_exercises"),
     "no solution": (replace("{solution-start} ex-b", "{solution-start} ex-c"), "has_checked_exercises"),
@@ -179,12 +197,12 @@ def copy(tmp_path):
     for name in ("resnet_utils", "tools"):
         shutil.copytree(project.ROOT / name, tmp_path / name, ignore=ignore)
     files = ["conftest.py", "pyproject.toml", "_toc.yml", "book/references.bib", "tests/nbval_sanitize.cfg"]
-    files += ["tests/depth.py", "tests/hygiene.py", "tests/test_notebooks.py"]
+    files += [f"tests/house/{name}.py" for name in ("depth", "hygiene", "test_notebooks")]
     files += [
         name for name in (f"book/{CHAPTER}.ipynb", f"text/{CHAPTER}.md") if (project.ROOT / name).exists()
     ]
     for name in files:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(project.ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -244,7 +262,7 @@ def append_to_blocks(text):
     """A fault in the package."""
 
     def plant(folder):
-        with (folder / "resnet_utils" / "blocks.py").open("a", encoding="utf-8") as file:
+        with (folder / "resnet_utils" / "models" / "blocks.py").open("a", encoding="utf-8") as file:
             file.write(text)
 
     return plant
@@ -276,7 +294,9 @@ def test_nbval_turns_red(copy, name):
 @needs_chapter
 def test_a_stripped_notebook_passes_nbval_but_not_the_rules(copy):
     change_notebook(copy, strip)
-    done = pytest_in(copy, "-q", "-p", "no:cacheprovider", "tests/test_notebooks.py", "-k", "keeps_the_rule")
+    done = pytest_in(
+        copy, "-q", "-p", "no:cacheprovider", "tests/house/test_notebooks.py", "-k", "keeps_the_rule"
+    )
     assert done.returncode == 1, done.stdout
     assert "was_run_in_order" in done.stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -140,6 +141,13 @@ def test_a_missing_page_is_noticed(tmp_path):
     assert website.missing_pages(tmp_path) == ["book/glossary"]
 
 
+def test_a_heavy_page_is_noticed(tmp_path):
+    (tmp_path / "light.html").write_bytes(b"x" * website.MOST_BYTES)
+    assert website.heavy_pages(tmp_path) == []
+    (tmp_path / "heavy.html").write_bytes(b"x" * (website.MOST_BYTES + 1))
+    assert website.heavy_pages(tmp_path) == ["heavy.html (200 kB)"]
+
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -265,3 +273,54 @@ def test_the_list_of_references_has_what_is_cited_and_nothing_else():
     assert "[arXiv:1512.03385](https://arxiv.org/abs/1512.03385)" in expanded[2]
     with pytest.raises(ValueError, match="nobody2000"):
         references.expand("{cite}`nobody2000`\n\n" + directive, ROOT / "book" / "references.bib")
+
+
+def test_the_hooks_before_a_commit_call_what_is_in_the_test_environment():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert {"ruff", "ruff-format", "codespell", "notebooks"} <= {hook["id"] for hook in hooks}
+    for hook in hooks:
+        program, flag, module, *_ = hook["entry"].split()
+        assert (program, flag) == (".venv/bin/python", "-m")
+        assert importlib.util.find_spec(module), f"{module} is in no dependency group"
+
+
+def test_the_hooks_file_is_what_pre_commit_understands():
+    command = [sys.executable, "-m", "pre_commit", "validate-config", ".pre-commit-config.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
+def test_an_issue_form_has_what_github_asks_for(path):
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if path.name == "config.yml":
+        assert set(form) <= {"blank_issues_enabled", "contact_links"}
+        return
+    assert {"name", "description", "body"} <= set(form)
+    labels = [item["attributes"]["label"] for item in form["body"]]
+    assert len(labels) == len(set(labels))
+    for item in form["body"]:
+        assert item["type"] in {"input", "textarea", "dropdown", "checkboxes", "markdown"}
+
+
+def test_dependabot_watches_the_pinned_actions():
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    assert [update["package-ecosystem"] for update in updates] == ["github-actions"]
+
+
+def test_the_container_needs_only_what_make_needs():
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    assert container["postCreateCommand"] == "make environment"
+    assert (ROOT / ".devcontainer" / container["build"]["dockerfile"]).exists()
+
+
+def test_every_verb_of_the_makefile_is_told_by_its_help():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    verbs = set(re.search(r"^\.PHONY: help (.*)$", makefile, re.M)[1].split())
+    told = set(re.findall(r'echo "make ([\w, -]+?)  ', makefile))
+    told = {verb for entry in told for verb in re.split(r",\s*", entry)}
+    assert verbs - {"environment", "site-environment"} <= told

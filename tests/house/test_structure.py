@@ -327,3 +327,49 @@ def wing_is_light(name: str) -> bool:
 def test_the_records_are_json_of_one_shape():
     for path in sorted((PACKAGE / "reporting" / "records").glob("*.json")):
         assert set(json.loads(path.read_text(encoding="utf-8"))) >= {"claim", "command", "rows", "seeds"}
+
+
+INHERITED = {"forward", "extra_repr"}  # torch says what these are; the class says what goes in and comes out
+
+
+def documented_callables(tree: ast.Module) -> list[tuple[str, ast.FunctionDef, str]]:
+    """Name, definition and docstring (with that of the class) of everything public that takes parameters."""
+    found = []
+    for node in definitions(tree):
+        if node.name.startswith("_"):
+            continue
+        own = ast.get_docstring(node) or ""
+        if isinstance(node, ast.FunctionDef):
+            found.append((node.name, node, own))
+            continue
+        for method in node.body:
+            if not isinstance(method, ast.FunctionDef) or method.name in INHERITED:
+                continue
+            if method.name == "__init__" or not method.name.startswith("_"):
+                said = f"{own}\n{ast.get_docstring(method) or ''}"
+                found.append((f"{node.name}.{method.name}", method, said))
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_parameter_has_a_word(name):
+    silent = []
+    for label, node, said in documented_callables(TREES[name]):
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        arguments += [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
+        silent += [
+            f"{label}({argument.arg})"
+            for argument in arguments
+            if argument.arg not in ("self", "cls") and not re.search(rf"\b{argument.arg}\b", said)
+        ]
+    assert not silent, f"{name}: no docstring mentions {', '.join(silent)}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_method_says_what_it_does(name):
+    silent = [
+        label
+        for label, node, _ in documented_callables(TREES[name])
+        if not label.endswith(".__init__") and ast.get_docstring(node) is None
+    ]
+    assert not silent, f"{name}: {silent} have no docstring"

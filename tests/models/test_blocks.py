@@ -145,8 +145,8 @@ def test_stride_other_than_one_or_two_is_refused(block_type, stride):
 
 
 def test_unknown_shortcut_is_refused_with_the_valid_ones():
-    with pytest.raises(ValueError, match="must be one of A, B, C, none, got 'D'"):
-        blocks.BasicBlock(8, 8, shortcut="D")
+    with pytest.raises(ValueError, match="must be one of A, B, C, D, none, got 'E'"):
+        blocks.BasicBlock(8, 8, shortcut="E")
 
 
 def test_unknown_place_of_the_stride_is_refused():

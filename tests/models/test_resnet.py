@@ -148,9 +148,9 @@ def test_logits_are_the_head_applied_to_the_features():
     net = models.build("resnet20").eval()
     x = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        assert net.features(x).shape == (2, 64)
-        assert net.feature_map(x).shape == (2, 64, 8, 8)
-        assert torch.equal(net(x), net.fc(net.features(x)))
+        assert net.forward_head(net.forward_features(x), pre_logits=True).shape == (2, 64)
+        assert net.forward_features(x).shape == (2, 64, 8, 8)
+        assert torch.equal(net(x), net.fc(net.forward_head(net.forward_features(x), pre_logits=True)))
 
 
 def test_options_change_what_they_say():
@@ -165,18 +165,23 @@ def test_resnet18_with_the_cifar_stem_has_the_published_number_of_parameters_and
     net = models.build("resnet18", 10, stem="cifar").eval()
     assert complexity.count_parameters(net) == 11_173_962  # as in K. Liu's "Train CIFAR10 with PyTorch"
     with torch.inference_mode():
-        assert net.feature_map(torch.rand(1, 3, 32, 32)).shape == (1, 512, 4, 4)
+        assert net.forward_features(torch.rand(1, 3, 32, 32)).shape == (1, 512, 4, 4)
 
 
 def test_resnet20_takes_the_imagenet_stem_too():
     net = models.build("resnet20", stem="imagenet").eval()
     with torch.inference_mode():
-        assert net.feature_map(torch.rand(1, 3, 64, 64)).shape == (1, 64, 4, 4)  # 4 in the stem, 4 in stages
+        assert net.forward_features(torch.rand(1, 3, 64, 64)).shape == (
+            1,
+            64,
+            4,
+            4,
+        )  # 4 in the stem, 4 in stages
 
 
 def test_unknown_stem_is_refused_with_the_valid_ones():
-    with pytest.raises(ValueError, match="stem must be one of imagenet, cifar, got 'deep'"):
-        models.build("resnet18", stem="deep")
+    with pytest.raises(ValueError, match="stem must be one of imagenet, cifar, deep, got 'huge'"):
+        models.build("resnet18", stem="huge")
 
 
 def test_zero_init_residual_is_torchvisions():

@@ -84,7 +84,7 @@ def test_se_block_adds_a_scaled_branch():
 @pytest.mark.parametrize(("channels", "reduction"), [(24, 16), (16, 0), (0, 1)])
 def test_reduction_that_does_not_divide_the_channels_is_refused(channels, reduction):
     with pytest.raises(ValueError, match="channels must be a multiple of reduction"):
-        variants.SqueezeExcite(channels, reduction)
+        variants.SqueezeExcite(channels, reduction=reduction)
 
 
 @pytest.mark.parametrize("drop", [0.0, 0.2, 0.5])
@@ -141,14 +141,13 @@ def test_stem_d_of_odd_width_is_refused(width):
 
 @pytest.mark.parametrize("side", range(1, 12))
 def test_shortcut_d_fits_the_branch_at_every_size(side):
-    block = blocks.BasicBlock(4, 6, 2)
-    block.downsample = variants.shortcut_d(4, 6, 2)
+    block = blocks.BasicBlock(4, 6, 2, shortcut="D")
     assert block(torch.rand(2, 4, side, side + 1)).shape == (2, 6, (side + 1) // 2, side // 2 + 1)
 
 
 def test_shortcut_d_averages_before_it_projects():
     torch.manual_seed(0)
-    shortcut = variants.shortcut_d(4, 6, 2).eval()
+    shortcut = blocks.make_shortcut(4, 6, 2, shortcut="D").eval()
     x = torch.rand(2, 4, 6, 8)
     means = x.unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(-2, -1))  # (2, 4, 3, 4)
     torch.testing.assert_close(shortcut(x), shortcut[2](shortcut[1](means)))  # float32, another order of sums

@@ -86,8 +86,7 @@ def test_picture_is_small_well_formed_repeatable_and_says_its_content():
 
 
 def test_every_box_lies_inside_the_picture():
-    block = blocks.BasicBlock(16, 32, 2)
-    block.downsample = variants.shortcut_d(16, 32, 2)
+    block = blocks.BasicBlock(16, 32, 2, shortcut="D")
     root = ElementTree.fromstring(diagrams.Drawing({"D": (block, SHAPE)})._repr_svg_())
     width, height = (float(root.get("viewBox").split()[i]) for i in (2, 3))
     for box in root.iter(f"{SVG}rect"):

@@ -178,7 +178,7 @@ def test_digest_changes_with_the_figure(ax, change):
 
 
 def test_effects_stand_in_order_from_the_top_with_their_intervals_and_a_line_at_zero(ax):
-    plotting.effects(ax, {"first": (2.0, 0.5), "second": (-1.0, 3.0)})
+    plotting.effects(ax, {"first": (1.5, 2.5), "second": (-4.0, 2.0)})
     low, high = ax.get_ylim()
     heights = {
         label.get_text(): row for label, row in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from resnet_utils.models import blocks, preactivation
-from resnet_utils.toy import block_comparison
+from resnet_utils.toy import block_comparison, trainer
 
 
 def net(shortcut="A", **options):
@@ -41,7 +41,7 @@ def test_start_depends_on_the_seed_alone_and_not_on_the_global_generator():
     states = []
     for seed, disturb in ((0, 1), (0, 2), (1, 1)):
         torch.manual_seed(disturb)
-        states.append(block_comparison.start(net(), seed).state_dict())
+        states.append(block_comparison.start(net(), seed=seed).state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     assert not torch.equal(states[0]["fc.weight"], states[2]["fc.weight"])
 
@@ -52,7 +52,7 @@ def test_orders_with_the_same_layers_get_the_same_weights():
         small = block_comparison.SmallNet(
             lambda i, w, s, o=order: preactivation.OrderedBlock(i, w, s, order=o, shortcut="A")
         )
-        kinds.append(block_comparison.start(small, 0).state_dict())
+        kinds.append(block_comparison.start(small, seed=0).state_dict())
     assert all(torch.equal(kinds[0][key], kinds[1][key]) for key in kinds[0])
 
 
@@ -63,8 +63,8 @@ def test_training_is_repeatable_learns_and_leaves_the_mode():
     assert results[0] == results[1]
     assert results[0].curve[-1] < results[0].curve[0] - 0.3
     assert results[0].accuracy > 0.12  # guessing: 0.1
-    small = block_comparison.start(net(), 0).eval()
-    block_comparison.share_right(small, block_comparison.pictures(20))
+    small = block_comparison.start(net(), seed=0).eval()
+    trainer.share_right(small, *block_comparison.pictures(20))
     assert not small.training
 
 
@@ -92,3 +92,22 @@ def test_wrong_counts_are_refused():
     data = block_comparison.pictures(20)
     with pytest.raises(ValueError, match="epochs must be at least 1"):
         block_comparison.train_small(net(), data, data, seed=0, epochs=0)
+
+
+def test_training_lets_the_rate_fall_to_zero_and_judges_on_the_other_pictures():
+    train_data, test_data = block_comparison.pictures(200), block_comparison.pictures(100, seed=1)
+    small, twin = (block_comparison.start(net(), seed=0) for _ in range(2))
+    result = block_comparison.train_small(small, train_data, test_data, seed=3, epochs=2)
+    twin.to(memory_format=torch.channels_last)
+    with trainer.one_thread():
+        curve = trainer.train_epochs(twin, train_data, seed=3, epochs=2, lr=0.1, falling=True)
+        accuracy = trainer.share_right(twin, *test_data)
+    assert result == block_comparison.Result(3, curve, accuracy)
+
+
+def test_training_uses_one_thread_and_puts_the_count_back(monkeypatch):
+    before, counts = torch.get_num_threads(), []
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
+    data = block_comparison.pictures(20)
+    block_comparison.train_small(net(), data, data, seed=0, epochs=1)
+    assert counts == [1, before]

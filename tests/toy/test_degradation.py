@@ -1,12 +1,9 @@
 """The depth sweep: equal starts, identities that shortcuts promise, and refusals."""
 
-import statistics
-
 import pytest
 import torch
 
-from resnet_utils import evaluation
-from resnet_utils.toy import degradation
+from resnet_utils.toy import degradation, trainer
 
 TINY = {"epochs": 1, "num_points": 200, "width": 8}  # one pass over two batches: milliseconds
 
@@ -67,7 +64,7 @@ def test_plain_pair_with_a_zeroed_branch_forgets_its_input():
 def test_loss_is_the_mean_over_all_points_and_leaves_the_mode():
     net, (x, labels) = degradation.fresh_net(6, residual=True, seed=0).double(), degradation.points(200)
     net(x.double())  # now the running statistics have left their starting values: train and eval mode differ
-    loss = degradation.loss_on(net, x.double(), labels)
+    loss = trainer.loss_on(net, x.double(), labels)
     assert net.training
     log_p = net.eval()(x.double()).log_softmax(dim=1)
     assert loss == pytest.approx(-log_p[torch.arange(200), labels].mean().item(), rel=1e-12)
@@ -87,6 +84,19 @@ def test_curve_counts_a_short_last_batch_by_its_size():
     assert run.curve[0] == pytest.approx((100 * losses[0] + 50 * losses[1]) / 150, rel=1e-5)  # float32 sums
 
 
+def test_curve_is_summed_in_float32_as_in_the_recorded_runs():
+    data = degradation.points(2000)
+    nets = [degradation.fresh_net(4, residual=True, seed=0) for _ in range(3)]
+    run = degradation.train(nets[0], data, data, seed=0, epochs=2)
+    options = {"seed": 0, "epochs": 2, "lr": 0.03}
+    with trainer.one_thread():
+        single, double = (
+            trainer.train_epochs(net, data, sums=sums, **options)
+            for net, sums in zip(nets[1:], (torch.float32, torch.float64), strict=True)
+        )
+    assert run.curve == single != double
+
+
 def test_same_seeds_give_the_same_runs():
     assert degradation.sweep((4,), seeds=(0,), **TINY) == degradation.sweep((4,), seeds=(0,), **TINY)
 
@@ -103,8 +113,8 @@ def test_sweep_builds_and_trains_with_the_seed_and_validates_on_other_points():
     net = degradation.fresh_net(4, residual=True, seed=3, width=8)
     by_hand = degradation.train(net, data, others, seed=3, epochs=1)
     assert degradation.sweep((4,), seeds=(3,), **TINY)[1] == by_hand
-    assert by_hand.train_loss == degradation.loss_on(net, *data)
-    assert by_hand.valid_loss == degradation.loss_on(net, *others)
+    assert by_hand.train_loss == trainer.loss_on(net, *data)
+    assert by_hand.valid_loss == trainer.loss_on(net, *others)
 
 
 def test_sweep_leaves_the_global_random_state():
@@ -125,13 +135,6 @@ def test_pick_keeps_depth_and_kind():
     assert degradation.pick(runs, 6, residual=True) == runs[6:]
 
 
-def test_interval_is_students():
-    # Textbook values: three numbers 1, 2, 3 have deviation 1; t(2 degrees of freedom, 97.5 %) = 4.303.
-    assert evaluation.interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 4.303 / 3**0.5), rel=1e-9)
-    ten = [0.5, 0.1, 0.4, 0.9, 0.2, 0.3, 0.8, 0.7, 0.6, 0.0]
-    assert evaluation.interval(ten)[1] == pytest.approx(2.262 * statistics.stdev(ten) / 10**0.5, rel=1e-9)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -144,7 +147,6 @@ def test_interval_is_students():
         (lambda: degradation.sweep((4, 4), seeds=(0,)), r"only once, got \[4, 4\]"),
         (lambda: degradation.sweep((4,), seeds=(0,), epochs=0), "epochs must be at least 1, got 0"),
         (lambda: degradation.pick([], 6, residual=True), r"no run with .* \(6, True\); there are \[\]"),
-        (lambda: evaluation.interval([1.0]), "2 to 10 values, got 1"),
     ],
 )
 def test_bad_input_is_refused_with_what_was_given(call, message):

@@ -83,7 +83,7 @@ def test_every_module_is_left_in_its_mode(was_training):
 def test_the_mode_comes_back_after_an_error_too():
     model = network()
     with pytest.raises(RuntimeError):
-        evaluation.evaluate(model, [(torch.zeros(1, 5, 6, 6), torch.zeros(1))], "cpu")  # 5 channels
+        evaluation.evaluate(model, [(torch.zeros(1, 5, 6, 6), torch.zeros(1))], device="cpu")  # 5 channels
     assert model.training
 
 

@@ -1,0 +1,472 @@
+"""Checkers for the exercises of chapter 2: shortcuts, Jacobians, signals, paths and slices.
+
+Introduced in chapter 2.
+
+Each ``check_...`` takes a reader's answer and returns "correct", or a sentence that says what is wrong with
+it and does not tell the answer. Whatever it is handed, it raises nothing, changes nothing, and leaves the
+global random state alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from resnet_utils import blocks, landscape, theory
+
+Formula = Callable[..., Any]
+CORRECT = "correct"
+
+
+def _kind(value: object) -> str:
+    """What a value is, in a few words, for a message."""
+    if value is None:
+        return "None"
+    if isinstance(value, Tensor | np.ndarray):
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    return f"{type(value).__name__} {value!r}" if isinstance(value, str | bool) else type(value).__name__
+
+
+def _number(value: object) -> float | None:
+    """A finite number from an int, a float, NumPy's or a tensor of one element; None for anything else."""
+    if isinstance(value, Tensor | np.ndarray) and math.prod(value.shape) == 1:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _call(function: object, *arguments: object, where: str) -> tuple[Any, str]:
+    """What ``function`` returns and "", or None and a sentence about why it could not be called."""
+    if not callable(function):
+        return None, f"this takes a function, got {_kind(function)}"
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return function(*arguments), ""
+    except Exception as error:
+        return None, f"your function fails {where}: {type(error).__name__}: {str(error)[:150]}"
+
+
+def _value(function: object, *arguments: float, where: str) -> tuple[float, str]:
+    """The number that ``function`` returns and "", or 0.0 and a sentence."""
+    value, wrong = _call(function, *arguments, where=where)
+    if wrong:
+        return 0.0, wrong
+    number = _number(value)
+    if number is None:
+        return 0.0, f"your function should return one finite number {where}, got {_kind(value)}"
+    return number, ""
+
+
+def _tensor(function: object, *arguments: object, shape: Sequence[int], where: str) -> tuple[Tensor, str]:
+    """The tensor of ``shape`` that ``function`` returns, in float64, and ""; or a dummy and a sentence."""
+    value, wrong = _call(function, *arguments, where=where)
+    if wrong:
+        return torch.empty(0), wrong
+    if not isinstance(value, Tensor) or tuple(value.shape) != tuple(shape):
+        wanted = f"a tensor of shape {tuple(shape)}"
+        return torch.empty(0), f"your function should return {wanted} {where}, got {_kind(value)}"
+    return value.double(), ""
+
+
+def _normal(*shape: int, seed: int) -> Tensor:
+    """Standard normal numbers, float64, from a generator of their own."""
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def _formula(function: object, truth: Callable[..., float], cases: Iterable[tuple], say: Callable) -> str:
+    """Compare a formula with the truth, case by case; ``say(case, given)`` is said where it is wrong."""
+    for case in cases:
+        given, wrong = _value(function, *case, where=f"at {', '.join(f'{v:g}' for v in case)}")
+        if wrong:
+            return wrong
+        right = truth(*case)
+        if not abs(given - right) <= (1e-6 * abs(right) if right else 1e-9):
+            return say(case, given)
+    return CORRECT
+
+
+# --- the main notebook -------------------------------------------------------------------------------------
+
+
+def check_branch(branch: object) -> str:
+    """The answer is a function F, (N,) -> (N,), such that x + F(x) is the sine of x."""
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    out, wrong = _tensor(branch, x.clone(), shape=(9,), where="for nine points")
+    if wrong:
+        return wrong
+    gap = (x + out - torch.sin(x)).abs().max().item()
+    return CORRECT if gap < 1e-5 else f"x + F(x) misses H(x) by up to {gap:.2f}"
+
+
+def check_block(block: object) -> str:
+    """The answer is a function (32,) -> (32,) that computes more than one matrix and a shift can."""
+    a, b = _normal(2, 32, seed=1)
+    outs = []
+    for point in (a, b, a + b, torch.zeros(32).double()):
+        out, wrong = _tensor(block, point, shape=(32,), where="for a vector of 32 numbers")
+        if wrong:
+            return wrong
+        outs.append(out.detach())
+    bend = (outs[0] + outs[1] - outs[2] - outs[3]).norm()
+    if bend > 1e-5 * sum(out.norm() for out in outs):
+        return CORRECT
+    return "it is linear: the plain layer with the weights W + I computes the same"
+
+
+def check_direction(network: object) -> str:
+    """The answer is a function of a list of layers and x that uses each layer once, and in order."""
+    calls: list[int] = []
+    layers = [lambda x, i=i: calls.append(i) or 0.1 * x for i in range(4)]
+    _, wrong = _tensor(network, layers, torch.ones(3), shape=(3,), where="for four layers and a vector")
+    if wrong:
+        return wrong
+    return CORRECT if calls == [0, 1, 2, 3] else f"the layers worked in the order {calls}"
+
+
+def check_learner(part: object) -> str:
+    """The answer is a part of a network, a module or a parameter, that a training step can change."""
+    if isinstance(part, nn.Parameter):
+        parameters = [part]
+    elif isinstance(part, nn.Module):
+        parameters = list(part.parameters())
+    else:
+        return f"this takes a part of a network, a module such as nn.Identity(), got {_kind(part)}"
+    if not parameters:
+        return "it has no parameter, so no training step can change it"
+    if not any(parameter.requires_grad for parameter in parameters):
+        return "its parameters are frozen, so no training step changes them"
+    return CORRECT
+
+
+def check_killer(branch: object) -> str:
+    """The answer is a function F, (6,) -> (6,), not constant, such that x + F(x) has the gradient zero."""
+    for seed, size in enumerate((1.0, 0.1, 10.0)):
+        x = size * _normal(6, seed=seed)
+        _, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
+        if "dtype" in wrong or "Float" in wrong:  # weights in float32
+            x = x.float()
+            _, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
+        if wrong:
+            return wrong
+        jacobian, wrong = _call(theory.jacobian, branch, x, where="when it is differentiated")
+        if wrong:
+            return wrong
+        jacobian = jacobian.double()
+        if jacobian.norm() == 0:
+            return "the branch is constant, so the block passes the gradient on as it is"
+        left = (torch.eye(6).double() + jacobian).norm()
+        if left > 1e-5:
+            return f"the block's Jacobian still has the norm {left:.2f}"
+    return CORRECT
+
+
+def check_strength(strength: object) -> str:
+    """The answer is a function of the number of blocks: the largest c with (1 - c)^L of at least one half."""
+    for num_blocks in (1, 2, 10, 100, 1000):
+        c, wrong = _value(strength, num_blocks, where=f"for {num_blocks} blocks")
+        if wrong:
+            return wrong
+        if not 0 <= c < 1:
+            return f"{num_blocks} blocks: the bound asks for a c between 0 and 1, got {c:.3g}"
+        kept = (1 - c) ** num_blocks
+        if kept < 0.5 - 1e-6:
+            return f"{num_blocks} blocks: then the bound promises only {kept:.3f} of the gradient"
+        if kept > 0.5 + 1e-6:
+            return f"{num_blocks} blocks: the bound still promises {kept:.3f}, so stronger branches would do"
+    return CORRECT
+
+
+# --- where the formulas stop -------------------------------------------------------------------------------
+
+
+def check_factor(factor: object) -> str:
+    """The answer is a function factor(branch, state, projection) of a block relu(projection @ x + branch(x)).
+
+    It returns the (6, 6) matrix by which the block multiplies the gradient at x = ``state``.
+    """
+    width, depth = 6, 5
+    weights = _normal(2 * depth + 1, width, width, seed=3) / math.sqrt(width)
+    pairs = zip(weights[1::2], weights[2::2], strict=True)
+    branches = [lambda x, a=a, b=b: b @ torch.relu(a @ x) for a, b in pairs]
+    projection, x = weights[0], _normal(width, seed=4)
+
+    def chain(x: Tensor) -> Tensor:
+        for branch in branches:
+            x = torch.relu(projection @ x + branch(x))
+        return x
+
+    truth, product = theory.jacobian(chain, x), torch.eye(width).double()
+    for branch in branches:
+        arguments = (branch, x.clone(), projection.clone())
+        given, wrong = _tensor(factor, *arguments, shape=(width, width), where="for a block of width 6")
+        if wrong:
+            return wrong
+        product = given.detach() @ product
+        x = torch.relu(projection @ x + branch(x))
+    if theory.relative_error(product, truth) < 1e-5:
+        return CORRECT
+    return (
+        "the product of these factors is not the gradient: what does the last ReLU do to it, and what "
+        "stands where I stood?"
+    )
+
+
+def check_output(formula: object) -> str:
+    """The answer is a function formula(block, x) that computes what a ``BasicBlock`` returns for x.
+
+    It is tried with a block that keeps the shape and one that changes it; ``block.branch`` and
+    ``block.downsample`` are there to be used.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        kinds = {"keeps": blocks.BasicBlock(16, 16), "changes": blocks.BasicBlock(16, 32, stride=2)}
+    images = _normal(4, 16, 8, 8, seed=5).abs()
+    for name, block in kinds.items():
+        where = f"on a block that {name} the shape"
+        block = block.double()
+        truth = copy.deepcopy(block)(images).detach()
+        value, wrong = _call(formula, block, images.clone(), where=where)
+        if "size of tensor" in wrong:
+            return f"{where[3:]}: F(x) and x have different shapes, and cannot be added"
+        if wrong:
+            return wrong
+        if not isinstance(value, Tensor) or value.shape != truth.shape:
+            return f"{where}: it should return a tensor of shape {tuple(truth.shape)}, got {_kind(value)}"
+        if theory.relative_error(value.detach().double(), truth) > 1e-5:
+            sign = ": it never returns a negative number" if value.min() < 0 else ""
+            return f"{where}: the block returns something else{sign}"
+    return CORRECT
+
+
+def check_half(size: object) -> str:
+    """The answer is a function of the number of blocks: the factor that reaches the input.
+
+    Each block is half of its input, plus a branch that is zero.
+    """
+
+    def say(case: tuple, given: float) -> str:
+        return f"{case[0]} blocks: the gradient is not {given:.3g} times as large"
+
+    return _formula(size, lambda depth: 0.5**depth, [(1,), (2,), (54,)], say)
+
+
+# --- is it vanishing ---------------------------------------------------------------------------------------
+
+
+def check_rate(rate: object) -> str:
+    """The answer is a function of LeakyReLU's slope: a plain BatchNorm layer's factor for the gradient."""
+
+    def truth(slope: float) -> float:
+        energy = (1 + slope**2) / 2  # of the values, and of the derivative
+        return math.sqrt(energy / (energy - (1 - slope) ** 2 / (2 * math.pi)))
+
+    def say(case: tuple, given: float) -> str:
+        return f"slope {case[0]:g}: in a wide net the gradient does not grow by {given:.3f} a layer"
+
+    for slope in (0.0, 1.0, 0.3, 0.6, -0.5):
+        given, wrong = _value(rate, slope, where=f"at slope {slope:g}")
+        if wrong:
+            return wrong
+        if not abs(given / truth(slope) - 1) <= 0.005:  # room for whoever integrates by sampling
+            return say((slope,), given)
+    return CORRECT
+
+
+def check_shrinking(factor: object) -> str:
+    """The answer is a function of g: a ReLU layer's factor for the gradient's norm at weight variance g/n."""
+
+    def say(case: tuple, given: float) -> str:
+        return f"g = {case[0]:.3g}: a layer does not multiply the norm of the gradient by {given:.3f}"
+
+    return _formula(factor, lambda g: math.sqrt(g / 2), [(2.0,), (1 / 3,), (1.0,), (8.0,)], say)
+
+
+# --- shattered gradients -----------------------------------------------------------------------------------
+
+
+def check_smoothing(correlation: object) -> str:
+    """The answer is a function of m: the lag-1 autocorrelation of white noise averaged over m neighbours."""
+
+    def say(case: tuple, given: float) -> str:
+        return f"a window of {case[0]}: the correlation is not {given:.3f}; which values do both windows see?"
+
+    return _formula(correlation, lambda m: (m - 1) / m, [(2,), (5,), (50,), (1,)], say)
+
+
+def check_scaling(factor: object) -> str:
+    """The answer is a function of c and the depth: the factor of dy/dx if each matrix is multiplied by c."""
+
+    def say(case: tuple, given: float) -> str:
+        return f"c = {case[0]:g}, {case[1]} matrices: dy/dx is not {given:.3g} times as large"
+
+    return _formula(factor, lambda c, depth: c**depth, [(2.0, 1), (2.0, 3), (0.5, 10), (1.5, 4)], say)
+
+
+# --- variance ----------------------------------------------------------------------------------------------
+
+
+def check_alpha(alpha: object) -> str:
+    """The answer is a function of the number of blocks: a scale for their branches.
+
+    With it (1 + alpha^2)^L lies between 2 and e at every depth.
+    """
+    for num_blocks in (1, 8, 32, 128, 1024):
+        scale, wrong = _value(alpha, num_blocks, where=f"for {num_blocks} blocks")
+        if wrong:
+            return wrong
+        growth = math.exp(min(num_blocks * math.log1p(scale**2), 500))
+        if growth >= math.e:
+            return f"with {num_blocks} blocks the variance grows {growth:.3g} times: too much"
+        if growth < 2 - 1e-6:
+            return f"with {num_blocks} blocks the variance grows only {growth:.3g} times"
+    return CORRECT
+
+
+def _first_change(scale: float, num_layers: int) -> float:
+    """By how much one step of SGD changes the output of a new branch, whose last layer starts at zero."""
+    weights = list(_normal(num_layers, 8, 8, seed=6) / 2)
+    weights = [scale * w for w in weights[:-1]] + [torch.zeros_like(weights[-1])]
+    weights = [w.requires_grad_() for w in weights]
+    x, slope = _normal(8, seed=7), _normal(8, seed=8)  # the input, and the gradient of the loss
+
+    def branch(weights: Sequence[Tensor]) -> Tensor:
+        h = x
+        for w in weights:
+            h = w @ torch.relu(h)
+        return h
+
+    gradients = torch.autograd.grad(branch(weights) @ slope, weights)
+    moved = [w - g for w, g in zip(weights, gradients, strict=True)]
+    return (branch(moved) - branch(weights)).norm().item()
+
+
+def check_scale(scale: object) -> str:
+    """The answer is a function of the number of blocks, and of layers in a branch: a scale for all layers but
+    the last. With it a first step changes all blocks together as much as it would one unscaled block."""
+    for num_blocks, num_layers in ((10, 2), (1000, 2), (10, 3), (1000, 5)):
+        where = f"for {num_blocks} blocks of {num_layers} layers"
+        given, wrong = _value(scale, num_blocks, num_layers, where=where)
+        if wrong:
+            return wrong
+        if not 0 < given < 1e6:
+            return f"{where}: a scale should be positive and of a sensible size, got {given:.3g}"
+        times = num_blocks * _first_change(given, num_layers) / _first_change(1.0, num_layers)
+        if not abs(times - 1) <= 1e-5:
+            return f"{where}: the first step is {times:.3g} times as long as it should be"
+    return CORRECT
+
+
+def check_moved(names: object) -> str:
+    """The answer is a collection of names: what the first step of a zero-gamma branch moves."""
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(names, Iterable) or isinstance(names, Tensor | np.ndarray):
+        return f"this takes a set of names, got {_kind(names)}"
+    names = list(names)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = [
+            layer for _ in range(2) for layer in (nn.ReLU(), nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8))
+        ]
+    branch, x = nn.Sequential(*layers).double(), _normal(32, 8, seed=9)
+    nn.init.zeros_(branch[-1].weight)
+    known = dict(branch.named_parameters())
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            return f"{name!r} is not the name of a parameter of this branch"
+    (x + branch(x)).square().sum().backward()
+    moved = {name for name, parameter in known.items() if parameter.grad.abs().max() > 0}
+    if extra := sorted(set(names) - moved):
+        return f"{extra[0]} gets a gradient of zero"
+    return CORRECT if set(names) == moved else "these do move, but they are not all that do"
+
+
+# --- paths -------------------------------------------------------------------------------------------------
+
+
+def check_left(left: object) -> str:
+    """The answer is a function of the numbers of blocks and of cuts: the share of the paths that is left."""
+
+    def say(case: tuple, given: float) -> str:
+        return f"{case[1]} of {case[0]} cut: the share is not {given:.3f}; count the paths one by one"
+
+    def truth(num_blocks: int, num_cut: int) -> float:
+        return sum(math.comb(num_blocks - num_cut, k) for k in range(num_blocks + 1)) / 2**num_blocks
+
+    return _formula(left, truth, [(8, 1), (8, 4), (54, 3), (54, 0)], say)
+
+
+def check_window(shortest: object, longest: object) -> str:
+    """The answer is two whole numbers: the smallest central window with 95 % of the paths of 33 blocks."""
+    ends = [_number(value) for value in (shortest, longest)]
+    if any(end is None or end != round(end) for end in ends):
+        return f"this takes two whole numbers, got {_kind(shortest)} and {_kind(longest)}"
+    low, high = (round(end) for end in ends)
+    if not 0 <= low <= high <= 33:
+        return f"a path goes through 0 to 33 branches, so {low} to {high} is no window"
+    shares = theory.path_lengths(33)
+    if low + high != 33:
+        return "the window does not lie around the middle"
+    if shares[low : high + 1].sum() < 0.95:
+        return f"it holds only {shares[low : high + 1].sum():.1%} of the paths"
+    if shares[low + 1 : high].sum() >= 0.95:
+        return "a smaller window would do"
+    return CORRECT
+
+
+# --- the loss surface --------------------------------------------------------------------------------------
+
+
+def _rise(net: nn.Module, points: Tensor, labels: Tensor, direction: landscape.Direction) -> float:
+    """How much the loss bends up along a direction, in nats."""
+
+    def loss(logits: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(logits, labels)
+
+    ends = landscape.loss_slice(net, points, loss, [direction], [-0.5, 0.0, 0.5])
+    return (ends[0] + ends[2] - 2 * ends[1]).item()
+
+
+def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -> str:
+    """The answer is a network that computes what ``small`` does, and looks twice as flat or twice as sharp.
+
+    ``twin`` has the layers of ``small``; ``points`` and ``labels`` are what both are evaluated on.
+    """
+    if not isinstance(twin, nn.Module):
+        return f"this takes a network, got {_kind(twin)}"
+    shapes = [{name: p.shape for name, p in net.named_parameters()} for net in (small, twin)]
+    if shapes[0] != shapes[1]:
+        return "a twin has the same layers as small, with parameters of the same names and shapes"
+    twin = copy.deepcopy(twin).double()
+    small, points = copy.deepcopy(small).double(), points.double()
+    truth = small(points).detach()
+    out, wrong = _tensor(twin, points, shape=truth.shape, where="on the points")
+    if wrong:
+        return wrong
+    if theory.relative_error(out.detach(), truth) > 1e-5:
+        return "it computes another function"
+    direction = landscape.random_direction(small, seed=0)
+    ratio = _rise(twin, points, labels, direction) / _rise(small, points, labels, direction)
+    if 0.5 < ratio < 2:
+        return f"along the same direction it bends {ratio:.2f} times as much, so it looks much the same"
+    return CORRECT
+
+
+def check_angle(angle: object) -> str:
+    """The answer is a function of a: the degrees between w and w + a d, for d as long and at right angles."""
+
+    def say(case: tuple, given: float) -> str:
+        if abs(math.degrees(given) - math.degrees(math.atan(case[0]))) < 1e-3:
+            return f"a = {case[0]:g}: this is in radians, and degrees are wanted"
+        return f"a = {case[0]:g}: the filter does not turn by {given:.1f} degrees"
+
+    cases = [(1.0,), (0.25,), (0.5,), (5.0,)]
+    return _formula(angle, lambda a: math.degrees(math.atan(a)), cases, say)

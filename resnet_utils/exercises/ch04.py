@@ -1,0 +1,754 @@
+"""The checkers of chapter 4, "Building the whole network".
+
+Introduced in chapter 4.
+
+Each takes a reader's answer and returns "correct", or a sentence that says what is wrong and never what
+would be right. None raises on an answer of a wrong kind, changes what it is given, or moves the global random
+state.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from resnet_utils import blocks, complexity, data, models, training
+
+CORRECT = "correct"
+ROUNDING = 1e-12  # of the gradients of one pass in float64
+
+
+# --- reading an answer -------------------------------------------------------------------------------------
+
+
+def _number(answer: object) -> float | None:
+    """A finite number from an int, a float, a fraction, or anything of NumPy or torch that holds just one."""
+    if isinstance(answer, Tensor | np.ndarray):
+        if answer.size != 1 if isinstance(answer, np.ndarray) else answer.numel() != 1:
+            return None
+        answer = answer.item()
+    if isinstance(answer, bool | np.bool_) or not isinstance(answer, int | float | Fraction | np.number):
+        return None
+    try:
+        value = float(answer)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _not_a_number(answer: object, wanted: str) -> str:
+    return f"the answer should be {wanted}, but this is {_kind(answer)}"
+
+
+def _kind(answer: object) -> str:
+    """What somebody has handed over, in a few words."""
+    if answer is None:
+        return "None: is there a return missing?"
+    if isinstance(answer, Tensor | np.ndarray):
+        return f"a {type(answer).__name__} of shape {tuple(answer.shape)}"
+    if isinstance(answer, list | tuple):
+        return f"a {type(answer).__name__} of {len(answer)}"
+    return f"{answer!r}" if isinstance(answer, int | float) else f"of type {type(answer).__name__}"
+
+
+def _whole(answer: object) -> int | None:
+    """A whole number above 0, also where it is written as a float."""
+    value = _number(answer)
+    return int(value) if value is not None and value == int(value) and value > 0 else None
+
+
+def _numbers(answer: object) -> list[float] | None:
+    """Several numbers from a list, a tuple, an array or a tensor with one axis."""
+    if isinstance(answer, Tensor | np.ndarray):
+        answer = answer.tolist() if answer.ndim == 1 else None
+    if not isinstance(answer, list | tuple):
+        return None
+    values = [_number(value) for value in answer]
+    return None if None in values else values
+
+
+def _tried(function: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
+    """What a reader's function returns, and "" or the sentence that says why it returns nothing."""
+    if not callable(function):
+        return None, f"a function is wanted, but this is {_kind(function)}"
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return function(*arguments), ""
+    except Exception as error:  # a reader's code may fail in any way
+        said = (str(error).strip().splitlines() or ["no message"])[0]
+        return None, f"your function fails: {type(error).__name__}: {said[:150]}"
+
+
+def _no_network(answer: object, parts: tuple[str, ...] = ()) -> str:
+    """What keeps an answer from being a network with these parts; "" if nothing does."""
+    if not isinstance(answer, nn.Module):
+        return f"a network (an nn.Module) is wanted, but this is {_kind(answer)}"
+    missing = [part for part in parts if not isinstance(getattr(answer, part, None), nn.Module)]
+    return f"the network should have the parts {', '.join(missing)}, as torchvision's has" if missing else ""
+
+
+def _on_meta(model: nn.Module) -> nn.Module:
+    """A copy in eval mode with shapes but no numbers."""
+    return copy.deepcopy(model).to("meta").eval()
+
+
+def _runs(model: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether a network on the "meta" device takes images of that shape."""
+    try:
+        with torch.no_grad():
+            model(torch.empty(shape, device="meta"))
+    except Exception:  # whatever a reader's forward raises
+        return False
+    return True
+
+
+# --- the main notebook -------------------------------------------------------------------------------------
+
+
+def check_stem_and_head(model: nn.Module) -> str:
+    """Whether a network of torchvision's part names has the stem and the head of the paper.
+
+    Stage 1 works on 56 x 56 places for images of 224 x 224, images of another size fit, and the head sees one
+    number a channel.
+    """
+    if wrong := _no_network(model, ("conv1", "layer1", "layer4", "fc")):
+        return wrong
+    if not hasattr(model.fc, "in_features"):
+        return "the head `fc` should be a linear layer"
+    shadow, seen = _on_meta(model), {}
+    for stage in ("layer1", "layer4"):
+        note = lambda module, inputs, out, stage=stage: seen.__setitem__(stage, out.shape)  # noqa: E731
+        shadow.get_submodule(stage).register_forward_hook(note)
+    if not _runs(shadow, (1, 3, 224, 224)):
+        return "it does not run on images of 3 x 224 x 224"
+    side, channels = seen["layer1"][-1], seen["layer4"][1]
+    if side != 56:
+        return f"the first stage works on {side} x {side} places, not on 56 x 56: is there a max-pool?"
+    if not _runs(shadow, (1, 3, 193, 161)):
+        return "images of 193 x 161 pixels do not fit: the head depends on the size of the image"
+    return CORRECT if model.fc.in_features == channels else "the head should see one number a channel"
+
+
+def check_classifier(classify: Callable[[Tensor], Tensor], pixels: Tensor) -> str:
+    """Whether the first of ``pixels`` (N, C, H, W), N from 2 up, gets the same logits alone and among all."""
+    if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) < 2:
+        return f"at least two images (N, C, H, W) are wanted, but this is {_kind(pixels)}"
+    alone, wrong = _tried(classify, pixels[:1].clone())
+    together, also = _tried(classify, pixels.clone())
+    if wrong or also:
+        return wrong or also
+    for logits, count in ((alone, 1), (together, len(pixels))):
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
+            return f"{count} image(s) should give logits of shape ({count}, classes), not {_kind(logits)}"
+    if not torch.allclose(alone[0].detach(), together[0].detach(), atol=1e-3):
+        return "the logits of an image depend on the others in its batch: is BatchNorm in train mode?"
+    return CORRECT
+
+
+def _resnet26() -> models.ResNet:
+    row = replace(models.SPECS["resnet50"], blocks_per_stage=(2, 2, 2, 2))
+    with torch.device("meta"):
+        return models.ResNet(row)
+
+
+def check_resnet26(model: nn.Module) -> str:
+    """Whether a network is the ResNet-26 of bottlenecks: ours, torchvision's or a reader's own class."""
+    stages = ("layer1", "layer2", "layer3", "layer4")
+    if wrong := _no_network(model, ("conv1", "layer1", "fc")):
+        return wrong
+    if any(not isinstance(getattr(model, stage, None), nn.Module) for stage in stages):
+        return "the table has four stages, layer1 to layer4"
+    lengths = [len(list(getattr(model, stage).children())) for stage in stages]
+    found = [block for stage in stages for block in getattr(model, stage).children()]
+    convolutions = {sum(isinstance(m, nn.Conv2d) for m in block.children()) for block in found}
+    if convolutions != {3}:
+        return "each block should be a bottleneck, with a branch of three convolutions"
+    if any(m.groups > 1 for block in found for m in block.modules() if isinstance(m, nn.Conv2d)):
+        return "its convolutions work in groups, as in ResNeXt; a bottleneck's do not"
+    if not any(isinstance(module, nn.MaxPool2d) for module in model.modules()):
+        return "the stem should end in a max-pool"
+    if len(set(lengths)) > 1:
+        return "the four stages should be equally long"
+    layers = complexity.weighted_layers(model)
+    if layers != 26:
+        return f"that makes {layers} weighted layers, not 26"
+    return CORRECT if _layout(model) == _layout(_resnet26()) else "its widths or strides are not the table's"
+
+
+def _layout(model: nn.Module) -> list[tuple]:
+    """Shape and stride of each convolution, in no order that depends on names."""
+    found = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    return sorted((tuple(conv.weight.shape), tuple(conv.stride)) for conv in found)
+
+
+def check_layers(layers: float) -> str:
+    """Judges a count of weighted layers for [3, 3, 3, 3] basic blocks behind the usual stem."""
+    value = _whole(layers)
+    if value is None:
+        return _not_a_number(layers, "a whole number of layers")
+    blocks_in_all = 4 * 3
+    true = 1 + 2 * blocks_in_all + 1
+    hints = {
+        true: CORRECT,
+        50: "that is what its name says; count its convolutions",
+        blocks_in_all: "those are the blocks; how many convolutions has each?",
+        true - 1: "stem and head both have weights",
+        true - 2: "stem and head have weights too",
+        3 * blocks_in_all + 2: "a basic block has fewer convolutions than a bottleneck",
+    }
+    return hints.get(value, f"that is too {'few' if value < true else 'many'}: stem, blocks, head")
+
+
+def check_images(n: float) -> str:
+    """Judges the smallest number of test images for a half-width of half a point at 92 %."""
+    images = _whole(n)
+    if images is None or images < 2:
+        return _not_a_number(n, "a whole number of images, two at least")
+
+    def half_width(count: int) -> float:
+        return 100 * 1.96 * math.sqrt(0.92 * 0.08 / count)
+
+    if half_width(images) > 0.5:
+        return f"{images} images leave {half_width(images):.2f} points to each side, more than half a point"
+    enough = half_width(images - 1) > 0.5
+    return CORRECT if enough else f"{images} images are more than needed; find the smallest number"
+
+
+def check_preact(model: nn.Module) -> str:
+    """Looks at a pre-activation ResNet-20: its shape, parts and costs, and what its head sees."""
+    if wrong := _no_network(model):
+        return wrong
+    model = copy.deepcopy(model).cpu().float().eval()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 3, 32, 32, generator=generator) - 0.5
+    try:
+        with torch.no_grad():
+            shape = tuple(model(x).shape)
+    except Exception as error:  # whatever a reader's forward raises
+        return f"it does not run on two images of 32 x 32: {type(error).__name__}"
+    if shape != (2, 10):
+        return f"two images of 32 x 32 should give logits of shape (2, 10), not {shape}"
+    if sum(isinstance(module, blocks.PreActBlock) for module in model.modules()) != 9:
+        return "the network should be made of nine PreActBlocks"
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    if norms < 19:
+        return "after the last block there should be one more BatchNorm, of 64 channels"
+    if norms > 19:
+        return "there is a BatchNorm too many: the stem has none, and after the last block there is one"
+    return _preact_costs(model) or _preact_end(model, x)
+
+
+def _preact_costs(model: nn.Module) -> str:
+    """Whether a pre-activation network has the parameters and multiply-adds of ResNet-20."""
+    twin, shape = _twin(), (1, 3, 32, 32)
+    if complexity.count_parameters(model) != complexity.count_parameters(twin):
+        return "with option A it has exactly as many parameters as ResNet-20"
+    if complexity.multiply_adds(model, shape) != complexity.multiply_adds(twin, shape):
+        return "the second and the third stage should halve the image"
+    return ""
+
+
+def _twin() -> models.ResNet:
+    with torch.device("meta"):
+        return models.build("resnet20")
+
+
+def _preact_end(model: nn.Module, x: Tensor) -> str:
+    """Whether the head sees relu(BatchNorm(...)) of the last block: decided by what runs, not by its order
+    of registration. The BatchNorm that runs last is made to give a known constant in each channel."""
+    ran: list[tuple[nn.Module, Tensor]] = []
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.Linear):
+            module.register_forward_hook(lambda module, inputs, out: ran.append((module, inputs[0])))
+    with torch.no_grad():
+        model(x)
+        norms = [module for module, _ in ran if isinstance(module, nn.BatchNorm2d)]
+        if norms[-1].num_features != 64 or any(
+            norms[-1] is own for block in model.modules() if isinstance(block, blocks.PreActBlock)
+            for own in block.modules()
+        ):  # fmt: skip
+            return "the BatchNorm that is not part of a block should run after the last block"
+        levels = torch.linspace(-1, 1, 64)
+        norms[-1].weight.zero_()
+        norms[-1].bias.copy_(levels)
+        ran.clear()
+        model(x)
+    heads = [given for module, given in ran if isinstance(module, nn.Linear)]
+    if not heads or heads[-1].shape[-1] != 64:
+        return "the head should be a linear layer that sees 64 numbers"
+    if heads[-1].min() < -1e-6:
+        return "the head sees negative numbers: a ReLU belongs last"
+    right = torch.allclose(heads[-1], levels.relu().expand_as(heads[-1]), atol=1e-5)
+    return CORRECT if right else "between the last BatchNorm and the head stand a ReLU and an average"
+
+
+# --- cost_and_receptive_field ------------------------------------------------------------------------------
+
+
+def check_fewer_pixels(factor: float) -> str:
+    """Judges a predicted fraction: multiply-adds of ResNet-50 at 160 pixels over those at 224."""
+    value = _number(factor)
+    if value is None:
+        return _not_a_number(factor, "one number, a fraction")
+    if value > 1:
+        return "fewer pixels cannot cost more: give a fraction below 1"
+    if value <= 0:
+        return "it costs something: give a fraction above 0"
+    if abs(value - 160 / 224) < 0.02:
+        return "that is the ratio of the sides; how many places has a square?"
+    near = abs(value - (160 / 224) ** 2) < 0.01
+    return CORRECT if near else "count the places of a feature map at both sizes"
+
+
+def check_maxpool(factor: float) -> str:
+    """Judges a predicted factor for the multiply-adds of stage 1 without the max-pool."""
+    value = _number(factor)
+    if value is None:
+        return _not_a_number(factor, "one number, a factor")
+    with torch.device("meta"):
+        stage = models.build("resnet34").layer1
+    without, with_pool = (complexity.multiply_adds(stage, (1, 64, side, side)) for side in (112, 56))
+    true = without / with_pool
+    if abs(value - true) < 0.01 * true:
+        return CORRECT
+    return f"that is too {'small' if value < true else 'large'}: think of both directions of the image"
+
+
+def check_field(side: float) -> str:
+    """Judges a receptive field, in pixels, for the last stage of ResNet-20."""
+    value = _whole(side)
+    if value is None:
+        return _not_a_number(side, "a whole number of pixels")
+    true, _ = complexity.receptive_field(_twin())["layer3"]
+    if value == true:
+        return CORRECT
+    if value == 1 + 2 * (1 + 6 + 6 * 2 + 6 * 4):
+        return "the first convolution of a stage still works at the step of the stage before"
+    if value == true - 1:
+        return "a single place sees one pixel before any window adds to it"
+    return f"too {'narrow' if value < true else 'wide'}: add 2 j for each of the nineteen windows"
+
+
+def check_batch(images: float) -> str:
+    """Judges the largest batch of 224-pixel images for 7 GiB of activations of ResNet-50."""
+    count = _whole(images)
+    if count is None:
+        return _not_a_number(images, "a whole number of images")
+    with torch.device("meta"):
+        model = models.build("resnet50")
+    one = sum(complexity.activation_bytes(model, (1, 3, 224, 224)).values())
+    need = count * one / 2**30
+    if need > 7:
+        return f"{count} images keep {need:.2f} GiB, more than 7"
+    more = (count + 1) * one / 2**30
+    return CORRECT if more > 7 else f"{count} images keep only {need:.1f} GiB; there is room for more"
+
+
+# --- parity ------------------------------------------------------------------------------------------------
+
+
+def check_parity(ours: nn.Module, theirs: nn.Module) -> str:
+    """Hold one network against another: names and shapes, answers, one pass forward and back.
+
+    Works on copies. The reference gets BatchNorms that look as after a training, since a fresh one hides the
+    order of BatchNorm and ReLU.
+    """
+    if wrong := _no_network(ours) or _no_network(theirs):
+        return wrong
+    ours, theirs = copy.deepcopy(ours).cpu(), copy.deepcopy(theirs).cpu()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _disturb(theirs)
+        given = theirs.state_dict()
+        if {k: v.shape for k, v in ours.state_dict().items()} != {k: v.shape for k, v in given.items()}:
+            return "the names or shapes of the weights differ"
+        ours.load_state_dict(given)
+        try:
+            return _same_answers(ours, theirs) or _same_step(ours, theirs) or CORRECT
+        except Exception as error:  # whatever a forward raises
+            return f"it does not run on images of 3 channels: {type(error).__name__}"
+
+
+def _disturb(model: nn.Module) -> None:
+    """Give each BatchNorm of ``model`` statistics, a scale and a shift that are not those of a new one."""
+    for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+        with torch.no_grad():
+            norm.running_mean.normal_(std=0.1)
+            norm.running_var.uniform_(0.5, 1.5)
+            norm.weight.uniform_(0.5, 1.5)
+            norm.bias.normal_(std=0.1)
+
+
+@torch.inference_mode()
+def _same_answers(ours: nn.Module, theirs: nn.Module) -> str:
+    for height, width in ((64, 64), (97, 65)):
+        x = torch.rand(2, 3, height, width)
+        if not torch.equal(ours.eval()(x), theirs.eval()(x)):
+            return f"the logits differ for images of {height} x {width} pixels"
+    return ""
+
+
+def _same_step(ours: nn.Module, theirs: nn.Module) -> str:
+    x = torch.linspace(-1, 1, 2 * 3 * 48 * 48, dtype=torch.float64).sin().reshape(2, 3, 48, 48)
+    after = []
+    for model in (ours.double().train(), theirs.double().train()):
+        model.zero_grad()
+        nn.functional.cross_entropy(model(x), torch.tensor([1, 3])).backward()
+        learned = {k: torch.zeros_like(p) if p.grad is None else p.grad for k, p in model.named_parameters()}
+        after.append({"gradients": learned, "BatchNorm statistics": dict(model.named_buffers())})
+    for what in after[0]:
+        pairs = [(after[0][what][key], after[1][what][key]) for key in after[1][what]]
+        if any(((a - b).abs() / b.abs().clamp_min(1)).max() > ROUNDING for a, b in pairs):
+            return f"the {what} differ after one pass forward and back"
+    return ""
+
+
+def check_levels(answer: tuple[str, str]) -> str:
+    """Judges which levels of the comparison first find another epsilon, and another momentum of BatchNorm.
+
+    ``answer`` is a pair of level names, epsilon first: "names", "answers" or "a step".
+    """
+    form = 'give a pair of levels, epsilon first, such as ("names", "names")'
+    if not isinstance(answer, list | tuple) or len(answer) != 2:
+        return form
+    if not all(isinstance(level, str) for level in answer):
+        return form
+    epsilon, momentum = (level.strip().lower().removeprefix("a ") for level in answer)
+    if unknown := [level for level in (epsilon, momentum) if level not in ("names", "answers", "step")]:
+        return f"{unknown[0]!r} is none of the three levels"
+    if "names" in (epsilon, momentum):
+        return "neither epsilon nor momentum is stored with the weights, so names and shapes agree"
+    if epsilon != "answers":
+        return "is epsilon idle in eval mode? Look at the formula of BatchNorm"
+    return CORRECT if momentum == "step" else "what does momentum do in eval mode?"
+
+
+def check_unseen(change: Callable[[nn.Module], object]) -> str:
+    """Whether ``change(model)`` alters a new ResNet-18 in place so that it would train otherwise, unseen by
+    ``check_parity``."""
+    import torchvision
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = models.build("resnet18", 5)
+        reference = torchvision.models.resnet18(num_classes=5)
+        before = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
+        returned, wrong = _tried(change, model)
+    if wrong:
+        return wrong
+    changed = returned if isinstance(returned, nn.Module) else model
+    found = check_parity(changed, reference)
+    if found != CORRECT:
+        return f"the comparison notices: {found}"
+    after = dict(changed.named_parameters())
+    moved = any(not torch.equal(before[name], after[name].detach()) for name in before)
+    return CORRECT if moved else "it begins with the same weights as before, so it trains as before"
+
+
+# --- learning_rate -----------------------------------------------------------------------------------------
+
+
+def check_head(model: nn.Module, num_classes: int) -> str:
+    """Whether the loss of a new network begins near the logarithm of the number of classes.
+
+    The average over all labels, for random images of 28 x 28, in train mode (a copy of the network runs).
+    """
+    if wrong := _no_network(model):
+        return wrong
+    classes = _whole(num_classes)
+    if classes is None or classes < 2:
+        return _not_a_number(num_classes, "a number of classes, two at least")
+    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(32, 1 if first is None else first.in_channels, 28, 28, generator=generator)
+    logits, wrong = _tried(torch.no_grad()(copy.deepcopy(model).cpu().train()), x)
+    if wrong or not isinstance(logits, Tensor) or logits.ndim != 2:
+        return "it does not give logits (N, classes) for images of 28 x 28"
+    if logits.shape[1] < classes:
+        return f"it has {logits.shape[1]} outputs for {classes} classes"
+    away = -logits.log_softmax(dim=1)[:, :classes].mean().item() - math.log(classes)
+    return f"the loss begins {away:+.1f} nats off" if abs(away) > 1 else CORRECT
+
+
+def check_rates(rates: Callable[[float, float, int], object]) -> str:
+    """Tries a function of (low, high, steps) that gives ``steps`` rates, by equal factors, both ends in."""
+    for low, high, steps in ((1e-3, 3.0, 50), (0.01, 1.0, 3), (1e-4, 10.0, 2)):
+        answer, wrong = _tried(rates, low, high, steps)
+        if wrong:
+            return wrong
+        found = _numbers(answer)
+        if found is None:
+            return f"a list of numbers is wanted, but this is {_kind(answer)}"
+        if len(found) != steps:
+            return f"{steps} rates are wanted, not {len(found)}"
+        if not math.isclose(found[0], low, rel_tol=1e-5):
+            return f"the first rate should be {low:g}, not {found[0]:.4g}"
+        if not math.isclose(found[-1], high, rel_tol=1e-5):
+            return f"the last rate should be {high:g}, not {found[-1]:.4g}"
+        factors = [b / a if a > 0 else math.inf for a, b in itertools.pairwise(found)]
+        if max(factors) > 1.0001 * min(factors):
+            return "the rates do not rise by equal factors: divide each by the one before"
+    return CORRECT
+
+
+def check_excess(nats: float) -> str:
+    """Judges by how many nats the loss of ten classes begins too high with twenty equal outputs."""
+    value = _number(nats)
+    if value is None:
+        return _not_a_number(nats, "one number of nats")
+    true = math.log(20) - math.log(10)
+    if abs(value - true) < 0.01:
+        return CORRECT
+    if abs(abs(value) - true) < 0.01:
+        return "is the loss too high or too low?"
+    if min(abs(value - math.log(20)), abs(value - math.log(10))) < 0.02:
+        return "that is a whole loss; by how much do the two losses differ?"
+    if abs(value - 1) < 0.01:
+        return "that would be in bits; the losses of this book are in nats"
+    return "what loss has a network with ten equal outputs, and what loss one with twenty?"
+
+
+# --- learning_by_heart -------------------------------------------------------------------------------------
+
+
+def check_mix(mix: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]) -> str:
+    """Tries a mixing function of (images, targets, share) on four images whose brightness is their class."""
+    targets = torch.eye(4, dtype=torch.float64)
+    levels = torch.arange(4.0, dtype=torch.float64)
+    images = levels[:, None, None, None].expand(4, 1, 2, 2)
+    answer, wrong = _tried(mix, images.clone(), targets.clone(), 0.75)
+    if wrong:
+        return wrong
+    if not isinstance(answer, list | tuple) or len(answer) != 2:
+        return f"two things are wanted, images and label shares, but this is {_kind(answer)}"
+    mixed, shares = (torch.as_tensor(x) if isinstance(x, Tensor | np.ndarray) else None for x in answer)
+    if mixed is None or shares is None or mixed.shape != (4, 1, 2, 2) or shares.shape != (4, 4):
+        return "four images (4, 1, 2, 2) and shares (4, 4) should keep their shapes"
+    mixed, shares = mixed.double(), shares.double()
+    if not torch.allclose(shares.sum(dim=1), torch.ones(4, dtype=torch.float64), atol=1e-5):
+        return "the shares of a label must sum to one"
+    if not torch.allclose(mixed, (shares @ levels)[:, None, None, None].expand_as(mixed), atol=1e-5):
+        return "images and labels are not mixed in the same way"
+    if not torch.allclose(shares.diagonal(), torch.full((4,), 0.75, dtype=torch.float64), atol=1e-5):
+        return "each image should keep the weight `share` on itself"
+    partner = 0.25 * targets[[3, 0, 1, 2]]
+    if not torch.allclose(shares, 0.75 * targets + partner, atol=1e-5):
+        return "the partner should be the image before, the first one's the last"
+    return CORRECT
+
+
+def check_half_life(steps: float) -> str:
+    """Judges after how many steps of rate 0.1 weight decay 0.0005 alone leaves half of a weight."""
+    value = _number(steps)
+    if value is None or value <= 0:
+        return _not_a_number(steps, "a number of steps")
+    decay = 0.1 * 0.0005
+    true = math.log(0.5) / math.log(1 - decay)
+    if abs(value - true) < 0.005 * true:
+        return CORRECT
+    hints = {
+        math.log(2) / 0.0005: "the learning rate counts too: what does one step take away?",
+        0.5 / decay: "each step takes a share of what is left, not always the same amount",
+        1 / decay: "after so many steps about a third is left",
+    }
+    for known, hint in hints.items():
+        if abs(value - known) < 0.01 * known:
+            return hint
+    return f"then {100 * (1 - decay) ** value:.3g} % are left"
+
+
+# --- fashion_mnist -----------------------------------------------------------------------------------------
+
+
+def check_tries(chance: float) -> str:
+    """Judges the chance that at least one of four independent even tries reaches a mark."""
+    value = _number(chance)
+    if value is None:
+        return _not_a_number(chance, "one number, a chance")
+    if not 0 <= value <= 1:
+        return "a chance lies between 0 and 1; those of several tries do not simply add up"
+    true = 1 - 0.5**4
+    if abs(value - true) < 0.005:
+        return CORRECT
+    if abs(value - 0.5) < 0.005:
+        return "that is the chance of a single try"
+    if abs(value - (1 - true)) < 0.005:
+        return "that is the chance that no try reaches it, or that all do"
+    if abs(value - 0.25) < 0.005:
+        return "that is the chance of exactly one; more than one would do as well"
+    return f"that is too {'small' if value < true else 'large'}"
+
+
+class _Lopsided(nn.Module):
+    """Logits that know left from right and up from down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.register_buffer("weight", torch.rand(3, 2 * 4 * 4, generator=generator, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(torch.float64).flatten(1) @ self.weight.T
+
+
+def check_mirror(with_mirror: Callable[[nn.Module, Tensor], Tensor]) -> str:
+    """Tries a function of (model, pixels) that averages the logits of images and of their mirror images.
+
+    The mean of the shares of the classes (softmax) is taken too.
+    """
+    model, generator = _Lopsided(), torch.Generator().manual_seed(1)
+    pixels = torch.rand(5, 2, 4, 4, generator=generator)
+    answer, wrong = _tried(with_mirror, model, pixels.clone())
+    if wrong:
+        return wrong
+    if not isinstance(answer, Tensor) or answer.shape != (5, 3):
+        return f"five images and three classes should give a tensor (5, 3), but this is {_kind(answer)}"
+    answer = answer.detach().double()
+    plain, mirrored, upside_down = (model(x) for x in (pixels, pixels.flip(3), pixels.flip(2)))
+    mean = (plain + mirrored) / 2
+    shares = (plain.softmax(1) + mirrored.softmax(1)) / 2
+    hints = (
+        (mean, CORRECT),
+        (shares, CORRECT),
+        (2 * mean, "that is the sum of both; the mean is wanted"),
+        (plain, "that is the answer to the images alone"),
+        (mirrored, "that is the answer to the mirror images alone"),
+        (upside_down, "that is the answer to images that stand on their heads, and to them alone"),
+        ((plain + upside_down) / 2, "the images stand on their heads: which axis is left and right?"),
+    )
+    near = (said for known, said in hints if torch.allclose(answer, known, atol=1e-5))
+    return next(near, "that is not the mean of the logits of the image and of its mirror image")
+
+
+# --- stop_and_export ---------------------------------------------------------------------------------------
+
+
+def _new_run() -> dict[str, Any]:
+    """A small network with all that trains it; begins with the same numbers at each call."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    split = data.Split(images, torch.arange(40) % 10, tuple("abcdefghij"), source="noise")
+    torch.manual_seed(0)
+    model = models.build("resnet20", 10, in_channels=1, width=4)
+    batches = data.loader(split, 10, shuffle=True, seed=0)
+    optimizer = training.sgd(model, lr=0.1)
+    schedule = training.one_cycle(optimizer, steps=3 * len(batches))
+    return {"model": model, "optimizer": optimizer, "schedule": schedule, "batches": batches}
+
+
+def _go_on(run: dict[str, Any], epochs: int) -> dict[str, Any]:
+    for _ in range(epochs):
+        training.train_one_epoch(
+            run["model"], run["batches"], run["optimizer"], device="cpu", scheduler=run["schedule"]
+        )
+    return run
+
+
+def check_carry_over(carry_over: Callable[[dict, dict], object]) -> str:
+    """Whether a run that goes on in a new process ends like one that was never stopped.
+
+    ``carry_over(old, new)`` gets two dictionaries with "model", "optimizer", "schedule" and "batches", and
+    copies state into the objects of the new one; the objects of the old process would be gone.
+    """
+    with torch.random.fork_rng(devices=[]):
+        whole, stopped, new = _go_on(_new_run(), 3), _go_on(_new_run(), 1), _new_run()
+        own = dict(new)
+        _, wrong = _tried(carry_over, stopped, new)
+        if wrong:
+            return wrong
+        if swapped := [name for name in own if new.get(name) is not own[name]]:
+            return f"new[{swapped[0]!r}] is another object now: copy the state into the one that is there"
+        try:
+            _go_on(new, 2)
+        except Exception as error:  # a reader's state may break anything
+            return f"the new run does not go on: {type(error).__name__}"
+        wanted, found = whole["model"].state_dict(), new["model"].state_dict()
+        apart = sum(not torch.equal(wanted[name], found[name]) for name in wanted)
+    return f"{apart} tensors end elsewhere: something was left behind" if apart else CORRECT
+
+
+def check_size(megabytes: float) -> str:
+    """Judges the size in millions of bytes of a file with ResNet-50's weights and buffers as float32."""
+    value = _number(megabytes)
+    if value is None:
+        return _not_a_number(megabytes, "one number of megabytes")
+    with torch.device("meta"):
+        model = models.build("resnet50")
+    true = sum(tensor.nbytes for tensor in model.state_dict().values()) / 1e6
+    if abs(value - true) < 0.02 * true:
+        return CORRECT
+    hints = (
+        (true * 1e6, "that is in bytes; megabytes are wanted"),
+        (true * 1e6 / 2**20, "that is in units of 2 to the 20; a megabyte here is a million bytes"),
+        (true / 4, "a float32 number takes more than one byte"),
+        (true / 2, "that would do for 16 bits a number"),
+        (2 * true, "that would be 64 bits a number"),
+        (8 * true, "those are megabits"),
+    )
+    near = (hint for known, hint in hints if abs(value - known) < 0.03 * known)
+    return next(near, f"that is too {'small' if value < true else 'large'}")
+
+
+# --- recipe ------------------------------------------------------------------------------------------------
+
+
+def _stored(name: str, version: str) -> tuple[float, float]:
+    """Top-1 accuracy in percent and billions of multiply-adds that torchvision stores with weights."""
+    import torchvision
+
+    meta = torchvision.models.get_model_weights(name)[version].meta
+    return meta["_metrics"]["ImageNet-1K"]["acc@1"], meta["_ops"]
+
+
+def check_errors(share: float) -> str:
+    """Judges which share of the errors of ResNet-50's first weights the second ones remove."""
+    value = _number(share)
+    if value is None:
+        return _not_a_number(share, "one number, a share")
+    (old, _), (new, _) = (_stored("resnet50", f"IMAGENET1K_V{k}") for k in (1, 2))
+    true = (new - old) / (100 - old)
+    if abs(value - true) < 0.004:
+        return CORRECT
+    hints = (
+        (100 * true, "give a share between 0 and 1"),
+        (-true, "a share of errors that are gone is positive"),
+        ((new - old) / 100, "that is the gain in points; which share of the errors is it?"),
+        ((new - old) / old, "that is a share of the right answers, not of the errors"),
+        ((new - old) / (100 - new), "compare with the errors that there were before"),
+        ((100 - new) / (100 - old), "that is the share that stays"),
+    )
+    near = (hint for known, hint in hints if abs(value - known) < 0.02 * abs(known))
+    return next(near, "divide what is gone by the errors of the first weights")
+
+
+def check_gain(points: tuple[float, float]) -> str:
+    """Judges the points that an extra billion multiply-adds buys from ResNet-50 to 101, and from 101 to 152.
+
+    ``points`` is a pair of numbers in that order, under the first weights of each.
+    """
+    found = _numbers(points)
+    if found is None or len(found) != 2:
+        return f"a pair of numbers is wanted, but this is {_kind(points)}"
+    (a, x), (b, y), (c, z) = (_stored(f"resnet{depth}", "IMAGENET1K_V1") for depth in (50, 101, 152))
+    true = ((b - a) / (y - x), (c - b) / (z - y))
+    hints = (
+        (true, CORRECT),
+        (true[::-1], "the first step comes first"),
+        ((b - a, c - b), "those are points; divide each by the billions that its step costs"),
+        ((1 / true[0], 1 / true[1]), "those are billions for a point; points for a billion are wanted"),
+        ((b / y, c / z), "compare the *extra* points with the *extra* billions of each step"),
+    )
+    near = (
+        said for known, said in hints
+        if all(abs(value - wanted) < 0.02 * wanted for value, wanted in zip(found, known, strict=True))
+    )  # fmt: skip
+    return next(near, "divide the difference in accuracy by the difference in multiply-adds, step by step")

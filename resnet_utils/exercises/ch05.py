@@ -1,0 +1,845 @@
+"""The checkers of chapter 5: fine-tuning, its data, its leaks, its maps and its probabilities.
+
+Introduced in chapter 5.
+
+Each returns "correct", or a sentence that says what is wrong and never what is right. They work on small
+networks and drawings of their own, leave what they are handed as it was, and leave the global random state
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from resnet_utils import (
+    calibration,
+    checkpoints,
+    classifier,
+    data,
+    evaluation,
+    finetuning,
+    grad_cam,
+    models,
+)
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's weights and of the shipped ones
+DEPTHS = (18, 34, 50, 101, 152)
+
+
+# --- what all of them share ---------------------------------------------------------------------------
+
+
+@contextmanager
+def _kept_random() -> Iterator[None]:
+    """On leaving, put the random states of Python, NumPy and torch (CPU) back."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+class _Wrong(Exception):
+    """Carries the sentence for the reader."""
+
+
+def _judged(check: Callable[..., str], *arguments: Any) -> str:
+    """What ``check`` returns or raises as ``_Wrong``."""
+    try:
+        with _kept_random():
+            return check(*arguments)
+    except _Wrong as wrong:
+        return str(wrong)
+
+
+def _short(value: object) -> str:
+    """A few words about what was handed in."""
+    if isinstance(value, Tensor | np.ndarray) and value.ndim:
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    if isinstance(value, nn.Module):
+        return f"a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _number(value: object, what: str) -> float:
+    """``value`` as a float, from any kind of number, a 0-d tensor or a tensor with one entry."""
+    if isinstance(value, Tensor) and value.numel() == 1:
+        value = value.item()
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Wrong(f"{what} has to be a number, got {_short(value)}")
+    if not math.isfinite(value):
+        raise _Wrong(f"{what} has to be a finite number, got {value}")
+    return float(value)
+
+
+def _whole(value: object, what: str) -> int:
+    """``value`` as a whole number."""
+    number = _number(value, what)
+    if number != int(number):
+        raise _Wrong(f"{what} has to be a whole number, got {number:g}")
+    return int(number)
+
+
+def _call(function: object, *arguments: Any, name: str, about: str = "") -> Any:
+    """What the function of the reader returns; an error in it becomes a sentence."""
+    if not callable(function):
+        raise _Wrong(f"{name} has to be a function, got {_short(function)}")
+    try:
+        return function(*arguments)
+    except _Wrong:
+        raise
+    except Exception as error:  # the reader's code may fail in any way
+        message = str(error).splitlines()[0][:90] if str(error) else ""
+        where = f" {about}" if about else ""
+        raise _Wrong(f"{name} stops{where} with {type(error).__name__}: {message}") from error
+
+
+def _tensor(value: object, shape: tuple[int, ...], what: str) -> Tensor:
+    """``value`` as a float64 tensor of this shape, from a tensor, an array or nested lists of numbers."""
+    try:
+        found = torch.as_tensor(value).detach().cpu().double()
+    except (TypeError, ValueError, RuntimeError):
+        raise _Wrong(f"{what} has to be a tensor of shape {shape}, got {_short(value)}") from None
+    if tuple(found.shape) != shape:
+        raise _Wrong(f"the shape of {what} should be {shape}, it is {tuple(found.shape)}")
+    if not torch.isfinite(found).all():
+        raise _Wrong(f"{what} has values that are not finite")
+    return found
+
+
+def _network(num_classes: int = 10, width: int = 4, seed: int = 0) -> models.ResNet:
+    """A small network with BatchNorm, the same each time."""
+    torch.manual_seed(seed)
+    return models.build("resnet20", num_classes, width=width)
+
+
+def _images(count: int, seed: int, size: int = 16) -> Tensor:
+    """Random images, float32 (count, 3, size, size)."""
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def _moved(before: dict[str, Tensor], model: nn.Module) -> list[str]:
+    """The names of what has changed by any bit since ``before``."""
+    after = model.state_dict()
+    return [key for key in before if key not in after or not torch.equal(after[key], before[key])]
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def _depends_on_company(model: nn.Module) -> bool:
+    """Whether the answer for an image changes with the other images of its batch, or from call to call."""
+    alone, others = _images(2, seed=1), _images(6, seed=2)
+    with torch.no_grad():
+        first = model(torch.cat([alone, others]))[:2]
+        second = model(torch.cat([alone, 3 + 2 * others]))[:2]
+    return not torch.allclose(first, second, rtol=1e-3, atol=1e-4)
+
+
+# --- the chapter itself -------------------------------------------------------------------------------
+
+
+def check_test_size(total: object) -> str:
+    """The ``total`` of test images for 95 % to within one point either way: any kind of whole number.
+
+    Returns "correct" where half of Wilson's interval is one point, give or take 2 %, else what is wrong.
+    """
+    return _judged(_count, total)
+
+
+def _count(total: object) -> str:
+    images = _whole(total, "the number of images")
+    if images < 1:
+        raise _Wrong(f"the number of images has to be positive, got {images}")
+    low, high = evaluation.accuracy_interval(round(0.95 * images), images)
+    width = 50 * (high - low)
+    if width > 1.02:
+        return f"too few: {images} images leave {width:.2f} points either way"
+    return "correct" if width > 0.98 else f"more than needed: {width:.2f} points either way"
+
+
+def check_only_b(significant: object, not_significant: object) -> str:
+    """Two numbers of images on which only B is right: ``significant`` with p below 0.05, ``not_significant``.
+
+    A is right on 900 of 1,000 images, and B on 915. Any whole numbers. Returns "correct", or what is wrong.
+    """
+    return _judged(_pair, significant, not_significant)
+
+
+def _pair(significant: object, not_significant: object) -> str:
+    found = []
+    for given in (significant, not_significant):
+        only_b = _whole(given, "a number of images on which only B is right")
+        only_a = only_b - (915 - 900)
+        if not 0 <= only_a <= 1000 - 915:
+            return f"{only_b} cannot be: A is wrong on 100 images and B on 85, and B has 15 more right"
+        right_a = torch.tensor([True] * only_a + [False] * only_b)
+        found.append(evaluation.mcnemar(right_a, ~right_a)[2])
+    if found[0] >= 0.05:
+        return f"with {_short(significant)} images p is {found[0]:.3f}: a coin does that too often"
+    if found[1] <= 0.05:
+        return f"with {_short(not_significant)} images p is {found[1]:.3f}: a coin hardly ever does that"
+    return "correct"
+
+
+def check_new_head(prepare: object) -> str:
+    """A function ``prepare(model)`` that returns it, with a new head for two classes, and its optimiser.
+
+    The body has to be frozen, and one step has to move the head. Returns "correct", or what is wrong.
+    """
+    return _judged(_head, prepare)
+
+
+def _head(prepare: object) -> str:
+    given = _call(prepare, _network(), name="prepare")
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise _Wrong(f"prepare has to return the model and the optimiser, got {_short(given)}")
+    model, optimizer = given
+    if not isinstance(model, nn.Module) or not isinstance(optimizer, torch.optim.Optimizer):
+        raise _Wrong(f"the model and its optimiser are wanted, got {_short(model)} and {_short(optimizer)}")
+    images, labels = _images(4, seed=3), torch.tensor([0, 1, 0, 1])
+    logits = _call(model, images, name="the model")
+    if tuple(logits.shape) != (4, 2):
+        raise _Wrong(f"the new head has to have two outputs, it has {logits.shape[-1]}")
+    head = {name: p for name, p in model.named_parameters() if name.startswith("fc.")}
+    before = {name: p.detach().clone() for name, p in head.items()}
+    try:
+        nn.functional.cross_entropy(logits, labels).backward()
+    except RuntimeError as error:
+        return f"backward() stops: {str(error)[:42]}"
+    open_ones = [n for n, p in model.named_parameters() if p.requires_grad and n not in head]
+    if open_ones:
+        return f"{open_ones[0]} and {len(open_ones) - 1} more below the head still take gradients"
+    optimizer.step()
+    if all(torch.equal(p, before[name]) for name, p in head.items()):
+        return "the step did not move the head: which parameters does the optimiser hold?"
+    return "correct"
+
+
+def check_stem_rates(of_ours: object, of_resnet20: object) -> str:
+    """Two predictions of the stem's rate, any kind of number.
+
+    ``of_ours`` is for the chapter's network, ``of_resnet20`` for a ResNet-20. Returns "correct", or what is
+    wrong.
+    """
+    return _judged(_rates, of_ours, of_resnet20)
+
+
+def _rates(of_ours: object, of_resnet20: object) -> str:
+    for name, given in (("resnet18", of_ours), ("resnet20", of_resnet20)):
+        said = _number(given, f"the rate of the stem of a {name}")
+        with torch.device("meta"):
+            groups = finetuning.parameter_groups(models.build(name, 2), 0.1, factor=0.5)
+        if not math.isclose(said, groups[0]["lr"], rel_tol=1e-3):
+            way = "too fast: there are more steps down" if said > groups[0]["lr"] else "too slow: count again"
+            return f"{said:g} is not the rate of the stem of a {name}, it is {way}"
+    return "correct"
+
+
+# --- the data -----------------------------------------------------------------------------------------
+
+
+def check_torn(torn: object) -> str:
+    """A function ``torn(s)``: the share of pairs that a random cut tears, for a share s in the first part.
+
+    Compared with 200,000 simulated pairs, to within 0.01. Returns "correct", or what is wrong.
+    """
+    return _judged(_torn, torn)
+
+
+def _torn(torn: object) -> str:
+    generator = torch.Generator().manual_seed(0)
+    for share in (0.5, 0.75, 0.9):
+        first, second = torch.rand(2, 200_000, generator=generator, dtype=torch.float64) < share
+        simulated = (first != second).double().mean().item()
+        said = _number(_call(torn, share, name="torn", about=f"for s = {share}"), "what torn returns")
+        if not 0 <= said <= 1:
+            return f"a share lies between 0 and 1; for s = {share} it is {said:.3f}"
+        if abs(said - simulated) > 0.01:
+            return (
+                f"for s = {share} it gives {said:.3f}, and simulated pairs are torn {_than(simulated, said)}"
+            )
+    return "correct"
+
+
+def _than(truth: float, said: float) -> str:
+    return "more often" if truth > said else "less often"
+
+
+def check_cut(cut: object) -> str:
+    """A function ``cut(owner)`` that returns the places of the training part: numbers in any container.
+
+    ``owner`` is a list with the owner of each picture. No owner may be on both sides, and the part has to
+    hold a third to two thirds of the pictures. Returns "correct", or what is wrong.
+    """
+    return _judged(_cut, cut)
+
+
+def _cut(cut: object) -> str:
+    first = ["the friend"] * 40 + [f"owner {k % 20}" for k in range(80)]
+    for owner in (first, [f"owner {k % 40}" for k in range(120)]):
+        given = _call(cut, list(owner), name="cut")
+        try:
+            listed = given.tolist() if isinstance(given, Tensor | np.ndarray) else list(given)
+        except TypeError:
+            raise _Wrong(f"the places of the training part are wanted, got {_short(given)}") from None
+        if any(isinstance(place, bool) for place in listed):
+            return "places are whole numbers, not True and False"
+        part = {_whole(place, "a place") for place in listed}
+        if not part <= set(range(len(owner))):
+            return f"places lie between 0 and {len(owner) - 1}, got {max(part, key=abs)}"
+        both = {owner[k] for k in part} & {owner[k] for k in range(len(owner)) if k not in part}
+        if both:
+            return f"{len(both)} owners have pictures on both sides"
+        if not 40 <= len(part) <= 80:
+            return f"{len(part)} of 120 pictures are not between a third and two thirds"
+    return "correct"
+
+
+# --- what the network is fed --------------------------------------------------------------------------
+
+
+class _Asked(Exception):
+    """Carries the weights that torchvision was about to fetch."""
+
+    def __init__(self, weights: Any) -> None:
+        super().__init__(str(weights))
+        self.weights = weights
+
+
+def check_weights(load: object) -> str:
+    """A function ``load()`` that calls torchvision for a ResNet-50 and says which weights it wants.
+
+    torchvision is stopped before it fetches anything. Returns "correct", or what is wrong.
+    """
+    return _judged(_weights, load)
+
+
+def _weights(load: object) -> str:
+    import torchvision
+
+    if not callable(load):
+        raise _Wrong(f"load has to be a function, got {_short(load)}")
+
+    def stop(wanted: Any, *_: Any, progress: bool = True, check_hash: bool = False) -> None:
+        raise _Asked(wanted)
+
+    weights = None
+    with warnings.catch_warnings(record=True) as said, torch.device("meta"):
+        warnings.simplefilter("always")
+        with mock.patch.object(torchvision.models.WeightsEnum, "get_state_dict", stop):
+            try:
+                load()
+            except _Asked as asked:
+                weights = asked.weights
+            except Exception as error:  # the reader's code may fail in any way
+                return f"load stops with {type(error).__name__}: {str(error)[:60]}"
+    if weights is None:
+        return "it loads no weights at all"
+    unnamed = ("'pretrained' is deprecated", "Arguments other than a weight enum")
+    if any(words in str(warning.message) for warning in said for words in unnamed):
+        return f"it does not name its weights; what it would load: {weights.name}"
+    if type(weights) is not torchvision.models.ResNet50_Weights:
+        return f"those are weights of another network: {type(weights).__name__}"
+    if weights != torchvision.models.ResNet50_Weights.DEFAULT:
+        return f"it names its weights, {weights.name}, but there are newer ones"
+    return "correct"
+
+
+def check_feed(feed: object) -> str:
+    """A function ``feed(images)``: from uint8 (N, 3, H, W) to what a network with ImageNet's numbers wants.
+
+    The shipped network answers about a hundred drawings. Returns "correct", or what is wrong.
+    """
+    return _judged(_feed, feed)
+
+
+@torch.no_grad()
+def _feed(feed: object) -> str:
+    split = data.drawn_animals(100, size=32, seed=11)
+    wanted = next(iter(data.loader(split, 100, mean=MEAN, std=STD)))[0]
+    given = _call(feed, split.images.clone(), name="feed")
+    fed = _tensor(given, tuple(wanted.shape), "what feed returns").float()
+    if torch.allclose(fed, wanted, atol=1e-3):
+        return "correct"
+    model = finetuning.from_card(checkpoints.shipped("resnet18-source")).eval()
+    changed = int((model(fed).argmax(1) != model(wanted).argmax(1)).sum())
+    off = (fed - wanted).abs().max().item()
+    return (
+        f"{changed} of 100 answers of a trained network are other ones; the pixels are off by up to {off:.2g}"
+    )
+
+
+# --- freezing -----------------------------------------------------------------------------------------
+
+
+def check_still(forward: object) -> str:
+    """A function ``forward(model, images)`` that passes the images through a network with a frozen body.
+
+    No number of the network may move, and no answer may depend on the other images of a batch. Returns
+    "correct", or what is wrong.
+    """
+    return _judged(_still, forward)
+
+
+def _still(forward: object) -> str:
+    model = _network(2)
+    finetuning.freeze(model)
+    before, calls = _state(model), []
+    hook = model.conv1.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        _call(forward, model, _images(8, seed=4), name="forward")
+    hook.remove()
+    if not calls:
+        return "the images never went through the network"
+    moved = _moved(before, model)
+    if moved:
+        kinds = sorted({key.rsplit(".", 1)[-1] for key in moved})
+        return f"{len(moved)} tensors moved without a gradient: {', '.join(kinds)}"
+    if _depends_on_company(model):
+        return "nothing has moved, but an image's answer depends on the others in its batch"
+    return "correct"
+
+
+def check_frozen(freeze_all_but_head: object) -> str:
+    """A function ``freeze_all_but_head(model)`` that freezes all but ``fc``, in place or in a copy.
+
+    After it no pass may move a number or let the answer for an image depend on its neighbours. Returns
+    "correct", or what is wrong.
+    """
+    return _judged(_frozen, freeze_all_but_head)
+
+
+def _frozen(freeze_all_but_head: object) -> str:
+    model = _network(2)
+    returned = _call(freeze_all_but_head, model, name="freeze_all_but_head")
+    model = returned if isinstance(returned, nn.Module) else model
+    head = {name: p for name, p in model.named_parameters() if name.startswith("fc.")}
+    if any(p.requires_grad for name, p in model.named_parameters() if name not in head):
+        return "a parameter below the head still takes gradients"
+    if not head or not all(p.requires_grad for p in head.values()):
+        return "the head is frozen too: nothing is left to learn"
+    before = _state(model)
+    with torch.no_grad():
+        for seed, count in ((5, 8), (6, 4)):
+            _call(model, _images(count, seed), name="the network")
+    moved = _moved(before, model)
+    if moved:
+        return f"moved without a gradient: {moved[0]} and {len(moved) - 1} more"
+    if _depends_on_company(model):
+        return "nothing has moved, but an image's answer depends on the others in its batch"
+    return "correct"
+
+
+def check_left_over(left: object) -> str:
+    """A function ``left(batches)``: the share of the old running mean after so many batches in train mode.
+
+    Compared with a BatchNorm of torch, to within 1e-4. Returns "correct", or what is wrong.
+    """
+    return _judged(_left, left)
+
+
+def _left(left: object) -> str:
+    for batches in (1, 2, 12, 40):
+        norm = nn.BatchNorm1d(1, affine=False)
+        norm.running_mean.fill_(1.0)
+        for _ in range(batches):
+            norm(torch.zeros(4, 1))
+        given = _call(left, batches, name="left", about=f"for {batches} batches")
+        said = _number(given, "what left returns")
+        if abs(said - norm.running_mean.item()) > 1e-4:
+            way = "more" if norm.running_mean.item() > said else "less"
+            return f"after {batches} batches it gives {said:.4f}; in a real BatchNorm {way} is left"
+    return "correct"
+
+
+# --- knowing by heart ---------------------------------------------------------------------------------
+
+
+def check_cure(run: object, without: object) -> str:
+    """What ``overfit`` returned, with a cure and without: history, (loss, accuracy) on own, and on others.
+
+    ``run`` is judged beside ``without``: the loss on others has to fall by more than 5 %, and their accuracy
+    by less than fifteen points. Returns "correct", or what is wrong.
+    """
+    return _judged(_cure, run, without)
+
+
+def _cure(run: object, without: object) -> str:
+    scores = []
+    for given in (run, without):
+        if not isinstance(given, tuple | list) or len(given) != 3:
+            raise _Wrong(f"what overfit returns is wanted (three things), got {_short(given)}")
+        pair = given[2]
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise _Wrong(f"the third has to be the loss and the accuracy on others, got {_short(pair)}")
+        scores.append([_number(value, "loss and accuracy") for value in pair])
+    (loss, accuracy), (usual, usual_accuracy) = scores
+    if loss > 0.95 * usual:
+        return f"the loss on other images is {loss:.2f} nats, without a cure {usual:.2f}"
+    if accuracy <= usual_accuracy - 0.15:
+        return "it gets the other images right less often, too"
+    return "correct"
+
+
+def check_pulls(pulls: object) -> str:
+    """A function ``pulls(w, s, strength)``: the gradients of three penalties by w, as three numbers.
+
+    Compared with autograd at five places. Returns "correct", or what is wrong.
+    """
+    return _judged(_pulls, pulls)
+
+
+def _pulls(pulls: object) -> str:
+    names = ("the squared weight", "the absolute weight", "the squared distance from the start")
+    for w, s, strength in ((0.01, 0.02, 1.0), (-0.3, 0.1, 1.0), (0.5, -0.2, 0.1), (-2.0, -1.0, 3.0)):
+        x = torch.tensor(w, dtype=torch.float64, requires_grad=True)
+        penalties = strength / 2 * x**2, strength * x.abs(), strength / 2 * (x - s) ** 2
+        wanted = [torch.autograd.grad(penalty, x)[0].item() for penalty in penalties]
+        where = f"for w = {w}, s = {s} and a strength of {strength:g}"
+        given = _call(pulls, w, s, strength, name="pulls", about=where)
+        try:
+            found = list(given)
+        except TypeError:
+            raise _Wrong(f"three numbers are wanted, got {_short(given)}") from None
+        if len(found) != 3:
+            return f"three numbers are wanted, got {len(found)}"
+        for name, value, truth in zip(names, found, wanted, strict=True):
+            said = _number(value, f"the pull of {name}")
+            if not math.isclose(said, truth, rel_tol=1e-4, abs_tol=1e-7):
+                way = "has the wrong sign" if said * truth < 0 else "is not its derivative"
+                return f"{where} the pull of {name}, {said:g}, {way}"
+    return "correct"
+
+
+# --- leaks --------------------------------------------------------------------------------------------
+
+
+def check_report(report: object, candidates: int = 20) -> str:
+    """A function ``report(valid, test)``, which gets right or wrong, bool (candidates, 1000), for two sets.
+
+    On average over a hundred rounds what it returns has to be the true accuracy of the equally good
+    candidates, to within 0.004, whatever that is. Returns "correct", or what is wrong.
+    """
+    return _judged(_report, report, candidates)
+
+
+def _report(report: object, candidates: int) -> str:
+    generator = torch.Generator().manual_seed(0)
+    for truth in (0.9, 0.7):
+        excess = []
+        for _ in range(100):
+            shape = (2, candidates, 1000)
+            valid, test = torch.rand(shape, generator=generator) < truth
+            given = _call(report, valid.clone(), test.clone(), name="report")
+            excess.append(_number(given, "what report returns") - truth)
+        points = 100 * float(np.mean(excess))
+        if abs(points) > 25:
+            return "what it returns is no accuracy of these models; a share between 0 and 1 is wanted"
+        if abs(points) > 0.4:
+            way = "much" if points > 0 else "little"
+            return (
+                f"it reports {abs(points):.1f} points too {way}, and all of the {candidates} are equally good"
+            )
+    return "correct"
+
+
+def check_leak_formula(measured: object) -> str:
+    """A function ``measured(a, s)``: the score for a true accuracy a and a share s of copies known by heart.
+
+    Compared with a simulation, to within 0.005. Returns "correct", or what is wrong.
+    """
+    return _judged(_leak_formula, measured)
+
+
+def _leak_formula(measured: object) -> str:
+    generator = torch.Generator().manual_seed(0)
+    for a, s in ((0.8, 0.1), (0.6, 0.5), (0.9, 0.0)):
+        right, copied = torch.rand(2, 200_000, generator=generator, dtype=torch.float64)
+        simulated = ((right < a) | (copied < s)).double().mean().item()
+        where = f"for a = {a} and s = {s}"
+        said = _number(_call(measured, a, s, name="measured", about=where), "what measured returns")
+        if not 0 <= said <= 1:
+            return f"{where} it gives {said:.3f}, and a score lies between 0 and 1"
+        if abs(said - simulated) > 0.005:
+            way = "higher" if simulated > said else "lower"
+            return f"{where} it gives {said:.3f}, and the simulated score is {way}"
+    return "correct"
+
+
+# --- where it looks -----------------------------------------------------------------------------------
+
+
+def check_map(candidate: object) -> str:
+    """A Grad-CAM ``candidate(model, x, target)``: maps (N, h, w) at the last stage, at least 0.
+
+    Compared with the package's, on six random images and a small network. Returns "correct", or what is
+    wrong.
+    """
+    return _judged(_map, candidate)
+
+
+def _map(candidate: object) -> str:
+    model = _network(3, width=8).eval()
+    x, target = _images(6, seed=7, size=32), torch.tensor([0, 1, 2, 0, 1, 2])
+    expected = grad_cam.grad_cam(model, x, target).double()
+    given = _call(candidate, model, x.clone(), target.clone(), name="the map")
+    found = _tensor(given, tuple(expected.shape), "the maps")
+    if (found < 0).any():
+        return "what speaks against the class has to be cut off"
+    if torch.allclose(found, expected, rtol=1e-3, atol=1e-5):
+        return "correct"
+    scaled = [maps / maps.sum(dim=(1, 2), keepdim=True).clamp_min(1e-12) for maps in (found, expected)]
+    same = torch.allclose(*scaled, rtol=1e-3, atol=1e-5)
+    return "the maps differ by a factor for each image" if same else "the maps differ, and not by a factor"
+
+
+def check_mass(inside: object) -> str:
+    """A function ``inside(maps, masks)``: the share of each map's mass where its mask is True, (N,).
+
+    Maps are float (N, H, W), at least 0, masks bool of the same shape. Returns "correct", or what is wrong.
+    """
+    return _judged(_mass, inside)
+
+
+def _mass(inside: object) -> str:
+    generator = torch.Generator().manual_seed(8)
+    maps = torch.rand(5, 12, 12, generator=generator, dtype=torch.float64) ** 2
+    masks = torch.rand(5, 12, 12, generator=generator) < 0.3
+    wanted = grad_cam.mass_inside(maps, masks)
+
+    def score(bright: Tensor) -> Tensor:
+        return _tensor(_call(inside, bright, masks.clone(), name="inside"), (5,), "the score")
+
+    found = score(maps.clone())
+    if torch.allclose(found, wanted, atol=1e-5):
+        return "correct"
+    if not torch.allclose(score(2 * maps), found):
+        return "a map that is twice as bright gets another score"
+    if (found < 0).any() or (found > 1).any():
+        return "a share lies between 0 and 1"
+    return "the share of the mass that lies where the mask is True is another one"
+
+
+# --- how sure -----------------------------------------------------------------------------------------
+
+
+def check_temperature(temperature: object) -> str:
+    """The temperature for answers of 99 % of which 90 % are right: any kind of number, to within 0.005.
+
+    Returns "correct", or the confidence that it would give.
+    """
+    return _judged(_temperature, temperature)
+
+
+def _temperature(temperature: object) -> str:
+    given = _number(temperature, "the temperature")
+    if given <= 0:
+        return f"a temperature is above 0, got {given:g}"
+    z = torch.tensor([[math.log(0.99 / 0.01), 0.0]], dtype=torch.float64).repeat(1000, 1)
+    labels = (torch.arange(1000) >= 900).long()
+    if abs(calibration.fit_temperature(z, labels) - given) < 5e-3:
+        return "correct"
+    sure = 100 * calibration.confidence(z, temperature=given)[0].item()
+    near = " (near, but compute it to two decimals)" if abs(sure - 90) < 0.5 else ""
+    return f"its confidence is then {sure:.2f} %, and of the answers 90 % are right{near}"
+
+
+def check_threshold(threshold_for: object) -> str:
+    """A function ``threshold_for(w, d)``: the cheapest threshold, where a mistake costs w and silence d.
+
+    Tried on calibrated answers of every confidence. Returns "correct", or what is wrong.
+    """
+    return _judged(_threshold, threshold_for)
+
+
+def _threshold(threshold_for: object) -> str:
+    p = torch.linspace(0.5, 1, 2001, dtype=torch.float64)  # every confidence equally often
+
+    def cost(threshold: float, w: float, d: float) -> float:
+        return torch.where(p >= threshold, (1 - p) * w, torch.tensor(d, dtype=p.dtype)).mean().item()
+
+    for w, d in ((5.0, 1.0), (10.0, 3.0), (3.0, 0.5)):
+        where = f"for w = {w:g} and d = {d:g}"
+        given = _number(_call(threshold_for, w, d, name="threshold_for", about=where), "the threshold")
+        if not 0 <= given <= 1:
+            return f"{where} it gives {given:g}, and a threshold lies between 0 and 1"
+        best = min(p.tolist(), key=lambda t: cost(t, w, d))
+        if cost(given, w, d) > cost(best, w, d) + 1e-4:
+            way = "higher" if best > given else "lower"
+            return f"{where} there is a cheaper threshold than {given:.2f}, and it is {way}"
+    return "correct"
+
+
+# --- using it -----------------------------------------------------------------------------------------
+
+
+def check_sorting(sort_folder: object) -> str:
+    """A function ``sort_folder(judge, folder)`` that returns file name -> class, "unknown" or "no picture".
+
+    It gets four pictures and two files that are none, and a classifier that always answers, then one that
+    never does. Returns "correct", or what is wrong.
+    """
+    return _judged(_sorting, sort_folder)
+
+
+def _sorting(sort_folder: object) -> str:
+    from PIL import Image
+
+    pictures = data.drawn_animals(4, size=32, seed=9).images
+    model = _network(2).eval()
+    judge = classifier.Classifier(model, "resnet20", ("cat", "dog"), 32, MEAN, STD)
+    judge = replace(judge, model=_balanced(judge, pictures))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for k, picture in enumerate(pictures):
+            Image.fromarray(picture.numpy().transpose(1, 2, 0)).save(folder / f"{k}.png")
+        (folder / "letter.jpg").write_text("meow", encoding="utf-8")
+        (folder / "empty.jpg").touch()
+        for asked in (replace(judge, threshold=0.0), replace(judge, threshold=1.0)):
+            files = [folder / f"{k}.png" for k in range(len(pictures))]
+            wanted = {file.name: asked.answer(file).label or "unknown" for file in files}
+            wanted |= {"letter.jpg": "no picture", "empty.jpg": "no picture"}
+            _compare_heaps(_heaps(sort_folder, asked, folder), wanted, asked.threshold)
+    return "correct"
+
+
+def _balanced(judge: classifier.Classifier, pictures: Tensor) -> models.ResNet:
+    """The network with a bias that lets it call half of the pictures dogs."""
+    lead = judge.logits(pictures)
+    between = (lead[:, 1] - lead[:, 0]).sort().values[1:3].mean()
+    with torch.no_grad():
+        judge.model.fc.bias[0] += between
+    return judge.model
+
+
+def _heaps(sort_folder: object, judge: classifier.Classifier, folder: Path) -> dict[str, object]:
+    if not callable(sort_folder):
+        raise _Wrong(f"sort_folder has to be a function, got {_short(sort_folder)}")
+    try:
+        found = sort_folder(judge, folder)
+    except Exception as error:  # the reader's code may fail in any way
+        raise _Wrong(f"one bad file ended the run: {str(error).replace(str(folder), '')[:40]}") from error
+    if not isinstance(found, dict):
+        raise _Wrong(f"a dictionary is wanted, file name to heap, got {_short(found)}")
+    return {Path(str(key)).name: value for key, value in found.items()}
+
+
+def _compare_heaps(found: dict[str, object], wanted: dict[str, str], threshold: float) -> None:
+    missing = sorted(wanted.keys() - found.keys())
+    if missing:
+        raise _Wrong(f"{missing[0]} is in no heap; every file of the folder belongs in one")
+    more = sorted(found.keys() - wanted.keys())
+    if more:
+        raise _Wrong(f"{more[0]} is no file of the folder")
+    wrong = [name for name in wanted if found[name] != wanted[name]]
+    if wrong:
+        raise _Wrong(
+            f"with a threshold of {threshold:g} {wrong[0]} and {len(wrong) - 1} more lie in a wrong heap"
+        )
+
+
+def check_decision(decide: object) -> str:
+    """A function ``decide(logits, classes, threshold)``: the name of the class, or None below the threshold.
+
+    ``logits`` is a list of numbers of one image. Returns "correct", or what is wrong.
+    """
+    return _judged(_decision, decide)
+
+
+DECISIONS = (
+    ([2.0, 0.0], 0.85), ([0.0, 2.0], 0.9), ([0.3, 0.1, 0.2], 0.3), ([0.3, 0.1, 0.2], 0.5),
+    ([-5.0, -9.0], 0.9), ([1000.0, 0.0], 0.99), ([-1000.0, -1001.0], 0.7),
+)  # fmt: skip
+
+
+def _decision(decide: object) -> str:
+    for logits, threshold in DECISIONS:
+        classes = ["cat", "dog", "fox"][: len(logits)]
+        shares = torch.tensor(logits, dtype=torch.float64).softmax(dim=0)
+        wanted = classes[int(shares.argmax())] if float(shares.max()) >= threshold else None
+        where = f"for logits {logits} and a threshold of {threshold}"
+        given = _call(decide, list(logits), list(classes), threshold, name="decide", about=where)
+        if given is not None and given not in classes:
+            return f"{where} it gives {_short(given)}; a class or None is wanted"
+        if given != wanted:
+            way = "withholds an answer that is sure enough" if given is None else "answers wrongly"
+            return f"{where} it {way}"
+    return "correct"
+
+
+# --- choosing a model ---------------------------------------------------------------------------------
+
+
+def check_cheapest(cheapest: object) -> str:
+    """A function ``cheapest(top1)`` that returns the names of a network and of its weights, as a pair.
+
+    The weights may be torchvision's enum member, too. Returns "correct", or what is wrong.
+    """
+    return _judged(_cheapest, cheapest)
+
+
+def _cheapest(cheapest: object) -> str:
+    import torchvision
+
+    table = {}
+    for name in (f"resnet{depth}" for depth in DEPTHS):
+        for weights in torchvision.models.get_model_weights(name):
+            top1 = weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+            table[name, weights.name] = weights.meta["_ops"], -top1
+    for wanted in (69, 71, 74, 76, 78, 81, 82):
+        given = _call(cheapest, wanted, name="cheapest", about=f"for {wanted} %")
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise _Wrong(f"two names are wanted, of a network and of its weights, got {_short(given)}")
+        named = str(given[0]), getattr(given[1], "name", str(given[1]))
+        if named not in table:
+            return f"{named[0]} with {named[1]} is none of torchvision's five ResNets with their weights"
+        cost, top1 = table[named]
+        if -top1 < wanted:
+            return f"for {wanted} % it names {' '.join(named)}, which has only {-top1:.1f} %"
+        best = min(row for row in table.values() if -row[1] >= wanted)
+        if cost > best[0]:
+            return f"for {wanted} % it names {' '.join(named)}, and a cheaper one is good enough"
+        if (cost, top1) != best:
+            return f"for {wanted} % it names {' '.join(named)}, and a better one costs the same"
+    return "correct"
+
+
+def check_side(side: object) -> str:
+    """A function ``side(c, s, b)``: the largest side in whole pixels for b multiply-adds, where s cost c.
+
+    Returns "correct", or what is wrong.
+    """
+    return _judged(_side, side)
+
+
+def _side(side: object) -> str:
+    for c, s, b in ((1.0, 100, 2.0), (4.1, 224, 8.2), (1.8, 224, 0.9), (10.0, 64, 40.0), (3.0, 50, 1.0)):
+        where = f"for c = {c}, s = {s} and b = {b}"
+        given = _whole(_call(side, c, s, b, name="side", about=where), "the side")
+        if c * (given / s) ** 2 > b * (1 + 1e-9):
+            return f"{where} it gives {given} pixels, which cost more than that"
+        if c * ((given + 1) / s) ** 2 <= b * (1 - 1e-9):
+            return f"{where} it gives {given} pixels, and one more can be afforded"
+    return "correct"

@@ -1,0 +1,184 @@
+"""Write the package reference, ``book/reference/``: one page a wing, read from the source.
+
+Griffe parses signatures and docstrings, so the website still needs no torch. Each public name leads to the
+notebook that uses it first. The pages are made anew at each build of the website and are never committed.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import textwrap
+from functools import cache
+from pathlib import Path
+
+import griffe
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools import project
+
+FOLDER = project.BOOK / "reference"
+PACKAGE = "resnet_utils"
+HEADINGS = {"raises": "Raises", "returns": "Returns", "yields": "Yields"}
+
+
+def wings(root: Path = project.ROOT) -> list[str]:
+    """Names of the wings, as their folders stand."""
+    return sorted(path.parent.name for path in (root / PACKAGE).glob("*/__init__.py"))
+
+
+def pages(root: Path = project.ROOT) -> list[str]:
+    """Every page of the reference, as ``_toc.yml`` names them."""
+    return ["book/reference/index", *(f"book/reference/{wing}" for wing in wings(root))]
+
+
+def modules(obj: griffe.Module) -> list[griffe.Module]:
+    """The modules of a wing that hold definitions, its sub-packages' included, by path."""
+    found = []
+    for member in obj.modules.values():
+        if member.is_alias or member.name.startswith("_"):
+            continue
+        found += modules(member) if member.is_init_module else [member]
+    return sorted(found, key=lambda module: module.path)
+
+
+def public(obj: griffe.Module | griffe.Class) -> list[griffe.Object]:
+    """What is defined here under a public name and says what it is, in the order of the source."""
+    members = [m for m in obj.members.values() if not m.is_alias and not m.name.startswith("_")]
+    kept = [m for m in members if m.is_function or m.is_class]
+    return sorted((m for m in kept if m.docstring), key=lambda m: m.lineno or 0)
+
+
+@cache
+def sources() -> list[tuple[str, str]]:
+    """Name and code of every notebook's text, in reading order."""
+    return [(name, (project.TEXT / f"{name}.md").read_text(encoding="utf-8")) for name in project.chapters()]
+
+
+def introduced_in(obj: griffe.Object) -> str | None:
+    """The first notebook whose code uses the name; else the chapter that the module's docstring names."""
+    name = re.escape(obj.name)
+    used = re.compile(rf"\b\w+\.{name}\b|^from {PACKAGE}[^\n]*\b{name}\b|^    {name},$", re.M)
+    for page, text in sources():
+        if PACKAGE in text and used.search(text):
+            return page
+    module = obj.module.docstring.value if obj.module.docstring else ""
+    chapter = re.search(r"Introduced in chapters? (\d)", module)
+    mains = [page for page, _ in sources() if "/" not in page]
+    return mains[int(chapter[1]) - 1] if chapter and len(mains) >= int(chapter[1]) else None
+
+
+def text_of(text: str) -> str:
+    """A docstring's prose as Markdown: double backticks become single ones, tables stay as they are."""
+    parts = re.sub(r"``([^`]+)``", r"`\1`", textwrap.dedent(text).strip()).split("\n\n")
+    return "\n\n".join(f"```text\n{p}\n```" if re.search(r"^=+\s+=+$", p, re.M) else p for p in parts)
+
+
+def entries(section: griffe.DocstringSection) -> list[str]:
+    """Parameters, errors or attributes as a list, one bullet each."""
+    lines = []
+    for item in section.value:
+        what = f"`{item.name}`" if getattr(item, "name", "") else f"`{item.annotation}`"
+        lines.append(f"- {what}: {' '.join(text_of(item.description).split())}")
+    return lines
+
+
+def documentation(obj: griffe.Object) -> str:
+    """The docstring of an object as Markdown."""
+    parts = []
+    for section in obj.docstring.parse("google", warnings=False) if obj.docstring else []:
+        kind = section.kind.value
+        if kind == "text":
+            parts.append(text_of(section.value))
+        elif kind == "parameters":
+            parts.append("**Parameters**\n\n" + "\n".join(entries(section)))
+        elif kind in HEADINGS:
+            parts.append(f"**{HEADINGS[kind]}**\n\n" + "\n".join(entries(section)))
+        elif kind == "admonition":
+            parts.append(f"**{section.title}:** " + text_of(section.value.description))
+    return "\n\n".join(parts)
+
+
+def signature(function: griffe.Function, name: str) -> str:
+    """``fit(model, train_loader, *, epochs=1)``: names and defaults; the types stand in the source."""
+    shown, star = [], False
+    for parameter in function.parameters:
+        if parameter.name in ("self", "cls"):
+            continue
+        kind = parameter.kind
+        if kind is griffe.ParameterKind.keyword_only and not star:
+            shown.append("*")
+            star = True
+        if kind is griffe.ParameterKind.var_positional:
+            shown.append(f"*{parameter.name}")
+            star = True
+        else:
+            default = "" if parameter.default is None else f"={parameter.default}"
+            shown.append(parameter.name + default)
+    return f"{name}({', '.join(shown)})"
+
+
+def entry(obj: griffe.Object, page: Path) -> str:
+    """One class or function: signature, docstring, where the book introduces it; a class with its methods."""
+    body = [documentation(obj)]
+    if (notebook := introduced_in(obj)) and not obj.parent.is_class:
+        body.append(f"First used in {{doc}}`../{notebook}`.")
+    if obj.is_class:
+        kind, start = "class", obj.members.get("__init__")
+        shown = signature(start, obj.name) if start is not None and start.is_function else obj.name
+        fields = [m for m in obj.members.values() if m.is_attribute and m.annotation is not None]
+        if fields and shown == obj.name:  # a dataclass or a named tuple
+            shown = f"{obj.name}({', '.join(field.name for field in fields)})"
+        body += [entry(method, page) for method in public(obj)]
+    else:
+        kind, shown = ("method" if obj.parent.is_class else "function"), signature(obj, obj.name)
+    fence = ":::::" if obj.is_class else "::::"
+    options = ":no-index:\n" if obj.parent.is_class else ""
+    return (
+        f"{fence}{{py:{kind}}} {shown}\n{options}\n"
+        + "\n\n".join(part for part in body if part)
+        + f"\n{fence}"
+    )
+
+
+def page_of(wing: griffe.Module) -> str:
+    """The page of one wing."""
+    page = FOLDER / f"{wing.name}.md"
+    parts = [f"(reference-{wing.name})=\n# `{wing.path}`", text_of(wing.docstring.value)]
+    if wing.exports:
+        handed = ", ".join(f"`{wing.name}.{name}`" for name in sorted(map(str, wing.exports)))
+        parts.append(f"Handed on by the wing itself: {handed}.")
+    for module in modules(wing):
+        parts.append(f"## `{module.path.removeprefix(PACKAGE + '.')}`")
+        parts.append(text_of(module.docstring.value))
+        parts.append(f":::{{py:module}} {module.path}\n:::")
+        parts += [entry(obj, page) for obj in public(module)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(folder: Path = FOLDER, root: Path = project.ROOT) -> list[Path]:
+    """Write every page and return them; what was there before goes."""
+    package = griffe.load(
+        PACKAGE, search_paths=[str(root)], docstring_parser="google", try_relative_path=False
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    rows = []
+    for name in wings(root):
+        wing = package[name]
+        (folder / f"{name}.md").write_text(page_of(wing), encoding="utf-8")
+        first = text_of(wing.docstring.value).partition("\n\n")[0]
+        rows.append(f"| {{doc}}`{name}` | {' '.join(first.split())} |")
+    index = [
+        "(reference)=\n# The package, name by name",
+        "Made from the source, wing by wing. Each name leads to the notebook that uses it first.",
+        "| wing | what it is for |\n|---|---|\n" + "\n".join(rows),
+    ]
+    (folder / "index.md").write_text("\n\n".join(index) + "\n", encoding="utf-8")
+    return sorted(folder.glob("*.md"))
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(path.relative_to(project.ROOT))
