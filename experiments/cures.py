@@ -64,21 +64,19 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     epochs = 2 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     loss_function = nn.CrossEntropyLoss(label_smoothing=0.1 if "label smoothing" in taken else 0.0)
-    watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
-    started = time.process_time()
-    for _ in range(epochs):
-        training.train_one_epoch(
-            model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
-        )
-        if "early stopping" in taken:
-            watch.should_stop(evaluation.evaluate(model, checks["watched"])[0])
+    watch = None
     if "early stopping" in taken:
-        watch.restore()
+        watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
+    started = time.process_time()
+    training.fit(
+        model, batches, checks["watched"] if watch else None, epochs=epochs, optimizer=optimizer,
+        scheduler=schedule, loss_function=loss_function, early_stopping=watch, progress=False,
+    )  # fmt: skip
     cpu_seconds = time.process_time() - started
     measured = {name: evaluation.evaluate(model, batches) for name, batches in checks.items()}
     return {
         "cure": cure, "seed": seed,
-        "epoch": watch.best_epoch if "early stopping" in taken else epochs,
+        "epoch": watch.best_epoch if watch else epochs,
         "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
         "test_loss": measured["test"][0], "test_accuracy": measured["test"][1],
         "cpu_seconds": round(cpu_seconds),

@@ -72,20 +72,18 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     )
     epochs = 1 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
-    loss_function = loss_for(model, taken)
-    watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
-    for _ in range(epochs):
-        training.train_one_epoch(
-            model, batches, optimizer, device="cpu", scheduler=schedule, loss_function=loss_function
-        )
-        if "early stopping" in taken:
-            watch.should_stop(evaluation.evaluate(model, pets.as_they_are(parts["watched"]))[0])
+    watch, watched = None, None
     if "early stopping" in taken:
-        watch.restore()
+        watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
+        watched = pets.as_they_are(parts["watched"])
+    training.fit(
+        model, batches, watched, epochs=epochs, optimizer=optimizer, scheduler=schedule,
+        loss_function=loss_for(model, taken), early_stopping=watch, progress=False,
+    )  # fmt: skip
     measured = {k: evaluation.evaluate(model, pets.as_they_are(part)) for k, part in parts.items()}
     return {
         "cure": cure, "seed": seed, "size": SIZE,
-        "epoch": watch.best_epoch if "early stopping" in taken else epochs,
+        "epoch": watch.best_epoch if watch else epochs,
         "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
         "loss": measured["valid"][0], "accuracy": measured["valid"][1],
     }  # fmt: skip
