@@ -39,7 +39,7 @@ def splits(tiny: bool) -> dict[str, data.Split]:
     everything, test = data.fashion_mnist()
     count = 4 if tiny else PER_CLASS
     both = everything.take(2 * count, seed=0)
-    train, watched = near_duplicates.split_groups(both, torch.arange(len(both)), 0.5)
+    train, watched = near_duplicates.split_groups(both, torch.arange(len(both)), share=0.5)
     return {"train": train, "watched": watched, "test": test.take(3) if tiny else test}
 
 

@@ -43,9 +43,9 @@ def given(monkeypatch, tmp_path):
     return folder
 
 
-def save_picture(path, colour=(200, 10, 10), size=32):
+def save_picture(path, color=(200, 10, 10), size=32):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (size, size), colour).save(path)
+    Image.new("RGB", (size, size), color).save(path)
 
 
 def split_of(labels, *, channels=3, size=4):
@@ -101,10 +101,10 @@ def test_drawn_split_is_the_drawing():
     assert (split.classes, split.source) == (synthetic.PETS, "drawn animals")
 
 
-def test_grey_drawing_has_the_brightness_of_the_coloured_one():
-    grey, colour = (data.drawn_animals(8, size=16, grey=g).images for g in (True, False))
-    pillow = [np.asarray(Image.fromarray(i.permute(1, 2, 0).numpy()).convert("L")) for i in colour]
-    assert abs(grey[:, 0].int() - torch.from_numpy(np.stack(pillow)).int()).max() <= 1  # rounding
+def test_gray_drawing_has_the_brightness_of_the_colored_one():
+    gray, color = (data.drawn_animals(8, size=16, gray=g).images for g in (True, False))
+    pillow = [np.asarray(Image.fromarray(i.permute(1, 2, 0).numpy()).convert("L")) for i in color]
+    assert abs(gray[:, 0].int() - torch.from_numpy(np.stack(pillow)).int()).max() <= 1  # rounding
 
 
 def test_labels_can_leave_room_for_another_task():
@@ -129,7 +129,7 @@ def test_bare_machine_gets_drawn_pets_and_a_line(capsys):
     assert "RESNET_BOOK_DOWNLOAD=1" in told
 
 
-def test_bare_machine_gets_ten_grey_species_instead_of_clothes(capsys):
+def test_bare_machine_gets_ten_gray_species_instead_of_clothes(capsys):
     train, test = data.fashion_mnist()
     assert (train.images.shape, test.images.shape) == ((6000, 1, 28, 28), (1000, 1, 28, 28))
     assert train.labels.bincount().tolist() == [600] * 10
@@ -138,8 +138,10 @@ def test_bare_machine_gets_ten_grey_species_instead_of_clothes(capsys):
 
 
 def test_bare_machine_has_no_cifar_and_says_so(capsys):
-    assert data.cifar10() is None
-    assert "No CIFAR-10 here" in capsys.readouterr().out
+    assert data.cifar10() == (None, None)
+    told = capsys.readouterr().out
+    assert "No CIFAR-10 here" in told
+    assert "cifar10/train and cifar10/test" in told
 
 
 def test_given_photographs_are_used_without_a_word(given, capsys):
@@ -181,20 +183,38 @@ def test_oxford_lists_decide_what_is_a_cat(given):
     assert (valid.names, valid.labels.tolist()) == (("Bengal_3.jpg", "pug_4.jpg"), [0, 1])
 
 
-def test_cifar_pixels_come_through_unchanged(given):
+def test_cifar_pixels_come_through_unchanged_and_a_missing_part_is_told(given, capsys):
     dice = np.random.Generator(np.random.PCG64(0))
     pixels = dice.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     for image, name in zip(pixels, ("airplane/00007.png", "ship/00001.png"), strict=True):
         save_picture(given / "cifar10" / "test" / name)
         Image.fromarray(image).save(given / "cifar10" / "test" / name)
-    split = data.cifar10("test")
+    train, split = data.cifar10()
     np.testing.assert_array_equal(split.images.numpy(), pixels.transpose(0, 3, 1, 2))
     assert (split.names, split.source) == (("airplane/00007.png", "ship/00001.png"), "CIFAR-10")
+    assert train is None
+    told = capsys.readouterr().out
+    assert told.startswith("No cifar10/train here: using nothing.")
+    assert told.count("\n") == 1
 
 
-def test_cifar_knows_two_splits():
-    with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'val'"):
-        data.cifar10("val")
+def test_cifar_comes_whole_from_a_download(monkeypatch):
+    """As torchvision keeps it: pixels (N, 32, 32, 3), read once for each part."""
+    from torchvision import datasets
+
+    class Stored:
+        classes = ("airplane", "ship")
+
+        def __init__(self, root, *, train=True, download=False):
+            Path(root).mkdir(parents=True, exist_ok=True)
+            self.data = np.full((4 if train else 2, 32, 32, 3), (1, 2, 3), dtype=np.uint8)
+            self.targets = [0, 1] * (2 if train else 1)
+
+    monkeypatch.setattr(datasets, "CIFAR10", Stored)
+    train, test = data.cifar10(download=True)
+    assert (train.images.shape, test.images.shape) == ((4, 3, 32, 32), (2, 3, 32, 32))
+    assert test.images[0, :, 5, 5].tolist() == [1, 2, 3]
+    assert train.labels.tolist() == [0, 1, 0, 1]
 
 
 def write_fashion(raw, number=5):
@@ -290,8 +310,9 @@ def test_real_fashion_mnist_is_complete(monkeypatch):
 @needs_data
 def test_real_cifar_pixels_are_the_files(monkeypatch):
     monkeypatch.setenv("RESNET_BOOK_DATA", str(REAL))
-    split = data.cifar10()
-    assert len(split) == 1017
+    train, split = data.cifar10()
+    assert (len(train), len(split)) == (8068, 1017)
+    assert train.classes == split.classes
     assert split.classes == tuple("airplane automobile bird cat deer dog frog horse ship truck".split())  # noqa: SIM905
     for k in (0, 500, 1016):
         stored = np.asarray(Image.open(REAL / "cifar10" / "test" / split.names[k]))

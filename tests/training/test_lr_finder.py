@@ -24,7 +24,7 @@ def network(dtype=torch.float32):
 
 
 def loader(seed=0):
-    images = data.drawn_animals(60, size=28, seed=3, species=data.synthetic.SPECIES, grey=True)
+    images = data.drawn_animals(60, size=28, seed=3, species=data.synthetic.SPECIES, gray=True)
     augment = data.RandomCrop(padding=2, seed=seed)
     return data.loader(images, 20, shuffle=True, seed=seed, augment=augment, mean=(0.5,), std=(0.25,))
 
