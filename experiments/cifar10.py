@@ -54,8 +54,7 @@ def train(seed: int, tiny: bool) -> dict:
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     started = time.process_time()
     history = training.fit(
-        model, batches, None, epochs=epochs, optimizer=optimizer, scheduler=schedule, device="cpu",
-        progress=False,
+        model, batches, epochs=epochs, optimizer=optimizer, scheduler=schedule, progress=False,
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
     loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std))
