@@ -70,8 +70,7 @@ def train(seed: int, tiny: bool, keep: Path | None) -> dict:
     model, batches = pets.backbone(), pets.batches(images, seed, scale=(0.35, 1.0), size=CROP)
     started = time.process_time()
     history = finetuning.fine_tune(
-        model, WAY, batches, valid_loader=None, epochs=1 if tiny else EPOCHS, lr=LR, weight_decay=1e-3,
-        device="cpu",
+        model, batches, way=WAY, epochs=1 if tiny else EPOCHS, lr=LR, weight_decay=1e-3,
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
     logits, both = logits_with_mirror(model, held_out)

@@ -11,7 +11,6 @@ training images; the test images are looked at once, at the end.
 import time
 
 import record
-import stopping
 import torch
 from torch import nn
 
@@ -36,7 +35,7 @@ def splits(tiny: bool) -> dict[str, data.Split]:
     everything, test = data.fashion_mnist()
     count = 4 if tiny else PER_CLASS
     both = everything.take(2 * count, seed=0)
-    train, watched = near_duplicates.split_groups(both, torch.arange(len(both)), 0.5)
+    train, watched = near_duplicates.split_groups(both, torch.arange(len(both)), share=0.5)
     return {"train": train, "watched": watched, "test": test.take(3) if tiny else test}
 
 
@@ -48,7 +47,7 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     checks = {name: data.loader(part, 500, mean=mean, std=std) for name, part in parts.items()}
     augment = None
     if "augmentation" in taken:
-        augment = data.compose(data.shift(2, seed=seed), data.flip(seed=seed))
+        augment = data.Compose([data.RandomCrop(padding=2, seed=seed), data.RandomHorizontalFlip(seed=seed)])
     batches = data.loader(
         parts["train"], BATCH, shuffle=True, seed=seed, augment=augment, mean=mean, std=std,
         drop_last=not tiny,
@@ -61,15 +60,19 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     epochs = 2 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     loss_function = nn.CrossEntropyLoss(label_smoothing=0.1 if "label smoothing" in taken else 0.0)
+    watch = None
+    if "early stopping" in taken:
+        watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
     started = time.process_time()
-    epoch = stopping.fit(
-        model, batches, checks["watched"] if "early stopping" in taken else None, epochs=epochs,
-        optimizer=optimizer, scheduler=schedule, loss_function=loss_function,
+    training.fit(
+        model, batches, checks["watched"] if watch else None, epochs=epochs, optimizer=optimizer,
+        scheduler=schedule, loss_function=loss_function, early_stopping=watch, progress=False,
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
     measured = {name: evaluation.evaluate(model, batches) for name, batches in checks.items()}
     return {
-        "cure": cure, "seed": seed, "epoch": epoch,
+        "cure": cure, "seed": seed,
+        "epoch": watch.best_epoch if watch else epochs,
         "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
         "test_loss": measured["test"][0], "test_accuracy": measured["test"][1],
         "cpu_seconds": round(cpu_seconds),

@@ -26,7 +26,7 @@ LR = 0.05  # the paper's 0.1 is for batches of 128
 def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
     """One training, one row. A worker's whole job, so it reads its own images."""
     runtime.setup(seed)
-    images, held_out = data.cifar10("train"), data.cifar10("test")
+    images, held_out = data.cifar10()
     images = images.take(4 if tiny else PER_CLASS, seed=0)  # the same images for every seed
     if tiny:
         held_out = held_out.take(2)

@@ -41,8 +41,7 @@ def train_source(depth: int, folder: str, tiny: bool) -> dict:
     optimizer = training.sgd(model, 0.1, weight_decay=5e-4, decay_norm_and_bias=False)
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     training.fit(
-        model, batches, None, epochs=epochs, optimizer=optimizer, scheduler=schedule, device="cpu",
-        progress=False,
+        model, batches, epochs=epochs, optimizer=optimizer, scheduler=schedule, progress=False,
     )  # fmt: skip
     path = Path(folder) / f"resnet{depth}.safetensors"
     card = models.card_of(model, f"resnet{depth}", images.classes)
@@ -60,8 +59,7 @@ def train(part: str, path: str, size: int, seed: int, tiny: bool) -> dict:
     cost = complexity.multiply_adds(model, (1, 3, size, size))
     started = time.process_time()
     finetuning.fine_tune(
-        model, "full fine-tuning", pets.batches(images, seed), valid_loader=None,
-        epochs=1 if tiny else EPOCHS, lr=LR, device="cpu",
+        model, pets.batches(images, seed), way="full fine-tuning", epochs=1 if tiny else EPOCHS, lr=LR,
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
     _, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out))

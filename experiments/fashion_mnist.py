@@ -31,7 +31,7 @@ JOBS = [("d2l", 0), ("this book", 0), ("this book", 1), ("this book", 2)]
 def ours(images: data.Split, seed: int, epochs: int) -> dict:
     """What this book's recipe needs: its network, batches, optimiser, schedule and loss."""
     mean, std = data.mean_std(images)
-    augment = data.compose(data.flip(seed=seed), data.shift(2, seed=seed))
+    augment = data.Compose([data.RandomHorizontalFlip(seed=seed), data.RandomCrop(padding=2, seed=seed)])
     batches = data.loader(
         images, 64, shuffle=True, seed=seed, augment=augment, mean=mean, std=std, drop_last=True
     )

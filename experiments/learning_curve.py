@@ -28,7 +28,7 @@ def train(start: str, per_class: int, seed: int, tiny: bool) -> dict:
     epochs = 1 if tiny else math.ceil(STEPS / len(batches))
     way, lr = RATES[start]
     model = pets.backbone(pretrained=start == "pretrained")
-    history = finetuning.fine_tune(model, way, batches, valid_loader=None, epochs=epochs, lr=lr, device="cpu")
+    history = finetuning.fine_tune(model, batches, way=way, epochs=epochs, lr=lr)
     loss, accuracy = evaluation.evaluate(model, pets.as_they_are(held_out))
     return {
         "start": start, "per_class": per_class, "seed": seed, "size": SIZE, "steps": epochs * len(batches),

@@ -37,8 +37,8 @@ def batches(
     size: int | None = None,
 ) -> DataLoader:
     """Training batches; ``augmented``: mirrored or not, and cut to a part of the area, of ``size`` pixels."""
-    crop = data.random_resized_crop(scale=scale, size=size, seed=seed)
-    augment = data.compose(crop, data.flip(seed=seed)) if augmented else None
+    crop = data.RandomResizedCrop(scale=scale, size=size, seed=seed)
+    augment = data.Compose([crop, data.RandomHorizontalFlip(seed=seed)]) if augmented else None
     return data.loader(
         split, batch, shuffle=True, seed=seed, augment=augment, mean=MEAN, std=STD, drop_last=True
     )

@@ -70,7 +70,9 @@ def rows(asked: argparse.Namespace) -> list[record.Row]:
     train = joined(photographs("train", every), drawings(num_drawn, 1))
     tests = {"photographs": photographs("test", every), "drawn": drawings(max(num_drawn // 8, 16), 2)}
     # Crops of many sizes, since the animals of chapter 5 fill more of their pictures than these do.
-    augment = data.compose(data.random_resized_crop(scale=(0.3, 1.0), seed=SEED), data.flip(seed=SEED))
+    augment = data.Compose(
+        [data.RandomResizedCrop(scale=(0.3, 1.0), seed=SEED), data.RandomHorizontalFlip(seed=SEED)]
+    )
     loader = data.loader(
         train, BATCH, shuffle=True, seed=SEED, augment=augment, mean=MEAN, std=STD, drop_last=True
     )

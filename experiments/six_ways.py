@@ -45,8 +45,8 @@ def train(part: str, way: str, lr: float, seed: int, tiny: bool) -> dict:
     epochs = 1 if tiny else EPOCHS
     started = time.process_time()
     history = finetuning.fine_tune(
-        model, way, pets.as_they_are(images) if cached else pets.batches(images, seed),
-        valid_loader=None, epochs=epochs, lr=lr, device="cpu",
+        model, pets.as_they_are(images) if cached else pets.batches(images, seed), way=way, epochs=epochs,
+        lr=lr,
     )  # fmt: skip
     cpu_seconds = time.process_time() - started
     logits, labels = evaluation.predict(model, pets.as_they_are(held_out))

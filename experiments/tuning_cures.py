@@ -11,7 +11,6 @@ once, at the end.
 
 import pets
 import record
-import stopping
 import torch
 from torch import nn
 
@@ -68,14 +67,18 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     )
     epochs = 1 if tiny else EPOCHS
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
-    loss_function = loss_for(model, taken)
-    epoch = stopping.fit(
-        model, batches, pets.as_they_are(parts["watched"]) if "early stopping" in taken else None,
-        epochs=epochs, optimizer=optimizer, scheduler=schedule, loss_function=loss_function,
+    watch, watched = None, None
+    if "early stopping" in taken:
+        watch = training.EarlyStopping(model, patience=epochs)  # it only chooses the epoch
+        watched = pets.as_they_are(parts["watched"])
+    training.fit(
+        model, batches, watched, epochs=epochs, optimizer=optimizer, scheduler=schedule,
+        loss_function=loss_for(model, taken), early_stopping=watch, progress=False,
     )  # fmt: skip
     measured = {k: evaluation.evaluate(model, pets.as_they_are(part)) for k, part in parts.items()}
     return {
-        "cure": cure, "seed": seed, "size": SIZE, "epoch": epoch,
+        "cure": cure, "seed": seed, "size": SIZE,
+        "epoch": watch.best_epoch if watch else epochs,
         "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
         "loss": measured["valid"][0], "accuracy": measured["valid"][1],
     }  # fmt: skip

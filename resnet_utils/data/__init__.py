@@ -3,22 +3,23 @@
 from resnet_utils.data.datasets import cats_vs_dogs, cifar10, data_folder, drawn_animals, fashion_mnist
 from resnet_utils.data.folder import image_folder, read_picture, read_split
 from resnet_utils.data.in_memory import Split, loader, mean_std
-from resnet_utils.data.transforms import compose, flip, random_resized_crop, shift
+from resnet_utils.data.transforms import Compose, Mixup, RandomCrop, RandomHorizontalFlip, RandomResizedCrop
 
 __all__ = [
+    "Compose",
+    "Mixup",
+    "RandomCrop",
+    "RandomHorizontalFlip",
+    "RandomResizedCrop",
     "Split",
     "cats_vs_dogs",
     "cifar10",
-    "compose",
     "data_folder",
     "drawn_animals",
     "fashion_mnist",
-    "flip",
     "image_folder",
     "loader",
     "mean_std",
-    "random_resized_crop",
     "read_picture",
     "read_split",
-    "shift",
 ]

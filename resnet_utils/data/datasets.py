@@ -5,6 +5,9 @@ Introduced in chapters 4 and 5.
 ``RESNET_BOOK_DATA`` names a folder with the files; ``download=True`` or ``RESNET_BOOK_DOWNLOAD=1`` allows
 torchvision to fetch them into ``downloads.cache_folder()``; otherwise animals are drawn. No other road to the
 network exists here.
+
+A data set with parts of its own always comes as a pair: what to train on, then what to test or validate with.
+``drawn_animals`` and a folder of yours are one split.
 """
 
 from __future__ import annotations
@@ -51,16 +54,26 @@ def drawn_animals(
     size: int = 64,
     seed: int = 0,
     species: Sequence[str] = synthetic.PETS,
-    grey: bool = False,
+    gray: bool = False,
     first_label: int = 0,
 ) -> Split:
     """``synthetic.draw`` as a split, (count, 3 or 1, size, size).
 
-    ``first_label`` leaves room for the classes of another task before the species; they are named "".
+    Args:
+        count: images, at least 1.
+        size: side in pixels, at least 8.
+        seed: of the drawing; another seed, other animals.
+        species: names out of ``synthetic.SPECIES``, all as often; they become the classes, in this order.
+        gray: whether the three channels become one.
+        first_label: label of the first species. Room before it is left for the classes of another task, which
+            are named "".
+
+    Raises:
+        ValueError: for a count, size, seed or species that is not allowed.
     """
     made = synthetic.draw(count, size=size, seed=seed, species=species)
     images = torch.from_numpy(made.images)
-    if grey:  # ITU-R BT.601, as in the usual conversion of photographs
+    if gray:  # ITU-R BT.601, as in the usual conversion of photographs
         weights = torch.tensor([299, 587, 114], dtype=torch.int32)[None, :, None, None]
         images = ((images.int() * weights).sum(dim=1, keepdim=True) // 1000).to(torch.uint8)
     classes = ("",) * first_label + made.species
@@ -68,64 +81,96 @@ def drawn_animals(
 
 
 def fashion_mnist(*, download: bool = False) -> tuple[Split, Split]:
-    """Train and test images of clothes, (N, 1, 28, 28), ten classes: 60,000 and 10,000.
+    """Images of clothes, (N, 1, 28, 28), ten classes: train and test, 60,000 and 10,000.
 
     Without the files, 6,000 and 1,000 grey drawings of ten species, and a line that says so.
     Source: Xiao et al. 2017, arXiv:1708.07747.
+
+    Args:
+        download: whether torchvision may fetch the files (30 MB) if they are not there.
+
+    Raises:
+        ConnectionError: if the download fails.
     """
     folder = _given("FashionMNIST")
     root = folder.parent if folder else _downloaded("FashionMNIST", download)
     if root is None:
         _tell("Fashion-MNIST", "ten species of drawn animals", "FashionMNIST/")
-        sizes = ((6000, 0), (1000, 1))  # count, seed
-        return tuple(
-            drawn_animals(n, size=28, seed=k, species=synthetic.SPECIES, grey=True) for n, k in sizes
-        )
+        drawn = {"size": 28, "species": synthetic.SPECIES, "gray": True}
+        return drawn_animals(6000, seed=0, **drawn), drawn_animals(1000, seed=1, **drawn)
+    return _clothes(root, train=True), _clothes(root, train=False)
+
+
+def _clothes(root: Path, *, train: bool) -> Split:
+    """One part of Fashion-MNIST as torchvision keeps it."""
     from torchvision.datasets import FashionMNIST
 
-    both = (FashionMNIST(root, train=train, download=False) for train in (True, False))
-    return tuple(Split(d.data[:, None], d.targets, tuple(d.classes), source="Fashion-MNIST") for d in both)
+    found = FashionMNIST(root, train=train, download=False)
+    return Split(found.data[:, None], found.targets, tuple(found.classes), source="Fashion-MNIST")
 
 
 def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Split]:
-    """Train and validation images of cats (label 0) and dogs (1), (N, 3, size, size).
+    """Images of cats (label 0) and dogs (1), (N, 3, size, size): train and validation.
 
     The photographs in ``cats_vs_dogs/{train,val}/{cat,dog}``; or Oxford-IIIT Pet by its official lists, where
     two thirds are dogs; otherwise 2,000 and 1,000 drawings, and a line that says so. Files that are no
     pictures are left out, listed in ``quarantine``, and counted in a line.
+
+    Args:
+        size: side in pixels to which the largest centred square of each photograph is scaled.
+        download: whether torchvision may fetch Oxford-IIIT Pet (800 MB) if no photographs are there.
+
+    Raises:
+        ConnectionError: if the download fails.
     """
     folder, pets = _given("cats_vs_dogs"), _given("oxford-iiit-pet")
     if folder:
-        both = tuple(image_folder(folder / part, size=size, strict=False) for part in ("train", "val"))
+        train, valid = (image_folder(folder / part, size=size, strict=False) for part in ("train", "val"))
     elif root := pets.parent if pets else _downloaded("OxfordIIITPet", download):
-        both = tuple(_oxford(root / "oxford-iiit-pet", part, size) for part in ("trainval", "test"))
+        train, valid = (_oxford(root / "oxford-iiit-pet", part, size) for part in ("trainval", "test"))
     else:
         _tell("cats and dogs", "drawn cats and dogs", "cats_vs_dogs/train and cats_vs_dogs/val")
-        return tuple(drawn_animals(n, size=size, seed=k) for n, k in ((2000, 0), (1000, 1)))
-    left_out = sum(len(split.quarantine) for split in both)
+        return drawn_animals(2000, size=size, seed=0), drawn_animals(1000, size=size, seed=1)
+    left_out = len(train.quarantine) + len(valid.quarantine)
     if left_out:
         print(f"{left_out} files are no pictures and were left out; `quarantine` says which and why.")
-    return both
+    return train, valid
 
 
-def cifar10(split: str = "test", *, download: bool = False) -> Split | None:
-    """Original CIFAR-10 pixels, (N, 3, 32, 32); ``split`` is "train" or "test".
+def cifar10(*, download: bool = False) -> tuple[Split | None, Split | None]:
+    """Original CIFAR-10 pixels, (N, 3, 32, 32), ten classes: train and test.
 
-    From ``cifar10/{train,test}/<class>/*.png``, as many as there are, or all by download; None, and a line
-    that says so, where there is neither. Source: Krizhevsky 2009.
+    From ``cifar10/{train,test}/<class>/*.png``, as many as there are, or all 50,000 and 10,000 by download.
+    Where there is neither, that part is None, and a line says so. Source: Krizhevsky 2009.
+
+    Args:
+        download: whether torchvision may fetch the files (170 MB) if no folder is given.
+
+    Raises:
+        ConnectionError: if the download fails.
     """
-    if split not in ("train", "test"):
-        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
     if folder := _given("cifar10"):
-        return image_folder(folder / split, size=32, source="CIFAR-10")
-    if root := _downloaded("CIFAR10", download):
-        from torchvision.datasets import CIFAR10
+        train, test = (
+            image_folder(folder / part, size=32, source="CIFAR-10") if (folder / part).is_dir() else None
+            for part in ("train", "test")
+        )
+    elif root := _downloaded("CIFAR10", download):
+        train, test = _cifar(root, train=True), _cifar(root, train=False)
+    else:
+        train, test = None, None
+    missing = [f"cifar10/{name}" for name, split in (("train", train), ("test", test)) if split is None]
+    if missing:
+        _tell("CIFAR-10" if len(missing) == 2 else missing[0], "nothing", " and ".join(missing))
+    return train, test
 
-        found = CIFAR10(root, train=split == "train", download=False)
-        images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
-        return Split(images, torch.tensor(found.targets), tuple(found.classes), source="CIFAR-10")
-    _tell("CIFAR-10", "nothing", "cifar10/test")
-    return None
+
+def _cifar(root: Path, *, train: bool) -> Split:
+    """One part of CIFAR-10 as torchvision keeps it."""
+    from torchvision.datasets import CIFAR10
+
+    found = CIFAR10(root, train=train, download=False)
+    images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+    return Split(images, torch.tensor(found.targets), tuple(found.classes), source="CIFAR-10")
 
 
 def _oxford(root: Path, part: str, size: int) -> Split:

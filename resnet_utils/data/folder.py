@@ -31,11 +31,17 @@ _SHOWN = 5  # bad files named in an error
 def image_folder(
     root: str | os.PathLike[str], *, size: int, strict: bool = True, source: str = "photographs"
 ) -> Split:
-    """All pictures below ``root``, one folder a class, decoded once to (N, 3, size, size).
+    """All pictures below a folder, one folder a class, decoded once to (N, 3, size, size).
 
     The largest centred square of each, upright, scaled to ``size`` (``read_picture`` says how). Every file
-    counts, whatever its name, but for hidden ones, Thumbs.db and desktop.ini. With ``strict``, a file that is
-    no whole picture is an error; without, it is left out and stands in ``quarantine`` with the reason.
+    counts, whatever its name, but for hidden ones, Thumbs.db and desktop.ini.
+
+    Args:
+        root: the folder; the folders in it are the classes, sorted by name.
+        size: side of the squares in pixels, at least 1.
+        strict: whether a file that is no whole picture is an error; without, it is left out and stands in
+            ``quarantine`` with the reason.
+        source: where the pictures come from, in words, for the split.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
@@ -60,12 +66,23 @@ def read_split(
     strict: bool,
     source: str,
 ) -> Split:
-    """The files ``names`` in ``root`` as a split.
+    """The files that a list names, as a split.
+
+    Args:
+        root: the folder that ``names`` count from.
+        names: of the files, relative, with /.
+        labels: the class of each, index into ``classes``.
+        classes: the name of each class.
+        size: side in pixels of the squares that ``read_picture`` makes.
+        strict: whether a file that is no whole picture is an error, or only stands in ``quarantine``.
+        source: where the pictures come from, in words.
 
     Raises:
         ValueError: if a class has no whole picture, or with ``strict`` if any file is none.
     """
-    images, kept, quarantine = np.empty((len(names), 3, size, size), dtype=np.uint8), [], []
+    images = np.empty((len(names), 3, size, size), dtype=np.uint8)
+    kept: list[int] = []
+    quarantine: list[tuple[str, str]] = []
     for place, name in enumerate(runtime.progress(names, description="reading pictures")):
         try:
             images[len(kept)] = read_picture(root / name, size)
@@ -98,16 +115,19 @@ def _complaint(root: Path, quarantine: Sequence[tuple[str, str]]) -> str:
 
 
 def read_picture(path: str | os.PathLike[str] | bytes, size: int, *, smallest: int = 1) -> np.ndarray:
-    """The picture in ``path`` as uint8 (3, size, size): its largest centred square, scaled down or up.
+    """A picture as uint8 (3, size, size): its largest centred square, scaled down or up.
 
-    ``path`` may also be the content of a file, as bytes. The content decides about the format, not the name.
-    The EXIF rotation is applied, transparency is laid on white, grey becomes three equal channels, 16-bit
-    grey is scaled to 8 bits, an animation gives its first frame. A big JPEG is decoded at a fraction of its
-    size, at least four times ``size``.
+    The content decides about the format, not the name. The EXIF rotation is applied, transparency is laid on
+    white, grey becomes three equal channels, 16-bit grey is scaled to 8 bits, an animation gives its first
+    frame. A big JPEG is decoded at a fraction of its size, at least four times ``size``.
+
+    Args:
+        path: a file, or the content of one as bytes.
+        size: side of the result in pixels.
+        smallest: pixels that the picture's shorter side must have at least.
 
     Raises:
-        ValueError: if the file is no whole picture, or its shorter side has less than ``smallest`` pixels;
-            the message is the reason, without the name.
+        ValueError: if the file is no whole picture, or too small; the message gives the reason, not the name.
     """
     from PIL import Image, ImageOps
 
@@ -158,8 +178,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # 16 bits a pixel
-        grey = np.asarray(image).astype(np.int64)
-        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+        gray = np.asarray(image).astype(np.int64)
+        return Image.fromarray(((gray + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise ValueError(f"32-bit values (mode {image.mode}) have no known range")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
@@ -180,7 +200,10 @@ def _square(image: Image.Image, size: int) -> np.ndarray:
 
 
 def class_files(root: Path) -> dict[str, list[str]]:
-    """Class name -> files below ``root`` (relative, with /), both sorted; hidden files and litter left out.
+    """Class name -> files below it (relative, with /), both sorted; hidden files and litter left out.
+
+    Args:
+        root: the folder that holds one folder a class.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if there is no such folder.

@@ -25,8 +25,15 @@ _ROWS = 1024  # pictures compared at a time with all others
 
 
 class Copy(NamedTuple):
-    """Two pictures that are nearly the same: their places, the bits by which their hashes differ (0 to 64),
-    the correlation of their thumbnails (at most 1), and whether one of them is mirrored."""
+    """Two pictures that are nearly the same.
+
+    Args:
+        first: place of the one.
+        second: place of the other, in the same images or in ``others``.
+        bits: by which their hashes differ, 0 to 64.
+        likeness: correlation of their thumbnails, at most 1.
+        mirrored: whether one of them is mirrored.
+    """
 
     first: int
     second: int
@@ -36,7 +43,11 @@ class Copy(NamedTuple):
 
 
 def fingerprints(images: Tensor) -> list[str]:
-    """SHA-256 of the pixels of each image, as 64 hex digits; ``images`` uint8 (N, C, H, W)."""
+    """SHA-256 of the pixels of each image, as 64 hex digits.
+
+    Args:
+        images: uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device.
+    """
     _check(images)
     return [hashlib.sha256(image.contiguous().cpu().numpy().tobytes()).hexdigest() for image in images]
 
@@ -44,10 +55,13 @@ def fingerprints(images: Tensor) -> list[str]:
 def perceptual_hash(images: Tensor) -> Tensor:
     """64 bits an image that hardly change when it is re-compressed, resized or made brighter: bool (N, 64).
 
-    ``images`` is uint8 (N, 3, H, W) or grey (N, 1, H, W). Each is shrunk to 32 x 32 grey values; of their
-    cosine transform the 8 x 8 lowest frequencies stay, and a bit says whether one lies above their median.
+    Each image is shrunk to 32 x 32 grey values; of their cosine transform the 8 x 8 lowest frequencies stay,
+    and a bit says whether one lies above their median.
     Source: the "DCT based hash" of Zauner 2010, "Implementation and benchmarking of perceptual image hash
     functions" (thesis, Hagenberg), in the form of the library imagehash.
+
+    Args:
+        images: uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device; the hashes lie on the CPU.
 
     Raises:
         ValueError: for images of another kind or shape.
@@ -63,12 +77,18 @@ def find_copies(
     least_likeness: float = LEAST_LIKENESS,
     mirrored: bool = True,
 ) -> list[Copy]:
-    """Pairs of nearly equal pictures within ``images``, or with ``others`` between the two; most alike first.
+    """Pairs of nearly equal pictures, most alike first.
 
-    The hashes propose, the pixels decide: two hashes differ in at most ``most_bits`` bits, and the grey
-    thumbnails (16 x 16) correlate by ``least_likeness`` or more. Equal pixels are always a pair. With
-    ``mirrored``, each picture is compared with the mirror images of the others too. Finds no rotation, and
-    no crop or shift by more than about 1/64 of the side.
+    The hashes propose, the pixels decide: two hashes differ in few bits, and the grey thumbnails (16 x 16)
+    correlate. Equal pixels are always a pair. Finds no rotation, and no crop or shift by more than about 1/64
+    of the side.
+
+    Args:
+        images: uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device.
+        others: likewise (M, ...), to look for pairs between the two; None: within ``images``.
+        most_bits: by which two hashes may differ, of 64.
+        least_likeness: correlation of two thumbnails from which on they are a pair.
+        mirrored: whether each picture is compared with the mirror images of the others too.
 
     Raises:
         ValueError: for images of another kind or shape.
@@ -98,7 +118,12 @@ def find_copies(
 
 
 def bits_apart(first: Tensor, second: Tensor) -> Tensor:
-    """In how many bits each hash of ``first`` (N, 64) differs from each of ``second`` (M, 64): int (N, M)."""
+    """In how many bits each hash of one list differs from each of another: int (N, M).
+
+    Args:
+        first: bool (N, 64), as from ``perceptual_hash``.
+        second: bool (M, 64).
+    """
     a, b = first.float() * 2 - 1, second.float() * 2 - 1  # equal bits add 1, different ones -1
     return ((first.shape[1] - a @ b.T) / 2).round().int()
 
@@ -106,8 +131,11 @@ def bits_apart(first: Tensor, second: Tensor) -> Tensor:
 def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
     """The number of each picture's group, int64 (count,): copies of copies are in one group.
 
-    A group is called by the place of its first picture; one without copies is a group of its own. ``pairs``
-    begin with two places each, as those of ``find_copies``.
+    A group is called by the place of its first picture; one without copies is a group of its own.
+
+    Args:
+        count: how many pictures there are.
+        pairs: tuples that begin with two places each, as those of ``find_copies``.
 
     Raises:
         ValueError: if a place is not below ``count``.
@@ -128,11 +156,16 @@ def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
     return torch.tensor([root(place) for place in range(count)], dtype=torch.int64)
 
 
-def split_groups(split: Split, group: Tensor, share: float, *, seed: int = 0) -> tuple[Split, Split]:
-    """``split`` in two, with no group in both: the first has about ``share`` of each class, at most half a
-    group more.
+def split_groups(split: Split, group: Tensor, *, share: float, seed: int = 0) -> tuple[Split, Split]:
+    """A split in two, with no group in both parts.
 
-    Whole groups are drawn by ``seed`` in random order; a group counts for the class of its first picture.
+    Whole groups are drawn in random order; a group counts for the class of its first picture.
+
+    Args:
+        split: the labelled images.
+        group: int64 (N,), the group of each, as from ``groups``.
+        share: of each class that goes to the first part, in (0, 1); it gets at most half a group more.
+        seed: of the order; another seed, other groups.
 
     Raises:
         ValueError: if ``group`` is not int64 (N,), ``share`` not in (0, 1), or a part would be empty.
@@ -172,7 +205,7 @@ def _low_frequencies(images: Tensor) -> Tensor:
     small = np.empty((len(images), _SIDE, _SIDE))
     for place, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
         picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0]).convert("L")
-        small[place] = picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        small[place] = np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))
     frequency, pixel = np.arange(_KEPT)[:, None], np.arange(_SIDE)[None]
     cosines = 2 * np.cos(np.pi * frequency * (2 * pixel + 1) / (2 * _SIDE))
     # rounded: where a coefficient is zero by symmetry, the last bits of floats must not decide
@@ -186,8 +219,8 @@ def _bits(low: Tensor) -> Tensor:
 
 def _thumbnails(images: Tensor) -> Tensor:
     """Grey values of each image at 16 x 16 pixels with mean 0 and length 1, float32 (N, 256)."""
-    grey = images.float().mean(dim=1, keepdim=True)
-    even = nn.functional.interpolate(grey, (4 * _THUMB, 4 * _THUMB), mode="bilinear", antialias=True)
+    gray = images.float().mean(dim=1, keepdim=True)
+    even = nn.functional.interpolate(gray, (4 * _THUMB, 4 * _THUMB), mode="bilinear", antialias=True)
     small = nn.functional.avg_pool2d(even, 4).flatten(1)  # sharper than shrinking to 16 pixels in one step
     return nn.functional.normalize(small - small.mean(dim=1, keepdim=True))
 

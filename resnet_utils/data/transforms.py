@@ -2,110 +2,165 @@
 
 Introduced in chapters 4 and 5.
 
-Each function returns a transform ``images -> images`` of shape (N, C, H, W), uint8 or float, with a generator
-of its own on the CPU: one seed, one sequence, whatever else draws random numbers.
+A transform maps images of shape (N, C, H, W), uint8 or float, on any device, to others, and leaves them as
+they were. Each has a generator of its own on the CPU, made with its ``seed``: one seed, one sequence,
+whatever else draws random numbers. The names are those of ``torchvision.transforms.v2``, whose transforms
+draw from the process's generator instead, and once for a whole batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-Transform = Callable[[Tensor], Tensor]
+from resnet_utils.runtime import seeding
+
+Transform = Callable[[Tensor], Tensor]  # images (N, C, H, W) to images
 
 
-def compose(*transforms: Transform) -> Transform:
-    """The transforms, one after the other."""
+class Compose:
+    """The transforms, one after the other.
 
-    def apply(images: Tensor) -> Tensor:
-        for transform in transforms:
+    Args:
+        transforms: what to apply, the first one first; any functions ``images -> images``.
+    """
+
+    def __init__(self, transforms: Iterable[Transform]) -> None:
+        self.transforms = list(transforms)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``images`` (N, C, H, W) after all transforms."""
+        for transform in self.transforms:
             images = transform(images)
         return images
 
-    return apply
+    def __repr__(self) -> str:
+        return f"Compose({self.transforms})"
 
 
-def flip(*, chance: float = 0.5, seed: int = 0) -> Transform:
-    """Mirror each image left to right with the given chance."""
-    if not 0.0 <= chance <= 1.0:
-        raise ValueError(f"chance must lie in [0, 1], got {chance}")
-    generator = torch.Generator().manual_seed(seed)
+@dataclass(eq=False)
+class RandomHorizontalFlip:
+    """Mirror each image left to right with the given chance.
 
-    def apply(images: Tensor) -> Tensor:
-        mirrored = torch.rand(len(images), generator=generator) < chance
+    Args:
+        p: the chance, in [0, 1].
+        seed: of its generator; another seed, other draws.
+
+    Raises:
+        ValueError: if ``p`` is no chance.
+    """
+
+    p: float = 0.5
+    _: KW_ONLY
+    seed: int = 0
+    generator: torch.Generator = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.p <= 1.0:
+            raise ValueError(f"p must lie in [0, 1], got {self.p}")
+        self.generator = seeding.SeededGenerator(self.seed)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``images`` (N, C, H, W), some of them mirrored."""
+        mirrored = torch.rand(len(images), generator=self.generator) < self.p
         return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
 
-    return apply
 
+@dataclass(eq=False, kw_only=True)
+class RandomCrop:
+    """Pad each side with zeros and cut the old size out again, at a place drawn for each image.
 
-def shift(padding: int, *, seed: int = 0) -> Transform:
-    """Pad each side with ``padding`` zeros and cut the old size out again, at a place drawn for each image.
-
+    So each image is shifted by up to ``padding`` pixels either way.
     Source: He et al. 2016, arXiv:1512.03385, section 4.2, with padding 4 for CIFAR-10.
-    """
-    if padding < 1:
-        raise ValueError(f"padding must be at least 1 pixel, got {padding}")
-    generator = torch.Generator().manual_seed(seed)
 
-    def apply(images: Tensor) -> Tensor:
-        number, _, height, width = images.shape
-        padded = torch.nn.functional.pad(images, (padding,) * 4)
-        corner = torch.randint(0, 2 * padding + 1, (2, number, 1), generator=generator).to(images.device)
+    Args:
+        padding: zeros on each side, in pixels, at least 1.
+        seed: of its generator; another seed, other draws.
+
+    Raises:
+        ValueError: if ``padding`` is below 1.
+    """
+
+    padding: int
+    seed: int = 0
+    generator: torch.Generator = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.padding < 1:
+            raise ValueError(f"padding must be at least 1 pixel, got {self.padding}")
+        self.generator = seeding.SeededGenerator(self.seed)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``images`` (N, C, H, W), each shifted by its own draw."""
+        number, channels, height, width = images.shape
+        padded = nn.functional.pad(images, (self.padding,) * 4)
+        corner = torch.randint(0, 2 * self.padding + 1, (2, number, 1), generator=self.generator)
+        corner = corner.to(images.device)
         lines = corner[0] + torch.arange(height, device=images.device)  # (N, H)
         columns = corner[1] + torch.arange(width, device=images.device)  # (N, W)
-        rows = torch.arange(number, device=images.device)[:, None, None, None]
-        channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
-        return padded[rows, channels, lines[:, None, :, None], columns[:, None, None, :]]
-
-    return apply
+        image = torch.arange(number, device=images.device)[:, None, None, None]
+        channel = torch.arange(channels, device=images.device)[None, :, None, None]
+        return padded[image, channel, lines[:, None, :, None], columns[:, None, None, :]]
 
 
-def random_resized_crop(
-    *,
-    scale: tuple[float, float] = (0.35, 1.0),
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
-    size: int | None = None,
-    seed: int = 0,
-) -> Transform:
-    """Cut a rectangle out of each image, of a share ``scale`` of its area, and stretch it to the old size.
+@dataclass(eq=False)
+class RandomResizedCrop:
+    """Cut a rectangle out of each image and stretch it to the old size, or to a square of ``size`` pixels.
 
-    ``ratio`` is width / height of the rectangle, drawn so that 2 is as likely as 1/2. Where it would stick
-    out, its longer side is cut to the image's. With ``size`` it becomes a square of ``size`` pixels instead:
-    train on small cut-outs of larger images, and test on those as they are. Sampling is bilinear without a
-    low-pass filter, so ``size`` should be at least half of the images'.
-    Source: Szegedy et al. 2015, arXiv:1409.4842, section 6, with scale (0.08, 1); for the smaller ``size``
-    Touvron et al. 2019, arXiv:1906.06423, section 3.
+    With a smaller ``size``, train on small cut-outs of larger images, and test on those as they are. Sampling
+    is bilinear without a low-pass filter, so ``size`` should be at least half of the images'.
+    Source: Szegedy et al. 2015, arXiv:1409.4842, section 6, with scale (0.08, 1), torchvision's default; for
+    the smaller ``size`` Touvron et al. 2019, arXiv:1906.06423, section 3.
+
+    Args:
+        size: side of the result in pixels; None: height and width stay.
+        scale: (low, high) share of the image's area that the rectangle has, in (0, 1].
+        ratio: (low, high) width / height of the rectangle, drawn so that 2 is as likely as 1/2. Where it
+            would stick out, its longer side is cut to the image's.
+        seed: of its generator; another seed, other draws.
 
     Raises:
         ValueError: for a share or ratio that is none, or a ``size`` below one.
     """
-    if size is not None and size < 1:
-        raise ValueError(f"size has to be at least one pixel, got {size}")
-    if not 0 < scale[0] <= scale[1] <= 1 or not 0 < ratio[0] <= ratio[1]:
-        raise ValueError(f"need 0 < scale <= 1 and 0 < ratio, smaller first; got {scale} and {ratio}")
-    generator = torch.Generator().manual_seed(seed)
-    log_ratio = torch.tensor(ratio, dtype=torch.float64).log()
 
-    def apply(images: Tensor) -> Tensor:
-        share, form, left, top = torch.rand(4, len(images), generator=generator, dtype=torch.float64)
-        area = scale[0] + (scale[1] - scale[0]) * share
-        aspect = (log_ratio[0] + (log_ratio[1] - log_ratio[0]) * form).exp()
-        width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
-        # In the coordinates of affine_grid the image spans [-1, 1].
-        x, y = (1 - width) * (2 * left - 1), (1 - height) * (2 * top - 1)
-        zero = torch.zeros_like(x)
-        boxes = torch.stack([width, zero, x, zero, height, y], dim=1).reshape(-1, 2, 3)
-        shape = [*images.shape[:2], *((size, size) if size else images.shape[2:])]
-        grid = torch.nn.functional.affine_grid(boxes.float(), shape, align_corners=False)
-        cut = torch.nn.functional.grid_sample(
+    size: int | None = None
+    _: KW_ONLY
+    scale: tuple[float, float] = (0.35, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    seed: int = 0
+    generator: torch.Generator = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"size has to be at least one pixel, got {self.size}")
+        if not 0 < self.scale[0] <= self.scale[1] <= 1 or not 0 < self.ratio[0] <= self.ratio[1]:
+            found = f"{self.scale} and {self.ratio}"
+            raise ValueError(f"need 0 < scale <= 1 and 0 < ratio, smaller first; got {found}")
+        self.generator = seeding.SeededGenerator(self.seed)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``images`` (N, C, H, W), each cut by its own draw; bytes stay bytes, rounded."""
+        shape = [*images.shape[:2], *((self.size, self.size) if self.size else images.shape[2:])]
+        grid = nn.functional.affine_grid(self._boxes(len(images)).float(), shape, align_corners=False)
+        cut = nn.functional.grid_sample(
             images.float(), grid.to(images.device), padding_mode="border", align_corners=False
         )
         return cut.to(images.dtype) if images.is_floating_point() else cut.round().to(images.dtype)
 
-    return apply
+    def _boxes(self, number: int) -> Tensor:
+        """Rectangles as affine maps, float64 (number, 2, 3), where the image spans [-1, 1]."""
+        share, form, left, top = torch.rand(4, number, generator=self.generator, dtype=torch.float64)
+        area = self.scale[0] + (self.scale[1] - self.scale[0]) * share
+        log_ratio = torch.tensor(self.ratio, dtype=torch.float64).log()
+        aspect = (log_ratio[0] + (log_ratio[1] - log_ratio[0]) * form).exp()
+        width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+        x, y = (1 - width) * (2 * left - 1), (1 - height) * (2 * top - 1)
+        zero = torch.zeros_like(x)
+        return torch.stack([width, zero, x, zero, height, y], dim=1).reshape(-1, 2, 3)
 
 
 MOST_ALPHA = 2.0  # beyond it almost every image would be a half-and-half mixture
@@ -119,6 +174,12 @@ class Mixup:
     image from the same batch; partners and shares depend on ``seed`` and on the sizes of the batches alone.
     Source: Zhang et al. 2018, arXiv:1710.09412, section 2.
 
+    Args:
+        loader: batches of float images and class numbers ``(N,)``; it stays as it is.
+        num_classes: columns of the label shares, at least 2.
+        alpha: above 0 and at most 2; the smaller, the nearer most mixtures are to one of their two images.
+        seed: of its generator; another seed, other partners and shares.
+
     Raises:
         ValueError: if ``alpha`` is not above 0 and at most 2, or ``num_classes`` is below 2.
     """
@@ -129,7 +190,11 @@ class Mixup:
         if num_classes < 2:
             raise ValueError(f"num_classes must be at least 2, got {num_classes}")
         self.loader, self.num_classes, self.alpha = loader, num_classes, alpha
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = seeding.SeededGenerator(seed)
+
+    def generators(self) -> list[torch.Generator]:
+        """Its own generator, then those of its loader: what a checkpoint has to keep."""
+        return [self.generator, *seeding.generators_of(self.loader)]
 
     def __len__(self) -> int:
         return len(self.loader)

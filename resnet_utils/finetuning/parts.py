@@ -17,7 +17,11 @@ ALL_BUT_HEAD = "all but head"
 
 
 def freeze(model: ResNet, through: str = ALL_BUT_HEAD) -> None:
-    """Freeze the parameters from the stem up to and including the part ``through``; leave the others alone.
+    """Freeze the parameters from the stem up to and including one part; leave the others alone.
+
+    Args:
+        model: whose parameters stop learning.
+        through: the last part that is frozen, ``"layer2"`` for example, or ``ALL_BUT_HEAD``.
 
     Raises:
         ValueError: if ``through`` names no part; the head cannot be the last one frozen, since then
@@ -32,7 +36,11 @@ def freeze(model: ResNet, through: str = ALL_BUT_HEAD) -> None:
 
 
 def unfreeze(model: ResNet, part: str) -> None:
-    """Make the parameters of one part trainable again, ``"layer4"`` for example; leave the others alone.
+    """Make the parameters of one part trainable again; leave the others alone.
+
+    Args:
+        model: whose parameters learn again.
+        part: ``"layer4"`` for example.
 
     Raises:
         ValueError: if ``part`` names no part.
@@ -50,9 +58,14 @@ def _set_trainable(model: ResNet, part: str, trainable: bool) -> None:
 def parameter_groups(model: ResNet, lr: float, *, factor: float = 0.3) -> list[dict[str, Any]]:
     """One group of trainable parameters a part, for ``training.sgd(model, lr, groups=...)``, stem first.
 
-    The head learns at ``lr`` and each part below it at ``factor`` times the rate of the part above: early
-    layers hold what many tasks share. A frozen part has no group. Each group also carries its "name".
-    Source: Howard and Ruder 2018, arXiv:1801.06146, section 3.2 (they divide by 2.6 a layer).
+    Early layers hold what many tasks share, so they learn more slowly. A frozen part has no group. Each group
+    also carries its "name". Source: Howard and Ruder 2018, arXiv:1801.06146, section 3.2 (they divide by 2.6
+    a layer).
+
+    Args:
+        model: whose parameters learn.
+        lr: the rate of the head.
+        factor: what each part's rate is of that of the part above, in (0, 1].
 
     Raises:
         ValueError: if ``factor`` is not in (0, 1], or everything is frozen.
@@ -74,6 +87,13 @@ def unfreezing(model: ResNet, epochs: int) -> list[tuple[list[str], int]]:
 
     One epoch a phase, and the last one has all that remain. With fewer epochs than parts, the lowest parts
     open together. Source: Howard and Ruder 2018, arXiv:1801.06146, section 3.3.
+
+    Args:
+        model: whose parts are counted.
+        epochs: of all phases together, at least 1.
+
+    Returns:
+        Names of the parts to open, and epochs, for each phase.
 
     Raises:
         ValueError: if ``epochs`` is below 1.

@@ -5,28 +5,26 @@ Introduced in chapter 5.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from resnet_utils import evaluation, training
 from resnet_utils.evaluation.inference import collected
-from resnet_utils.finetuning.parts import (
-    freeze,
-)
 from resnet_utils.models import ResNet
-from resnet_utils.runtime import types
 from resnet_utils.runtime.types import Batches, Device
 
 
-def cached_features(model: ResNet, loader: Batches, device: Device) -> tuple[Tensor, Tensor]:
-    """What the head sees for each sample of ``loader``: features ``(N, C)`` and labels ``(N,)``, on the CPU.
+def cached_features(model: ResNet, loader: Batches, *, device: Device | None = None) -> tuple[Tensor, Tensor]:
+    """What the head sees for each sample of a loader: features ``(N, C)`` and labels ``(N,)``, on the CPU.
 
     Computed once in eval mode. With everything but the head frozen they never change, so a head trains on
     them in seconds. That holds only without augmentation, which makes other images each epoch.
+
+    Args:
+        model: the network; it is left in the mode it came in.
+        loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
+        device: where to compute; None: where the model lies.
 
     Raises:
         ValueError: if ``loader`` yields no sample.
@@ -41,12 +39,21 @@ def cached_features(model: ResNet, loader: Batches, device: Device) -> tuple[Ten
 def linear_probe(
     features: Tensor, labels: Tensor, *, num_classes: int, weight_decay: float = 1e-3
 ) -> nn.Linear:
-    """The best linear head for ``features`` ``(N, C)`` and ``labels`` ``(N,)``: logistic regression.
+    """The best linear head for given features: logistic regression.
 
     Minimises the mean cross-entropy plus ``weight_decay / 2`` times the sum of the squared weights. There is
     one minimum, so no seed and no learning rate enter. Each feature is first brought to mean 0 and standard
     deviation 1, in float64; the returned layer has that folded in and takes the features as they are.
-    No gradient flows back into ``features``. L-BFGS: Liu and Nocedal 1989, doi:10.1007/BF01589116.
+    No gradient flows back into the features. L-BFGS: Liu and Nocedal 1989, doi:10.1007/BF01589116.
+
+    Args:
+        features: floats ``(N, C)``, as from ``cached_features``.
+        labels: class numbers ``(N,)``, on the same device.
+        num_classes: outputs of the head.
+        weight_decay: above 0, for standardised features; the larger, the less sure the head is.
+
+    Returns:
+        A linear layer ``(N, C) -> (N, num_classes)`` in the features' precision, where they lie.
 
     Raises:
         ValueError: for shapes that do not fit, labels outside 0 ... ``num_classes`` - 1, a ``weight_decay``
@@ -70,7 +77,7 @@ def linear_probe(
         return loss + weight_decay / 2 * weight.square().sum()
 
     with torch.enable_grad():
-        _minimise(objective, [w, bias])
+        _minimize(objective, [w, bias])
     weight = (w @ basis / std).detach()
     head = nn.Linear(x.shape[1], num_classes, device=x.device, dtype=features.dtype)
     with torch.no_grad():
@@ -79,7 +86,7 @@ def linear_probe(
     return head
 
 
-def _minimise(objective: Callable[[], Tensor], parameters: list[Tensor]) -> None:
+def _minimize(objective: Callable[[], Tensor], parameters: list[Tensor]) -> None:
     """Move ``parameters`` to the minimum of a convex float64 ``objective``, to about seven digits."""
     optimizer = torch.optim.LBFGS(
         parameters, max_iter=1000, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
@@ -107,30 +114,3 @@ def _check_probe(features: Tensor, labels: Tensor, num_classes: int, weight_deca
         raise ValueError(f"weight_decay must be positive, got {weight_decay}")
     if not torch.isfinite(features).all():
         raise ValueError("features must be finite, got nan or inf")
-
-
-def _probe(
-    model: ResNet,
-    train_loader: DataLoader,
-    valid_loader: DataLoader | None,
-    *,
-    device: types.Device,
-    probe_decay: float,
-) -> training.History:
-    if getattr(train_loader.dataset, "augment", None) is not None:
-        raise ValueError("a linear probe sees each image once, as it is: give it a loader without augment")
-    freeze(model)
-    started = time.perf_counter()
-    features, labels = cached_features(model, train_loader, device)
-    head = linear_probe(features, labels, num_classes=model.fc.out_features, weight_decay=probe_decay)
-    with torch.no_grad():
-        logits = head(features)
-    model.fc = head.to(device)
-    history = training.History(lr=[0.0], seconds=[time.perf_counter() - started])
-    history.train_loss.append(nn.functional.cross_entropy(logits, labels).item())
-    history.train_accuracy.append((logits.argmax(dim=1) == labels).double().mean().item())
-    if valid_loader is not None:
-        loss, accuracy = evaluation.evaluate(model, valid_loader, device=device)
-        history.valid_loss.append(loss)
-        history.valid_accuracy.append(accuracy)
-    return history

@@ -9,28 +9,29 @@ to it (``training.train_mode``).
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, fields
 
+import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
-from resnet_utils import training
-from resnet_utils.finetuning.parts import (
-    freeze,
-    parameter_groups,
-    unfreeze,
-    unfreezing,
-)
-from resnet_utils.finetuning.probe import _probe
+from resnet_utils import evaluation, runtime, training
+from resnet_utils.finetuning.parts import freeze, parameter_groups, unfreeze, unfreezing
+from resnet_utils.finetuning.probe import cached_features, linear_probe
 from resnet_utils.models import ResNet
-from resnet_utils.runtime import types
+from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
 @dataclass(frozen=True)
 class Way:
     """One way to come to a classifier.
 
-    pretrained: whether it starts from trained weights.  learns: "everything", "head", or "part by part".
-    rates: "equal", or "by part": each part slower than the one above.  cached: features computed once.
+    Args:
+        pretrained: whether it starts from trained weights.
+        learns: "everything", "head", or "part by part".
+        rates: "equal", or "by part": each part slower than the one above.
+        cached: whether features are computed once.
     """
 
     pretrained: bool
@@ -51,25 +52,43 @@ WAYS = {
 
 def fine_tune(
     model: ResNet,
-    way: str,
     train_loader: DataLoader,
+    valid_loader: Batches | None = None,
     *,
-    valid_loader: DataLoader | None,
+    way: str,
     epochs: int,
     lr: float,
-    device: types.Device,
+    device: Device | None = None,
     factor: float = 0.3,
     weight_decay: float = 5e-4,
     probe_decay: float = 0.01,
-    loss_function: types.LossFunction | None = None,
+    loss_function: LossFunction | None = None,
     progress: bool = False,
 ) -> training.History:
-    """Train ``model`` in one of the ``WAYS``; it comes with its new head and, where wanted, trained weights.
+    """Train a network in one of the ``WAYS``.
 
-    SGD with momentum, in one cycle that peaks at ``lr``; ``factor`` is the step of the rates from part to
-    part. The way decides what is frozen, whatever was before, and leaves it so. Gradual unfreezing has a
-    cycle of its own in each phase. The linear probe ignores ``epochs`` and ``lr``: it has one best answer,
-    with ``probe_decay``, and its history one entry.
+    SGD with momentum, in one cycle. The way decides what is frozen, whatever was before, and leaves it so.
+    Gradual unfreezing has a cycle of its own in each phase. The linear probe ignores ``epochs`` and ``lr``:
+    it has one best answer, and its history one entry.
+
+    Args:
+        model: comes with its new head (``model.reset_head``) and, where wanted, trained weights; it is
+            trained in place.
+        train_loader: batches of images and labels; for a linear probe not augmented.
+        valid_loader: batches to evaluate on after each epoch; None: no evaluation.
+        way: one of ``WAYS``.
+        epochs: passes over ``train_loader``, of all phases together.
+        lr: the rate of the head at the peak of its cycle.
+        device: where to compute; None: where the model lies.
+        factor: what each part's rate is of that of the part above, in (0, 1], where the way's rates differ.
+        weight_decay: of everything but biases and BatchNorms; not for the linear probe.
+        probe_decay: of the linear probe.
+        loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy. The
+            linear probe always takes cross-entropy.
+        progress: whether to show a bar for each epoch.
+
+    Returns:
+        What ``training.fit`` measured, phase after phase.
 
     Raises:
         ValueError: for an unknown way, no epoch, a ``factor`` not in (0, 1], or a linear probe of augmented
@@ -79,7 +98,7 @@ def fine_tune(
         raise ValueError(f"way must be one of {', '.join(WAYS)}, got {way!r}")
     model.requires_grad_(True)
     if WAYS[way].cached:
-        return _probe(model, train_loader, valid_loader, device=device, probe_decay=probe_decay)
+        return _fit_probe(model, train_loader, valid_loader, device=device, weight_decay=probe_decay)
     phases = [(list(model.parts()), epochs)]
     if WAYS[way].learns != "everything":
         freeze(model)
@@ -106,4 +125,33 @@ def fine_tune(
         )
         for column in fields(history):
             getattr(history, column.name).extend(getattr(more, column.name))
+    return history
+
+
+def _fit_probe(
+    model: ResNet,
+    train_loader: DataLoader,
+    valid_loader: Batches | None,
+    *,
+    device: Device | None,
+    weight_decay: float,
+) -> training.History:
+    """Give the model the best head for its features; a history of one entry."""
+    if getattr(getattr(train_loader, "dataset", None), "augment", None) is not None:
+        raise ValueError("a linear probe sees each image once, as it is: give it a loader without augment")
+    device = torch.device(device or runtime.device_of(model))
+    freeze(model)
+    started = time.perf_counter()
+    features, labels = cached_features(model, train_loader, device=device)
+    head = linear_probe(features, labels, num_classes=model.fc.out_features, weight_decay=weight_decay)
+    with torch.no_grad():
+        logits = head(features)
+    model.fc = head.to(device)
+    history = training.History(lr=[0.0], seconds=[time.perf_counter() - started])
+    history.train_loss.append(nn.functional.cross_entropy(logits, labels).item())
+    history.train_accuracy.append((logits.argmax(dim=1) == labels).double().mean().item())
+    if valid_loader is not None:
+        loss, accuracy = evaluation.evaluate(model, valid_loader, device=device)
+        history.valid_loss.append(loss)
+        history.valid_accuracy.append(accuracy)
     return history

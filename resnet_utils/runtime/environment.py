@@ -28,8 +28,11 @@ def setup(seed: int = 0) -> None:
     in their last bits), asks torch for deterministic algorithms and turns TF32 off. An operation that has no
     deterministic form raises an error instead of quietly giving other numbers.
 
+    Args:
+        seed: for all generators, 0 to 2**32 - 1.
+
     Raises:
-        ValueError: if ``BOOK_THREADS`` is not a positive whole number.
+        ValueError: if ``BOOK_THREADS`` is not a positive whole number, or ``seed`` out of range.
     """
     seed_everything(seed)
     _set_threads()
@@ -38,7 +41,7 @@ def setup(seed: int = 0) -> None:
     # The same as use_deterministic_algorithms(True), which would also import torch's compiler (5 s of CPU).
     torch.set_deterministic_debug_mode("error")
     # It also makes torch fill fresh memory with NaN before every use, a tenth of the time in small networks.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
@@ -107,6 +110,11 @@ def progress(iterable: Iterable, *, description: str, total: int | None = None) 
 
     ``BOOK_PROGRESS=0`` hides the bar, ``BOOK_PROGRESS=1`` shows it even when stderr goes to a file.
     The bar is text, not a widget: a saved notebook then holds no widget state that other viewers cannot show.
+
+    Args:
+        iterable: what to go through.
+        description: text before the bar.
+        total: how many items are to come; None: its length, where it has one.
     """
     wish = os.environ.get("BOOK_PROGRESS", "")
     visible = wish != "0" and (wish == "1" or sys.stderr.isatty() or _in_notebook())

@@ -6,20 +6,62 @@ Introduced in the front matter.
 from __future__ import annotations
 
 import random
-import types
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.utils.data import get_worker_info
+
+# Where loaders, samplers, data sets and transforms of torch and torchvision keep each other.
+HOLDERS = ("sampler", "batch_sampler", "dataset", "collate_fn", "transform", "target_transform")
+LISTS = ("datasets", "transforms")  # of ConcatDataset; of a composed transform
+
+
+class SeededGenerator(torch.Generator):
+    """A torch generator on the CPU that can be sent to a loader's workers, however these are started.
+
+    torch's own crashes them where they are spawned, as on Windows, macOS, and Linux from Python 3.14 on:
+    its state travels as a tensor in shared memory that is gone before the worker looks
+    (https://github.com/pytorch/pytorch/issues/146828). This one sends bytes. It draws the same numbers.
+
+    Args:
+        seed: where its sequence begins.
+    """
+
+    def __new__(cls, seed: int) -> SeededGenerator:
+        return super().__new__(cls)  # torch would take the seed for a device
+
+    def __init__(self, seed: int) -> None:
+        self.manual_seed(seed)
+
+    def __reduce__(self) -> Any:
+        return _with_state, (self.get_state().numpy().tobytes(),)
+
+
+def _with_state(state: bytes) -> SeededGenerator:
+    generator = SeededGenerator(0)
+    generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
+    return generator
+
+
+@runtime_checkable
+class HasGenerators(Protocol):
+    """What a loader, a data set or a transform offers that lists its generators itself."""
+
+    def generators(self) -> Iterable[torch.Generator]:
+        """All generators it draws from, always in the same order."""
+        ...
 
 
 def seed_everything(seed: int) -> None:
     """Seed the generators of Python, NumPy and torch (CPU and every GPU).
 
+    Args:
+        seed: 0 to 2**32 - 1, NumPy's range.
+
     Raises:
-        ValueError: if ``seed`` does not fit NumPy's range, 0 to 2**32 - 1.
+        ValueError: if ``seed`` lies outside.
     """
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed must be between 0 and {2**32 - 1}, got {seed}")
@@ -28,55 +70,81 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-LEAVES = (Tensor, np.ndarray, str, type, types.ModuleType)  # hold no generator
+def generators_of(holder: object) -> list[torch.Generator]:
+    """The generators that a loader and its parts draw from, each once, always in the same order.
 
+    An object with a method ``generators()`` (``HasGenerators``) lists its own. Of any other, the attribute
+    ``generator`` counts, then what the attributes in ``HOLDERS`` and ``LISTS`` hold, by the same rule.
+    Nothing else is looked into: a function that keeps a generator in a variable of its own has to carry it as
+    an attribute, ``function.generator = ...``, or no checkpoint can keep its state. What draws from the
+    process's own generators (``global_generators``), as torchvision's transforms do, needs neither.
 
-def generators_of(loader: object, depth: int = 10) -> list[torch.Generator]:
-    """The generators a loader holds: its own, and those of its samplers, its data set and their functions.
-
-    Walks attributes, lists and closures, each object once, always in the same order.
+    Args:
+        holder: a loader, a sampler, a data set, a transform, or anything else, which holds none.
     """
-    found: list[torch.Generator] = []
-    seen: set[int] = set()
-    level = [loader]
-    for _ in range(depth):
-        below: list[object] = []
-        for item in level:
-            if id(item) not in seen and not isinstance(item, LEAVES):
-                seen.add(id(item))
-                found += [item] if isinstance(item, torch.Generator) else []
-                below += _children(item)
-        level = below
-    return found
+    return list({id(generator): generator for generator in _held_by(holder, seen=set())}.values())
 
 
-def _children(item: object) -> list[object]:
-    """What an object holds: items of a list, arguments of a partial, variables of a closure, attributes."""
-    if isinstance(item, (list, tuple, dict)):
-        values = item.values() if isinstance(item, dict) else item
-        return list(values) if len(item) <= 32 else []  # longer ones are data
-    if isinstance(item, partial):
-        return [item.func, *item.args, *item.keywords.values()]
-    if isinstance(item, types.MethodType):
-        return [item.__self__]
-    if isinstance(item, types.FunctionType):
-        return [cell.cell_contents for cell in item.__closure__ or ()]
-    return list(vars(item).values()) if hasattr(item, "__dict__") else []
+def _held_by(holder: object, seen: set[int]) -> Iterator[torch.Generator]:
+    """The generators of ``holder`` and of what it holds; each object is asked once."""
+    if holder is None or id(holder) in seen:
+        return
+    seen.add(id(holder))
+    if isinstance(holder, HasGenerators):
+        yield from holder.generators()
+        return
+    own = getattr(holder, "generator", None)
+    if isinstance(own, torch.Generator):
+        yield own
+    for name in HOLDERS:
+        yield from _held_by(getattr(holder, name, None), seen)
+    for name in LISTS:
+        items = getattr(holder, name, None)
+        for item in items if isinstance(items, (list, tuple)) else [items]:
+            yield from _held_by(item, seen)
+
+
+def seed_worker(worker_id: int) -> None:
+    """Give the generators in a loader's worker streams of their own, as ``DataLoader(worker_init_fn=...)``.
+
+    A worker begins each epoch with a copy of the data set and its transforms, generators included: without
+    this, all workers would draw the same numbers, epoch after epoch. The new stream follows from the seed
+    that the generator was made with, its place among the others, and torch's seed of the worker, which is
+    ``worker_id`` plus a number that the loader's own generator draws for each epoch. So one seed and one
+    number of workers give one sequence; another number of workers gives another.
+
+    Args:
+        worker_id: the worker's number, from 0; torch has it in its seed already.
+
+    Raises:
+        RuntimeError: outside a worker.
+    """
+    worker = get_worker_info()
+    if worker is None:
+        raise RuntimeError(f"seed_worker({worker_id}) was called outside a worker of a DataLoader")
+    for place, generator in enumerate(generators_of(worker.dataset)):
+        sources = np.random.SeedSequence([worker.seed, generator.initial_seed() % 2**64, place])
+        generator.manual_seed(int(sources.generate_state(1, np.uint64)[0]))
 
 
 def global_generators() -> dict[str, Any]:
-    """The states of the process's own generators, as plain data."""
+    """The states of the process's own generators (Python, NumPy, torch on CPU and GPUs), as plain data."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state is what has to be kept
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "python": random.getstate(),
-        "numpy": [kind, keys.tolist(), *rest],
+        "numpy": [kind, np.asarray(keys).tolist(), *rest],
     }
 
 
 def set_global_generators(states: dict[str, Any]) -> None:
-    """The reverse of ``_global_generators``; the states of GPUs that are not here are left out."""
+    """The reverse of ``global_generators``.
+
+    Args:
+        states: what ``global_generators`` returned, in this process or another; the states of GPUs that are
+            not here are left out.
+    """
     torch.set_rng_state(states["torch"])
     for index, bits in enumerate(states["cuda"][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(bits, index)

@@ -21,28 +21,45 @@ from torch.utils.data import DataLoader
 
 from resnet_utils.files import atomic
 from resnet_utils.runtime.seeding import generators_of, global_generators, set_global_generators
+from resnet_utils.training.regularization import EarlyStopping
 
-FORMAT = 1
+FORMAT = 2  # 1 had the loader's generators in another order
 MOST_TENSORS = 3  # that an error message names
-PARTS = {"format", "model", "optimizer", "scheduler", "scaler", "history", "generators", "global_generators"}
+OPTIONAL = {"scheduler": "scheduler", "scaler": "scaler", "early_stopping": "stopping rule"}
+PARTS = {"format", "model", "optimizer", "history", "generators", "global_generators", *OPTIONAL}
 
 
 @dataclass
 class TrainingRun:
-    """Everything that changes while a model trains."""
+    """Everything that changes while a model trains.
+
+    Args:
+        model: the network.
+        optimizer: has its momentum.
+        scheduler: has its position; None: no schedule.
+        scaler: of the loss, for 16 bits; None: none.
+        loader: of the training batches, with all generators it draws from (``seeding.generators_of``).
+        early_stopping: has the best weights so far; None: none.
+    """
 
     model: nn.Module
     optimizer: Optimizer
     scheduler: LRScheduler | None
     scaler: torch.amp.GradScaler | None
     loader: DataLoader
+    early_stopping: EarlyStopping | None = None
 
 
 def save(path: str | Path, run: TrainingRun, history: dict[str, list[float]]) -> None:
-    """Write the state of ``run`` and its ``history`` to ``path``, making its folder where needed.
+    """Write the state of ``run`` and its ``history`` to ``path``.
 
     The file is written under another name and then renamed: a run killed at any moment leaves the old file
     or the new one, never half of one.
+
+    Args:
+        path: the file; its folder is made where needed.
+        run: what has a state.
+        history: what was measured so far, a list for each column.
     """
     path = Path(path)
     state = _state(run) | {"format": FORMAT, "history": history, "global_generators": global_generators()}
@@ -56,8 +73,7 @@ def _state(run: TrainingRun) -> dict[str, Any]:
     return {
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
-        "scheduler": None if run.scheduler is None else run.scheduler.state_dict(),
-        "scaler": None if run.scaler is None else run.scaler.state_dict(),
+        **{part: None if (it := getattr(run, part)) is None else it.state_dict() for part in OPTIONAL},
         "generators": [generator.get_state() for generator in generators_of(run.loader)],
     }
 
@@ -66,6 +82,14 @@ def restore(path: str | Path, run: TrainingRun, *, epochs: int) -> dict[str, lis
     """Put the state in ``path`` into ``run`` and into the process's random generators; return the history.
 
     Everything is checked before anything is changed. A file from elsewhere cannot run code.
+
+    Args:
+        path: a file that ``save`` wrote.
+        run: built as the first time; its parts take on the states in the file.
+        epochs: the length of the whole run, at least what the file holds.
+
+    Returns:
+        What was measured before, a list for each column.
 
     Raises:
         ValueError: if the file is damaged, is no checkpoint of a run, belongs to another model, optimiser,
@@ -83,10 +107,9 @@ def restore(path: str | Path, run: TrainingRun, *, epochs: int) -> dict[str, lis
         raise ValueError(f"the checkpoint holds {done} epochs, more than the {epochs} asked for")
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
-    if run.scheduler is not None:
-        run.scheduler.load_state_dict(state["scheduler"])
-    if run.scaler is not None:
-        run.scaler.load_state_dict(state["scaler"])
+    for part in OPTIONAL:
+        if state[part] is not None:
+            getattr(run, part).load_state_dict(state[part])
     for generator, bits in zip(generators_of(run.loader), state["generators"], strict=True):
         generator.set_state(bits)
     set_global_generators(state["global_generators"])
@@ -116,11 +139,11 @@ def _mismatches(state: dict[str, Any], now: dict[str, Any]) -> list[str]:
     for key, saved, own in _differences(_described(state["model"]), _described(now["model"])):
         problems.append(f"the model's {key} is {saved} in the file, {own} here")
     del problems[MOST_TENSORS:]
-    for part in ("scheduler", "scaler"):
+    for part, name in OPTIONAL.items():
         if (state[part] is None) != (now[part] is None):
             there, here = ("no" if side[part] is None else "a" for side in (state, now))
-            problems.append(f"{there} {part} in the file, {here} {part} here")
-    settings = (_settings(side["optimizer"], side["scheduler"]) for side in (state, now))
+            problems.append(f"{there} {name} in the file, {here} {name} here")
+    settings = (_settings(side) for side in (state, now))
     problems += [f"{key} is {saved} in the file, {own} here" for key, saved, own in _differences(*settings)]
     counts = len(state["generators"]), len(now["generators"])
     if counts[0] != counts[1]:
@@ -134,16 +157,17 @@ def _differences(saved: dict[str, Any], own: dict[str, Any]) -> list[tuple[str, 
     return [(key, one, other) for key, one, other in values if one != other]
 
 
-def _settings(optimizer: dict[str, Any], scheduler: dict[str, Any] | None) -> dict[str, Any]:
-    """The choices in the states of an optimiser and a schedule that stay as they are during a run."""
+def _settings(state: dict[str, Any]) -> dict[str, Any]:
+    """The choices in the state of a run that stay as they are while it trains."""
     settings = {}
-    for index, group in enumerate(optimizer["param_groups"]):
+    for index, group in enumerate(state["optimizer"]["param_groups"]):
         settings[f"the number of parameters in group {index}"] = len(group["params"])
         rate = "initial_lr" if "initial_lr" in group else "lr"  # with a schedule, lr itself changes
         for key in ("weight_decay", "momentum", "nesterov", rate):
             settings[f"{key} of group {index}"] = group.get(key)
     for key in ("total_steps", "milestones", "gamma"):
-        settings[f"{key} of the schedule"] = (scheduler or {}).get(key)
+        settings[f"{key} of the schedule"] = (state["scheduler"] or {}).get(key)
+    settings["patience of the stopping rule"] = (state["early_stopping"] or {}).get("patience")
     return settings
 
 

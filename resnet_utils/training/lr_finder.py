@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -23,7 +22,12 @@ SMOOTHING = 0.9  # share of the past in the average of the loss
 
 @dataclass(frozen=True)
 class RangeTest:
-    """Learning rates in rising order, and the loss at each (nats, a running average over batches)."""
+    """What a range test found.
+
+    Args:
+        rates: learning rates, in rising order.
+        losses: the loss at each, in nats, a running average over the batches so far.
+    """
 
     rates: list[float]
     losses: list[float]
@@ -41,22 +45,32 @@ def lr_range_test(
     model: nn.Module,
     loader: DataLoader,
     *,
-    device: torch.device | str,
+    device: types.Device | None = None,
     low: float = 1e-4,
     high: float = 10.0,
     steps: int = 100,
     weight_decay: float = 1e-4,
     loss_function: types.LossFunction | None = None,
 ) -> RangeTest:
-    """Train a copy of ``model`` for ``steps`` batches while the rate grows from ``low`` to ``high``, by equal
-    factors; stop early when the loss has exploded.
+    """Train a copy of ``model`` while the rate grows by equal factors; stop when the loss has exploded.
 
     The model, the loader's order and every generator of random numbers are afterwards as they were.
     The optimiser is ``optim.sgd``. Source: Smith 2017, arXiv:1506.01186, section 3.3; rates by equal
     factors, the average and the early stop follow the fastai library.
 
+    Args:
+        model: the network to try; it is copied, not changed.
+        loader: batches of images and labels, gone through as often as needed.
+        device: where to compute; None: where the model lies.
+        low: the rate of the first batch, above 0.
+        high: the rate of the last batch, above ``low``.
+        steps: batches, and so rates, at least 2.
+        weight_decay: of the optimiser, as in the training to come.
+        loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy.
+
     Raises:
-        ValueError: if not 0 < ``low`` < ``high``, or ``steps`` is below 2.
+        ValueError: if not 0 < ``low`` < ``high``, ``steps`` is below 2, or ``loader`` yields no batch, the
+            first time or when it is gone through again.
         FloatingPointError: if the very first loss is not finite.
     """
     if not 0 < low < high:
@@ -90,9 +104,14 @@ def lr_range_test(
 
 
 def _endless(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of ``loader``, epoch after epoch."""
+    """The batches of ``loader``, epoch after epoch; without any it would never end."""
     while True:
-        yield from loader
+        empty = True
+        for batch in loader:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("lr_range_test() needs batches each time it asks the loader, but got none")
 
 
 @contextmanager

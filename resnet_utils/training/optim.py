@@ -15,6 +15,8 @@ from torch.amp import GradScaler
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
 
+from resnet_utils.runtime.types import Device
+
 
 def sgd(
     model: nn.Module,
@@ -28,10 +30,17 @@ def sgd(
 ) -> SGD:
     """Stochastic gradient descent over the parameters of ``model`` that are not frozen.
 
-    With ``decay_norm_and_bias=False`` weight decay spares biases and the scales and shifts of BatchNorm
-    (every parameter with one axis), as in He et al. 2018, arXiv:1812.01187, section 3.1.
-    ``groups`` (lists of parameters under "params", each with its own "lr") replaces the model's parameters,
-    for rates that differ by stage. Without momentum there is nothing to look ahead with: no Nesterov.
+    Args:
+        model: whose parameters learn; the frozen ones are left out.
+        lr: the learning rate of every group that brings none of its own.
+        momentum: share of the last step that the next one repeats, in [0, 1).
+        nesterov: whether the gradient is taken a step ahead (Sutskever et al. 2013); without momentum there
+            is nothing to look ahead with, and it has no effect.
+        weight_decay: how strongly weights are pulled towards 0.
+        decay_norm_and_bias: False spares biases and the scales and shifts of BatchNorm (every parameter with
+            one axis) from weight decay, as in He et al. 2018, arXiv:1812.01187, section 3.1.
+        groups: lists of parameters under "params", each with its own "lr", which take the place of the
+            model's parameters, for rates that differ by stage.
 
     Raises:
         ValueError: if every parameter is frozen.
@@ -56,24 +65,39 @@ def one_cycle(
 ) -> OneCycleLR:
     """A schedule of ``steps`` batches: up to ``max_lr`` in the first 30 %, then down to almost 0, by cosine.
 
-    ``max_lr`` is one rate for all groups or one for each; left out, each group peaks at its own rate.
     The momentum stays as it is. Source: Smith and Topin 2017, arXiv:1708.07120.
+
+    Args:
+        optimizer: whose rates it sets.
+        steps: batches in the whole training: epochs times batches an epoch.
+        max_lr: the peak, one rate for all groups or one for each; None: each group peaks at its own rate.
     """
     if max_lr is None:
         max_lr = [group["lr"] for group in optimizer.param_groups]
-    return OneCycleLR(optimizer, max_lr=max_lr, total_steps=steps, cycle_momentum=False)
+    peaks = list(max_lr) if isinstance(max_lr, Sequence) else max_lr
+    return OneCycleLR(optimizer, max_lr=peaks, total_steps=steps, cycle_momentum=False)
 
 
 def step_schedule(optimizer: Optimizer, *, milestones: Sequence[int], factor: float = 0.1) -> MultiStepLR:
     """A schedule that multiplies each rate by ``factor`` after as many batches as each milestone says.
 
     He et al. 2015 (arXiv:1512.03385, section 4.2) divide by 10 after 32,000 and 48,000 batches.
+
+    Args:
+        optimizer: whose rates it sets.
+        milestones: numbers of batches, rising.
+        factor: by which a rate is multiplied at each.
     """
     return MultiStepLR(optimizer, milestones=list(milestones), gamma=factor)
 
 
 def require_steps(scheduler: LRScheduler | None, steps: int, *, from_start: bool) -> None:
-    """Check that a schedule lasts for ``steps`` more batches, counted from its start or from where it stands.
+    """Check that a schedule lasts long enough.
+
+    Args:
+        scheduler: the schedule; None, or one without an end, always does.
+        steps: batches to come.
+        from_start: whether they count from the schedule's start, or from where it stands.
 
     Raises:
         ValueError: if it does not.
@@ -87,8 +111,13 @@ def require_steps(scheduler: LRScheduler | None, steps: int, *, from_start: bool
 def require_finite(loss: float, where: str, optimizer: Optimizer) -> None:
     """Check a loss before it spoils the weights.
 
+    Args:
+        loss: of one batch.
+        where: the epoch and batch, for the message.
+        optimizer: its learning rate stands in the message.
+
     Raises:
-        FloatingPointError: if it is not finite; the message says ``where`` and at which learning rate.
+        FloatingPointError: if the loss is not finite.
     """
     if not math.isfinite(loss):
         lr = max(group["lr"] for group in optimizer.param_groups)
@@ -98,19 +127,26 @@ def require_finite(loss: float, where: str, optimizer: Optimizer) -> None:
         )
 
 
-def half_type(device: torch.device | str) -> torch.dtype:
-    """The 16-bit type of ``autocast``: bfloat16, but float16 on GPUs that only emulate bfloat16."""
+def half_type(*, device: Device) -> torch.dtype:
+    """The 16-bit type of ``autocast``: bfloat16, but float16 on GPUs that only emulate bfloat16.
+
+    Args:
+        device: where the network computes.
+    """
     device = torch.device(device)
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
 
 
-def gradient_scaler(device: torch.device | str) -> GradScaler | None:
+def gradient_scaler(*, device: Device) -> GradScaler | None:
     """The loss scaler that ``autocast`` needs on ``device``, or None where it needs none.
 
     float16 has so small a range that gradients vanish unless the loss is scaled up; bfloat16 has float32's
     range. Source: Micikevicius et al. 2018, arXiv:1710.03740, section 3.2.
+
+    Args:
+        device: where the network computes.
     """
     device = torch.device(device)
-    return GradScaler(device.type) if half_type(device) == torch.float16 else None
+    return GradScaler(device.type) if half_type(device=device) == torch.float16 else None

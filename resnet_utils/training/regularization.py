@@ -1,14 +1,15 @@
-"""Cures for over-fitting that change the loop or the loss: mixed images, stopping in time, penalties.
+"""Cures for over-fitting that change the loop or the loss: stopping in time, penalties.
 
 Introduced in chapter 4; the penalties are used in chapter 5.
 
-The others need no module: augmentation is ``data.shift`` and its like, weight decay an option of
-``recipe.sgd``, and label smoothing an option of torch's cross-entropy.
+The others stand elsewhere: augmentation and mixed images in ``data.transforms``; weight decay is an option
+of ``optim.sgd``, and label smoothing one of torch's cross-entropy.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,30 +17,47 @@ from resnet_utils.runtime.types import LossFunction
 
 
 class EarlyStopping:
-    """Keeps the weights of the best epoch, and says when the loss has not improved for ``patience`` epochs.
+    """Keeps the weights of the best epoch, and says when the loss has not improved for some epochs.
 
-    Watch images that are neither trained on nor tested on: whoever stops where the test loss is lowest has
-    used the test images.
-    Source: Prechelt 1998, doi:10.1007/3-540-49430-8_3.
+    Give it to ``fit``, or ask ``should_stop`` after each epoch and ``restore`` at the end. Watch images that
+    are neither trained on nor tested on: whoever stops where the test loss is lowest has used the test
+    images. Source: Prechelt 1998, doi:10.1007/3-540-49430-8_3.
+
+    Args:
+        model: the network that is trained.
+        patience: epochs without a new lowest loss after which to stop, at least 1. With the number of all
+            epochs, nothing stops, and the best epoch is chosen at the end.
 
     Raises:
         ValueError: if ``patience`` is below 1.
     """
 
-    def __init__(self, model: nn.Module, patience: int) -> None:
+    def __init__(self, model: nn.Module, *, patience: int) -> None:
         if patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, got {patience}")
         self.model, self.patience = model, patience
         self.best_loss, self.best_epoch, self.epoch = math.inf, 0, 0
         self._kept: dict[str, Tensor] = {}
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the last ``patience`` epochs brought no new lowest loss."""
+        return self.epoch - self.best_epoch >= self.patience
+
     def should_stop(self, loss: float) -> bool:
-        """Note the validation loss of one more epoch; True when it is time to stop."""
+        """Note the loss of one more epoch, and keep the weights if it is the lowest so far.
+
+        Args:
+            loss: on the watched images, in nats; nan counts as no improvement.
+
+        Returns:
+            True when it is time to stop.
+        """
         self.epoch += 1
         if loss < self.best_loss:  # never true for nan
             self.best_loss, self.best_epoch = loss, self.epoch
             self._kept = {key: value.clone() for key, value in self.model.state_dict().items()}
-        return self.epoch - self.best_epoch >= self.patience
+        return self.is_due
 
     def restore(self) -> None:
         """Give the model the weights of its best epoch.
@@ -51,14 +69,35 @@ class EarlyStopping:
             raise RuntimeError("there is no best epoch yet: no finite loss has been noted")
         self.model.load_state_dict(self._kept)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint has to keep: the count of epochs, the best of them, and its weights."""
+        counts = {name: getattr(self, name) for name in ("patience", "best_loss", "best_epoch", "epoch")}
+        return counts | {"weights": self._kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where another one stood; the patience stays.
+
+        Args:
+            state: what ``state_dict`` returned there.
+        """
+        self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
+        self.epoch, self._kept = state["epoch"], state["weights"]
+
 
 def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | None = None) -> LossFunction:
-    """A loss, in nats, plus ``strength`` times the sum of the absolute weights of ``model``.
+    """A loss plus ``strength`` times the sum of the absolute weights of ``model``.
 
     Counts what learns and has more than one axis: no bias, no scale or shift of a BatchNorm, nothing frozen.
-    ``loss_function`` defaults to cross-entropy. Gradient steps pull a weight towards zero, but do not stop it
-    there: it becomes small, not exactly 0. Source: Tibshirani 1996, doi:10.1111/j.2517-6161.1996.tb02080.x,
-    section 2.
+    Gradient steps pull a weight towards zero, but do not stop it there: it becomes small, not exactly 0.
+    Source: Tibshirani 1996, doi:10.1111/j.2517-6161.1996.tb02080.x, section 2.
+
+    Args:
+        model: whose weights are counted, as they are at each call.
+        strength: nats for each unit of weight, at least 0.
+        loss_function: what to add to; None: cross-entropy.
+
+    Returns:
+        A function of logits and labels, in nats, as ``fit`` takes it.
 
     Raises:
         ValueError: if ``strength`` is negative or not finite.
@@ -66,7 +105,7 @@ def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | 
     base = _checked_base(strength, loss_function)
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        return base(logits, labels) + strength * sum(w.abs().sum() for _, w in _penalised(model))
+        return base(logits, labels) + strength * sum(w.abs().sum() for _, w in _penalized(model))
 
     return loss
 
@@ -74,12 +113,20 @@ def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | 
 def with_l2_from_start(
     model: nn.Module, strength: float, *, loss_function: LossFunction | None = None
 ) -> LossFunction:
-    """A loss, in nats, plus ``strength / 2`` times the squared distance of the weights from where they are.
+    """A loss plus ``strength / 2`` times the squared distance of the weights from where they are now.
 
     So forgetting what was learned costs something; weight decay pulls towards zero instead, and should be off
     beside it. Counts the same weights as ``with_l1``. Call it after loading the weights, before training.
     Source: Li et al. 2018, arXiv:1802.01483, section 3 (L2-SP; they decay the new head towards zero, here it
     is held near its random start, which is close to zero).
+
+    Args:
+        model: whose weights are counted, against a copy made now.
+        strength: nats for each half unit of squared distance, at least 0.
+        loss_function: what to add to; None: cross-entropy.
+
+    Returns:
+        A function of logits and labels, in nats, as ``fit`` takes it.
 
     Raises:
         ValueError: if ``strength`` is negative or not finite.
@@ -88,13 +135,13 @@ def with_l2_from_start(
     start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        moved = sum((w - start[name]).square().sum() for name, w in _penalised(model))
+        moved = sum((w - start[name]).square().sum() for name, w in _penalized(model))
         return base(logits, labels) + strength / 2 * moved
 
     return loss
 
 
-def _penalised(model: nn.Module) -> list[tuple[str, Tensor]]:
+def _penalized(model: nn.Module) -> list[tuple[str, Tensor]]:
     return [(name, w) for name, w in model.named_parameters() if w.requires_grad and w.ndim > 1]
 
 

@@ -43,18 +43,9 @@ def given(monkeypatch, tmp_path):
     return folder
 
 
-def save_picture(path, colour=(200, 10, 10), size=32):
+def save_picture(path, color=(200, 10, 10), size=32):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (size, size), colour).save(path)
-
-
-def split_of(labels, *, channels=3, size=4):
-    """Image k is filled with the value k."""
-    number = len(labels)
-    images = torch.arange(number, dtype=torch.uint8)[:, None, None, None].expand(number, channels, size, size)
-    names = tuple(f"{k}.png" for k in range(number))
-    classes = tuple("abcdefghij"[: max(labels) + 1])
-    return data.Split(images.clone(), torch.tensor(labels), classes, source="test", names=names)
+    Image.new("RGB", (size, size), color).save(path)
 
 
 # The data folder
@@ -91,229 +82,6 @@ def test_the_variable_is_read_in_one_place():
     assert readers == ["datasets.py"]
 
 
-# Split
-
-
-def test_subset_keeps_images_labels_and_names_together():
-    found = split_of([0, 1, 0, 1]).subset([3, 0])
-    assert found.images[:, 0, 0, 0].tolist() == [3, 0]
-    assert found.labels.tolist() == [1, 0]
-    assert found.names == ("3.png", "0.png")
-
-
-def test_take_gives_as_many_of_every_class():
-    split = split_of([0] * 9 + [1] * 4 + [2] * 6)
-    found = split.take(4, seed=1)
-    assert found.labels.bincount().tolist() == [4, 4, 4]
-    assert len(set(found.names)) == 12
-    assert found.labels.tolist() != sorted(found.labels.tolist())
-
-
-def test_smaller_take_is_part_of_a_bigger_one_and_seeds_differ():
-    split = split_of([0, 1] * 30)
-    assert set(split.take(5, seed=2).names) < set(split.take(9, seed=2).names)
-    assert split.take(9, seed=2).names == split.take(9, seed=2).names
-    assert set(split.take(9, seed=2).names) != set(split.take(9, seed=3).names)
-
-
-@pytest.mark.parametrize("number", [0, 3])
-def test_take_more_than_there_is_tells_the_sizes(number):
-    with pytest.raises(
-        ValueError, match=rf"per_class must be 1 to 2, got {number}; there are .*'a': 3, 'b': 2"
-    ):
-        split_of([0, 0, 0, 1, 1]).take(number)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"images": torch.zeros(2, 3, 4, 4)}, r"images must be uint8 \(N, C, H, W\), got torch.float32"),
-        ({"images": torch.zeros(2, 4, 4, dtype=torch.uint8)}, r"got torch.uint8 of shape \(2, 4, 4\)"),
-        (
-            {"labels": torch.tensor([0, 1, 0])},
-            r"labels must be int64 \(2,\), got torch.int64 of shape \(3,\)",
-        ),
-        ({"labels": torch.tensor([0, 2])}, "labels must be 0 to 1, got 0 to 2"),
-        ({"names": ("a",)}, "1 names for 2 images"),
-    ],
-)
-def test_split_that_does_not_fit_together_is_refused(change, message):
-    parts = {
-        "images": torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
-        "labels": torch.tensor([0, 1]),
-        "names": (),
-    }
-    with pytest.raises(ValueError, match=message):
-        data.Split(**(parts | change), classes=("a", "b"), source="test")
-
-
-# Statistics and batches
-
-
-def test_mean_and_std_are_those_of_the_pixels():
-    images = torch.randint(
-        0, 256, (20, 3, 5, 5), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
-    )
-    images[:, 1] //= 3
-    mean, std = data.mean_std(data.Split(images, torch.zeros(20, dtype=torch.int64), ("a",), source="test"))
-    pixels = images.numpy().transpose(1, 0, 2, 3).reshape(3, -1) / 255
-    np.testing.assert_allclose(mean, pixels.mean(axis=1), rtol=1e-12)  # float64 sums in another order
-    np.testing.assert_allclose(std, pixels.std(axis=1), rtol=1e-12)
-
-
-def test_batches_are_the_normalised_images_in_order():
-    split = split_of([0, 1, 0, 1, 0])
-    batches = list(data.loader(split, 2, mean=(0.5, 0.4, 0.0), std=(0.25, 0.5, 1.0)))
-    assert [len(labels) for _, labels in batches] == [2, 2, 1]
-    images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    assert images.dtype == torch.float32
-    assert labels.tolist() == split.labels.tolist()
-    mean, std = (np.array(v)[:, None, None] for v in ((0.5, 0.4, 0.0), (0.25, 0.5, 1.0)))
-    slow = (split.images.numpy() / 255 - mean) / std
-    np.testing.assert_allclose(images.numpy(), slow, atol=1e-6)  # float32 against float64
-
-
-def test_without_statistics_pixels_lie_between_0_and_1():
-    split = data.Split(
-        torch.full((1, 1, 2, 2), 255, dtype=torch.uint8), torch.tensor([0]), ("a",), source="test"
-    )
-    images, _ = next(iter(data.loader(split, 1)))
-    assert (images == 1).all()
-
-
-def test_loading_leaves_the_split_as_it_was():
-    split = split_of([0, 1, 0, 1])
-    before = split.images.clone()
-    for _ in data.loader(
-        split, 4, mean=(0.5,) * 3, std=(0.5,) * 3, augment=data.compose(data.flip(), data.shift(1))
-    ):
-        pass
-    assert torch.equal(split.images, before)
-
-
-def order_of(loader):
-    return [round(float(v) * 255) for images, _ in loader for v in images[:, 0, 0, 0]]
-
-
-def test_shuffling_depends_on_the_seed_alone_and_changes_each_epoch():
-    split = split_of([0, 1] * 10)
-    one, two = data.loader(split, 6, shuffle=True, seed=4), data.loader(split, 6, shuffle=True, seed=4)
-    first = order_of(one)
-    torch.rand(3)
-    assert order_of(two) == first
-    assert sorted(first) == list(range(20))
-    second = order_of(one)
-    assert second != first
-    assert order_of(two) == second
-    assert order_of(data.loader(split, 6, shuffle=True, seed=5)) != first
-
-
-def test_loading_draws_nothing_from_the_global_generator():
-    before = torch.get_rng_state()
-    for _ in data.loader(
-        split_of([0, 1] * 5), 3, shuffle=True, augment=data.compose(data.flip(), data.shift(1))
-    ):
-        pass
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_short_last_batch_can_be_dropped():
-    loader = data.loader(split_of([0, 1, 0, 1, 0]), 2, drop_last=True)
-    assert len(loader) == 2
-    assert [len(labels) for _, labels in loader] == [2, 2]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"batch_size": 0}, "no batch of 0 in 4 images"),
-        ({"batch_size": 5, "drop_last": True}, "no batch of 5 in 4 images"),
-        ({"batch_size": 2, "mean": (0.5,) * 3}, "mean and std belong together"),
-        ({"batch_size": 2, "mean": (0.5,), "std": (0.5,)}, "mean needs 3 values, one a channel"),
-        ({"batch_size": 2, "mean": (0.5,) * 3, "std": (0.5, 0.0, 0.5)}, "std must be above 0"),
-    ],
-)
-def test_loader_refuses_what_makes_no_batch(options, message):
-    with pytest.raises(ValueError, match=message):
-        data.loader(split_of([0, 1, 0, 1]), options.pop("batch_size"), **options)
-
-
-# Augmentation
-
-
-@pytest.fixture
-def images():
-    return torch.randint(1, 256, (64, 3, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-
-
-def test_flip_mirrors_about_half_and_leaves_the_rest(images):
-    found = data.flip(seed=0)(images)
-    mirrored = torch.tensor([torch.equal(a, b.flip(2)) for a, b in zip(found, images, strict=True)])
-    same = torch.tensor([torch.equal(a, b) for a, b in zip(found, images, strict=True)])
-    assert (mirrored ^ same).all()
-    assert 16 <= mirrored.sum() <= 48  # 32 +- 4 standard deviations
-    assert torch.equal(data.flip(chance=0.0)(images), images)
-    assert torch.equal(data.flip(chance=1.0)(images), images.flip(3))
-
-
-def test_shift_is_a_crop_of_the_padded_image(images):
-    padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
-    places = set()
-    for one, wide in zip(data.shift(2, seed=0)(images), padded, strict=True):
-        here = [(y, x) for y in range(5) for x in range(5) if torch.equal(one, wide[:, y : y + 9, x : x + 9])]
-        assert len(here) == 1
-        places |= set(here)
-    assert len(places) > 15  # of 25, in 64 draws
-
-
-def test_whole_crop_changes_nothing(images):
-    found = data.random_resized_crop(scale=(1.0, 1.0), ratio=(1.0, 1.0))(images)
-    assert torch.equal(found, images)
-
-
-def test_crop_of_a_ramp_is_a_gentler_ramp_inside_it():
-    ramp = torch.arange(64.0).expand(32, 1, 64, 64)  # value = column
-    found = data.random_resized_crop(scale=(0.25, 0.25), ratio=(1.0, 1.0), seed=1)(ramp)
-    assert found.shape == ramp.shape
-    steps = found[:, 0, :, 1:] - found[:, 0, :, :-1]
-    np.testing.assert_allclose(steps[:, :, 2:-2].numpy(), 0.5, atol=1e-4)  # float32, values up to 63
-    assert found.min() >= 0
-    assert found.max() <= 63
-    assert found[:, 0, 0, 32].std() > 2, "the place should vary"
-
-
-def test_a_crop_of_the_whole_image_at_half_its_size_is_the_mean_of_each_four_pixels():
-    images = torch.rand(3, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    found = data.random_resized_crop(scale=(1.0, 1.0), ratio=(1.0, 1.0), size=4)(images)
-    torch.testing.assert_close(found, torch.nn.functional.avg_pool2d(images, 2))
-
-
-@pytest.mark.parametrize("make", [data.flip, lambda seed: data.shift(2, seed=seed), data.random_resized_crop])
-def test_augmentation_repeats_by_seed_in_bytes_and_in_floats(images, make):
-    one, two, other = make(seed=1), make(seed=1), make(seed=2)
-    first = one(images)
-    assert torch.equal(first, two(images))
-    assert not torch.equal(first, other(images))
-    assert not torch.equal(first, one(images)), "the next batch is changed in another way"
-    assert first.dtype == torch.uint8
-    assert make(seed=1)(images.float()).dtype == torch.float32
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: data.flip(chance=2.0), "chance must lie in"),
-        (lambda: data.shift(0), "padding must be at least 1"),
-        (lambda: data.random_resized_crop(scale=(0.0, 1.0)), "need 0 < scale"),
-        (lambda: data.random_resized_crop(ratio=(2.0, 1.0)), "0 < ratio, smaller first"),
-        (lambda: data.random_resized_crop(size=0), "at least one pixel, got 0"),
-    ],
-)
-def test_augmentation_refuses_what_makes_no_sense(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
 # Drawn animals
 
 
@@ -324,10 +92,10 @@ def test_drawn_split_is_the_drawing():
     assert (split.classes, split.source) == (synthetic.PETS, "drawn animals")
 
 
-def test_grey_drawing_has_the_brightness_of_the_coloured_one():
-    grey, colour = (data.drawn_animals(8, size=16, grey=g).images for g in (True, False))
-    pillow = [np.asarray(Image.fromarray(i.permute(1, 2, 0).numpy()).convert("L")) for i in colour]
-    assert abs(grey[:, 0].int() - torch.from_numpy(np.stack(pillow)).int()).max() <= 1  # rounding
+def test_gray_drawing_has_the_brightness_of_the_colored_one():
+    gray, color = (data.drawn_animals(8, size=16, gray=g).images for g in (True, False))
+    pillow = [np.asarray(Image.fromarray(i.permute(1, 2, 0).numpy()).convert("L")) for i in color]
+    assert abs(gray[:, 0].int() - torch.from_numpy(np.stack(pillow)).int()).max() <= 1  # rounding
 
 
 def test_labels_can_leave_room_for_another_task():
@@ -352,7 +120,7 @@ def test_bare_machine_gets_drawn_pets_and_a_line(capsys):
     assert "RESNET_BOOK_DOWNLOAD=1" in told
 
 
-def test_bare_machine_gets_ten_grey_species_instead_of_clothes(capsys):
+def test_bare_machine_gets_ten_gray_species_instead_of_clothes(capsys):
     train, test = data.fashion_mnist()
     assert (train.images.shape, test.images.shape) == ((6000, 1, 28, 28), (1000, 1, 28, 28))
     assert train.labels.bincount().tolist() == [600] * 10
@@ -361,8 +129,10 @@ def test_bare_machine_gets_ten_grey_species_instead_of_clothes(capsys):
 
 
 def test_bare_machine_has_no_cifar_and_says_so(capsys):
-    assert data.cifar10() is None
-    assert "No CIFAR-10 here" in capsys.readouterr().out
+    assert data.cifar10() == (None, None)
+    told = capsys.readouterr().out
+    assert "No CIFAR-10 here" in told
+    assert "cifar10/train and cifar10/test" in told
 
 
 def test_given_photographs_are_used_without_a_word(given, capsys):
@@ -404,20 +174,38 @@ def test_oxford_lists_decide_what_is_a_cat(given):
     assert (valid.names, valid.labels.tolist()) == (("Bengal_3.jpg", "pug_4.jpg"), [0, 1])
 
 
-def test_cifar_pixels_come_through_unchanged(given):
+def test_cifar_pixels_come_through_unchanged_and_a_missing_part_is_told(given, capsys):
     dice = np.random.Generator(np.random.PCG64(0))
     pixels = dice.integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     for image, name in zip(pixels, ("airplane/00007.png", "ship/00001.png"), strict=True):
         save_picture(given / "cifar10" / "test" / name)
         Image.fromarray(image).save(given / "cifar10" / "test" / name)
-    split = data.cifar10("test")
+    train, split = data.cifar10()
     np.testing.assert_array_equal(split.images.numpy(), pixels.transpose(0, 3, 1, 2))
     assert (split.names, split.source) == (("airplane/00007.png", "ship/00001.png"), "CIFAR-10")
+    assert train is None
+    told = capsys.readouterr().out
+    assert told.startswith("No cifar10/train here: using nothing.")
+    assert told.count("\n") == 1
 
 
-def test_cifar_knows_two_splits():
-    with pytest.raises(ValueError, match="split must be 'train' or 'test', got 'val'"):
-        data.cifar10("val")
+def test_cifar_comes_whole_from_a_download(monkeypatch):
+    """As torchvision keeps it: pixels (N, 32, 32, 3), read once for each part."""
+    from torchvision import datasets
+
+    class Stored:
+        classes = ("airplane", "ship")
+
+        def __init__(self, root, *, train=True, download=False):
+            Path(root).mkdir(parents=True, exist_ok=True)
+            self.data = np.full((4 if train else 2, 32, 32, 3), (1, 2, 3), dtype=np.uint8)
+            self.targets = [0, 1] * (2 if train else 1)
+
+    monkeypatch.setattr(datasets, "CIFAR10", Stored)
+    train, test = data.cifar10(download=True)
+    assert (train.images.shape, test.images.shape) == ((4, 3, 32, 32), (2, 3, 32, 32))
+    assert test.images[0, :, 5, 5].tolist() == [1, 2, 3]
+    assert train.labels.tolist() == [0, 1, 0, 1]
 
 
 def write_fashion(raw, number=5):
@@ -452,8 +240,8 @@ def test_download_is_made_once_and_only_when_allowed(monkeypatch, tmp_path):
     monkeypatch.setattr(datasets.FashionMNIST, "download", fetch)
     monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "0")
     with monkeypatch.context() as quick:
-        quick.setattr(datasets_module, "drawn_animals", lambda count, **options: split_of([0, 1]))
-        assert data.fashion_mnist()[0].source == "test"
+        quick.setattr(datasets_module, "drawn_animals", lambda count, **options: f"{count} drawings")
+        assert data.fashion_mnist() == ("6000 drawings", "1000 drawings")
     assert calls == []
     monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "1")
     assert data.fashion_mnist()[0].source == "Fashion-MNIST"
@@ -513,8 +301,9 @@ def test_real_fashion_mnist_is_complete(monkeypatch):
 @needs_data
 def test_real_cifar_pixels_are_the_files(monkeypatch):
     monkeypatch.setenv("RESNET_BOOK_DATA", str(REAL))
-    split = data.cifar10()
-    assert len(split) == 1017
+    train, split = data.cifar10()
+    assert (len(train), len(split)) == (8068, 1017)
+    assert train.classes == split.classes
     assert split.classes == tuple("airplane automobile bird cat deer dog frog horse ship truck".split())  # noqa: SIM905
     for k in (0, 500, 1016):
         stored = np.asarray(Image.open(REAL / "cifar10" / "test" / split.names[k]))

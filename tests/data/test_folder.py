@@ -45,9 +45,9 @@ def left_and_right(pixels):
 @pytest.fixture
 def folder(tmp_path):
     """Two classes of three pictures."""
-    for name, colour in (("cat", RED), ("dog", BLUE)):
+    for name, color in (("cat", RED), ("dog", BLUE)):
         for k in range(3):
-            written(Image.new("RGB", (20, 20), colour), f"{name}/{k}.png", tmp_path / "animals")
+            written(Image.new("RGB", (20, 20), color), f"{name}/{k}.png", tmp_path / "animals")
     return tmp_path / "animals"
 
 
@@ -58,7 +58,7 @@ def test_content_decides_and_not_the_name(tmp_path, kind):
     assert left_and_right(data.read_picture(path, 16)) == (RED, BLUE)
 
 
-def test_the_centred_square_is_kept(tmp_path):
+def test_the_centerd_square_is_kept(tmp_path):
     wide = Image.new("RGB", (120, 40), GREEN)
     wide.paste(two_tone(), (40, 0))
     found = data.read_picture(written(wide, "a.png", tmp_path), 40)
@@ -91,21 +91,21 @@ def test_exif_rotation_is_undone(tmp_path, orientation):
     np.testing.assert_array_equal(found, np.asarray(upright).transpose(2, 0, 1))
 
 
-def test_grey_becomes_three_equal_channels(tmp_path):
+def test_gray_becomes_three_equal_channels(tmp_path):
     found = data.read_picture(written(two_tone().convert("L"), "a.png", tmp_path), 16)
     assert (found[0] == found[1]).all()
     assert (found[0] == found[2]).all()
     assert left_and_right(found) == ((76,) * 3, (29,) * 3)  # 0.299 and 0.114 of 255
 
 
-def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path):
+def test_sixteen_bit_gray_is_scaled_and_not_clipped(tmp_path):
     values = np.tile(np.linspace(0, 65535, 32).astype(np.uint16), (32, 1))
     for name in ("a.png", "a.tiff"):
         found = data.read_picture(written(Image.fromarray(values), name, tmp_path), 32)
         np.testing.assert_allclose(found[0], values / 257, atol=0.51)  # rounded to a whole number
 
 
-def test_cmyk_keeps_its_colours(tmp_path):
+def test_cmyk_keeps_its_colors(tmp_path):
     path = written(two_tone().convert("CMYK"), "a.jpg", tmp_path, quality=95)
     np.testing.assert_allclose(left_and_right(data.read_picture(path, 16)), (RED, BLUE), atol=4)  # JPEG
 

@@ -59,10 +59,10 @@ def test_the_hash_is_that_of_the_installed_library():
         assert bits.tolist() == expected.tolist()
 
 
-def test_grey_pictures_have_the_hash_of_the_same_picture_in_three_channels():
-    grey = pictures(5)[:, :1]
+def test_gray_pictures_have_the_hash_of_the_same_picture_in_three_channels():
+    gray = pictures(5)[:, :1]
     assert torch.equal(
-        near_duplicates.perceptual_hash(grey), near_duplicates.perceptual_hash(grey.expand(-1, 3, -1, -1))
+        near_duplicates.perceptual_hash(gray), near_duplicates.perceptual_hash(gray.expand(-1, 3, -1, -1))
     )
 
 
@@ -226,7 +226,7 @@ def grouped(count=200, seed=0):
 @pytest.mark.parametrize("seed", range(5))
 def test_no_group_is_in_both_parts_and_no_picture_is_lost(seed):
     split, group = grouped(seed=seed)
-    first, second = near_duplicates.split_groups(split, group, 0.8, seed=seed)
+    first, second = near_duplicates.split_groups(split, group, share=0.8, seed=seed)
     here, there = ({int(group[int(name)]) for name in part.names} for part in (first, second))
     assert not here & there
     assert sorted(int(name) for name in first.names + second.names) == list(range(200))
@@ -235,7 +235,7 @@ def test_no_group_is_in_both_parts_and_no_picture_is_lost(seed):
 def test_each_class_is_split_by_the_share():
     split = data.drawn_animals(200, size=8)
     alone = torch.arange(200)
-    first, second = near_duplicates.split_groups(split, alone, 0.75)
+    first, second = near_duplicates.split_groups(split, alone, share=0.75)
     assert first.labels.bincount().tolist() == [75, 75]
     assert second.labels.bincount().tolist() == [25, 25]
 
@@ -243,7 +243,7 @@ def test_each_class_is_split_by_the_share():
 def test_the_seed_decides_who_goes_where():
     split, group = grouped()
     one, same, other = (
-        near_duplicates.split_groups(split, group, 0.5, seed=seed)[0].names for seed in (0, 0, 1)
+        near_duplicates.split_groups(split, group, share=0.5, seed=seed)[0].names for seed in (0, 0, 1)
     )
     assert one == same
     assert set(one) != set(other)
@@ -261,4 +261,11 @@ def test_the_seed_decides_who_goes_where():
 )
 def test_a_split_that_cannot_be_made_is_refused(group, share, message):
     with pytest.raises(ValueError, match=message):
-        near_duplicates.split_groups(grouped()[0], group, share)
+        near_duplicates.split_groups(grouped()[0], group, share=share)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_copies_are_found_wherever_the_images_lie():
+    images = pictures(20)
+    both = torch.cat([images, images[:3].flip(3)])
+    assert near_duplicates.find_copies(both.cuda()) == near_duplicates.find_copies(both)

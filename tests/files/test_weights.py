@@ -281,7 +281,7 @@ def test_published_cifar_weights_reach_their_accuracy(name, percent):
         pytest.skip("needs the published weights and pictures in RESNET_BOOK_DATA")
     net = models.build(name)
     weights.load_weights(net, next((folder / "cifar10").glob(f"{name}-*.th")))
-    loader = data.loader(data.cifar10(), 113, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    loader = data.loader(data.cifar10()[1], 113, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     _, accuracy = evaluation.evaluate(net, loader)
     assert 100 * accuracy == pytest.approx(percent, abs=0.3)
 

@@ -135,7 +135,7 @@ def test_groups_of_a_wholly_frozen_model_are_refused():
 
 def test_the_head_on_cached_features_gives_the_models_logits():
     model = network()
-    features, labels = finetuning.cached_features(model, batches(), "cpu")
+    features, labels = finetuning.cached_features(model, batches())
     logits, expected = evaluation.predict(model, batches(), device="cpu")
     assert torch.equal(labels, expected)
     assert model.training
@@ -145,7 +145,7 @@ def test_the_head_on_cached_features_gives_the_models_logits():
 
 def test_an_empty_loader_has_no_features():
     with pytest.raises(ValueError, match=r"cached_features\(\) needs at least one sample"):
-        finetuning.cached_features(network(), [], "cpu")
+        finetuning.cached_features(network(), [])
 
 
 def probe_data(count=60, channels=5, dtype=torch.float64):
@@ -238,7 +238,7 @@ def tuned(way, *, epochs=3, **options):
     model = models.build("resnet20", num_classes=2, width=4)
     before = state(model)
     history = finetuning.fine_tune(
-        model, way, small_task(), valid_loader=small_task(), epochs=epochs, lr=0.05, device="cpu", **options
+        model, small_task(), small_task(), way=way, epochs=epochs, lr=0.05, **options
     )
     return model, before, history
 
@@ -277,13 +277,20 @@ def test_full_fine_tuning_is_the_plain_training_loop():
 
 def test_the_linear_probe_is_the_best_head_on_the_features():
     model, _, history = tuned("linear probe", probe_decay=0.05)
-    features, labels = finetuning.cached_features(model, small_task(), "cpu")
+    features, labels = finetuning.cached_features(model, small_task())
     head = finetuning.linear_probe(features, labels, num_classes=2, weight_decay=0.05)
     # the loader's second round has another order, so float32 sums differ
     torch.testing.assert_close(model.fc.weight, head.weight, rtol=1e-3, atol=1e-4)
     expected = nn.functional.cross_entropy(head(features), labels).item()
     assert history.train_loss == pytest.approx([expected], abs=1e-4)
     assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), device="cpu")[1]]
+
+
+def test_a_linear_probe_takes_any_batches_that_can_be_gone_through():
+    """A list, or what wraps a loader, has no data set to look at."""
+    model = models.build("resnet20", num_classes=2, width=4)
+    history = finetuning.fine_tune(model, batches(), way="linear probe", epochs=1, lr=0.1)
+    assert len(history.train_loss) == 1
 
 
 def test_gradual_unfreezing_opens_part_after_part_from_the_head(monkeypatch):
@@ -321,9 +328,8 @@ def test_parts_wait_unchanged_until_they_are_opened():
 
     finetuning.fine_tune(
         model,
-        "gradual unfreezing",
         small_task(),
-        valid_loader=None,
+        way="gradual unfreezing",
         epochs=5,
         lr=0.05,
         device="cpu",
@@ -351,9 +357,7 @@ def test_a_way_undoes_what_was_frozen_before():
     torch.manual_seed(0)
     model = models.build("resnet20", num_classes=2, width=4).requires_grad_(False)
     before = state(model)
-    finetuning.fine_tune(
-        model, "full fine-tuning", small_task(), valid_loader=None, epochs=1, lr=0.05, device="cpu"
-    )
+    finetuning.fine_tune(model, small_task(), way="full fine-tuning", epochs=1, lr=0.05, device="cpu")
     assert moved_parts(model, before) == set(model.parts())
 
 
@@ -372,9 +376,8 @@ def test_a_linear_probe_of_augmented_images_is_refused():
     with pytest.raises(ValueError, match="give it a loader without augment"):
         finetuning.fine_tune(
             network(),
-            "linear probe",
-            small_task(augment=data.flip()),
-            valid_loader=None,
+            small_task(augment=data.RandomHorizontalFlip()),
+            way="linear probe",
             epochs=1,
             lr=0.1,
             device="cpu",

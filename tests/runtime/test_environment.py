@@ -225,7 +225,7 @@ def test_a_missing_device_is_refused_instead_of_replaced(monkeypatch):
 
 
 def test_the_device_of_a_model_is_that_of_its_first_parameter():
-    """"meta" stands in for a GPU: a device other than the CPU that every machine has."""
+    """ "meta" stands in for a GPU: a device other than the CPU that every machine has."""
     assert runtime.device_of(torch.nn.Linear(2, 3, device="meta")) == torch.device("meta")
     assert runtime.device_of(torch.nn.Linear(2, 3)) == torch.device("cpu")
     only_buffers = torch.nn.BatchNorm1d(2, affine=False, device="meta")

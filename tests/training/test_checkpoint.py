@@ -1,4 +1,4 @@
-"""Tests of ``resnet_utils.resume``, through ``training.fit``."""
+"""Tests of ``resnet_utils.training.checkpoint``, through ``training.fit``."""
 
 import os
 import pickle
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,7 @@ from bits import assert_same_bits, state
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from resnet_utils import training
-from resnet_utils.runtime import seeding
+from resnet_utils import data, training
 
 EPOCHS, BATCHES = 4, 3
 
@@ -27,14 +25,21 @@ class Killed(BaseException):
     """Stands for the signal that ends a process: nothing in the package may catch it."""
 
 
-def augmented(batch, own, stop_at, count):
+class Augmented:
     """Uses every kind of generator there is; the run dies in batch number ``stop_at``."""
-    count.append(1)
-    if len(count) == stop_at:
-        raise Killed
-    images, labels = batch
-    noise = torch.rand(1, generator=own) + torch.rand(1) + random.random() + float(np.random.rand())  # noqa: NPY002
-    return images * (1 + 0.1 * noise), labels
+
+    def __init__(self, stop_at):
+        self.generator = torch.Generator().manual_seed(3)
+        self.stop_at, self.count = stop_at, 0
+
+    def __call__(self, batch):
+        self.count += 1
+        if self.count == self.stop_at:
+            raise Killed
+        images, labels = batch
+        own = torch.rand(1, generator=self.generator)
+        noise = own + torch.rand(1) + random.random() + float(np.random.rand())  # noqa: NPY002
+        return images * (1 + 0.1 * noise), labels
 
 
 def run_of(*, stop_at=None, schedule="one cycle", lr=0.1, width=4, seed=0):
@@ -49,7 +54,7 @@ def run_of(*, stop_at=None, schedule="one cycle", lr=0.1, width=4, seed=0):
         TensorDataset(images, torch.arange(10) % 3),
         sampler=BatchSampler(sampler, 4, drop_last=False),
         batch_size=None,
-        collate_fn=partial(augmented, own=torch.Generator().manual_seed(3), stop_at=stop_at, count=[]),
+        collate_fn=Augmented(stop_at),
     )
     optimizer = training.sgd(model, lr)
     schedules = {
@@ -241,23 +246,59 @@ def test_plain_weights_are_no_checkpoint_of_a_run(path):
         fit(run_of(), checkpoint=path)
 
 
-def test_every_generator_of_a_loader_is_found():
-    own = [torch.Generator() for _ in range(4)]
+# what a loader draws
 
-    class Flip:
-        def __init__(self):
-            self.generator = own[1]
 
-        def __call__(self, batch):
-            return batch
+def noisy(images):
+    """A stranger's transform without a generator of its own: it draws from the process's."""
+    return images + torch.randint(0, 5, images.shape, dtype=torch.uint8)
 
-    flip = Flip()
 
-    def collate(batch):
-        return flip(batch), torch.rand(1, generator=own[2])
+def shaded(images):
+    """A stranger's function that carries its generator as an attribute."""
+    return images - torch.randint(0, 5, images.shape, generator=shaded.generator, dtype=torch.uint8)
 
-    loader = DataLoader(
-        range(8), 2, sampler=RandomSampler(range(8), generator=own[0]), generator=own[3], collate_fn=collate
+
+def augmented_run(*, mixed, num_workers, epochs, checkpoint):
+    """Weights after a training in which everything around the images is random; built afresh each time."""
+    torch.manual_seed(0)
+    shaded.generator = torch.Generator().manual_seed(6)
+    augment = data.Compose(
+        [
+            data.RandomResizedCrop(scale=(0.5, 1.0), seed=4),
+            data.Compose([data.RandomCrop(padding=1, seed=5), noisy, shaded]),
+            data.RandomHorizontalFlip(seed=4),
+        ]
     )
-    found = seeding.generators_of(loader)
-    assert {id(generator) for generator in found} == {id(generator) for generator in own}
+    split = data.Split(
+        torch.full((10, 3, 6, 6), 100, dtype=torch.uint8) + torch.arange(6, dtype=torch.uint8),
+        torch.arange(10) % 3,
+        ("a", "b", "c"),
+        source="test",
+    )
+    batches = data.loader(split, 4, shuffle=True, seed=2, augment=augment, num_workers=num_workers)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(108, 3))
+    training.fit(
+        model,
+        data.Mixup(batches, 3) if mixed else batches,
+        None,
+        epochs=epochs,
+        optimizer=training.sgd(model, 0.1),
+        device="cpu",
+        checkpoint=checkpoint,
+        progress=False,
+    )
+    return state(model)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_augmented_run_that_was_interrupted_ends_with_the_same_bits(path, mixed, num_workers):
+    options = {"mixed": mixed, "num_workers": num_workers}
+    whole = augmented_run(**options, epochs=3, checkpoint=None)
+    augmented_run(**options, epochs=1, checkpoint=path)
+    augmented_run(**options, epochs=2, checkpoint=path)
+    torch.rand(5)
+    assert_same_bits(augmented_run(**options, epochs=3, checkpoint=path), whole)
+    assert_same_bits(augmented_run(**options, epochs=3, checkpoint=None), whole)

@@ -1,6 +1,7 @@
 """Tests of ``resnet_utils.training``."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -266,6 +267,17 @@ def test_another_loss_function_is_used():
     assert loss == pytest.approx(expected, rel=1e-12)
 
 
+def test_training_accuracy_takes_the_larger_part_of_a_mixture():
+    """As ``data.Mixup`` mixes labels; three of the four larger parts are the model's answers."""
+    model = linear()
+    images = samples(4, torch.float64).tensors[0]
+    answers = model(images).argmax(dim=1)
+    shares = nn.functional.one_hot(answers, 3) * 0.4 + 0.2
+    shares[0] = shares[0].roll(1)
+    _, accuracy = training.train_one_epoch(model, [(images, shares)], training.sgd(model, 0.0), device="cpu")
+    assert accuracy == 0.75
+
+
 def test_the_schedule_steps_once_a_batch():
     model = network()
     optimizer = training.sgd(model, 0.8)
@@ -311,7 +323,7 @@ def test_autocast_computes_in_sixteen_bits_and_keeps_weights_in_float32():
 
 
 def test_the_cpu_needs_no_loss_scaling():
-    assert training.gradient_scaler("cpu") is None
+    assert training.gradient_scaler(device="cpu") is None
 
 
 # whole runs
@@ -345,6 +357,114 @@ def test_fit_without_validation_leaves_its_lists_empty():
     model = network()
     history = training.fit(model, loader(), None, epochs=1, optimizer=training.sgd(model, 0.1), device="cpu")
     assert (history.valid_loss, len(history.train_loss)) == ([], 1)
+
+
+class Elsewhere(nn.Module):
+    """Says that it lies on "meta", where torch computes shapes without numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3 * 6 * 6, 3, device="meta")
+        self.seen = []
+
+    def forward(self, images):
+        self.seen.append(images.device.type)
+        raise RuntimeError("seen")
+
+
+def test_batches_go_where_the_model_lies_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr(torch, "autocast", lambda *arguments, **options: nullcontext())  # refuses "meta"
+    model = Elsewhere()
+    optimizer = training.sgd(model, 0.1)
+    for options in ({}, {"device": "cpu"}):
+        with pytest.raises(RuntimeError, match="seen"):
+            training.train_one_epoch(model, loader(), optimizer, **options)
+        with pytest.raises(RuntimeError, match="seen"):
+            training.fit(model, loader(), epochs=1, optimizer=optimizer, progress=False, **options)
+    assert model.seen == ["meta", "meta", "cpu", "cpu"]
+
+
+# early stopping
+
+
+def by_hand(epochs, patience):
+    """The loop that ``fit(early_stopping=...)`` takes the place of."""
+    model = network()
+    optimizer = training.sgd(model, 0.1)
+    watch = training.EarlyStopping(model, patience=patience)
+    for _ in range(epochs):
+        training.train_one_epoch(model, loader(4), optimizer, device="cpu")
+        if watch.should_stop(evaluation.evaluate(model, watched(), device="cpu")[0]):
+            break
+    watch.restore()
+    return model, watch
+
+
+def watched():
+    """Labels that training leads away from, so that an early epoch is the best one."""
+    images, labels = samples().tensors
+    return DataLoader(TensorDataset(images, (labels + torch.arange(10) // 7) % 3), 10)
+
+
+def stopped(epochs, patience, *, checkpoint=None):
+    model = network()
+    watch = training.EarlyStopping(model, patience=patience)
+    history = training.fit(
+        model,
+        loader(4),
+        watched(),
+        epochs=epochs,
+        optimizer=training.sgd(model, 0.1),
+        early_stopping=watch,
+        checkpoint=checkpoint,
+        progress=False,
+    )
+    return model, watch, history
+
+
+@pytest.mark.parametrize("patience", [2, 12])
+def test_fit_stops_as_the_loop_by_hand_does_and_gives_back_the_best_weights(patience):
+    """With patience for all epochs nothing stops, and the best epoch is chosen: so do the recorded runs."""
+    expected, watch_by_hand = by_hand(12, patience)
+    model, watch, history = stopped(12, patience)
+    assert_same_bits(state(model), state(expected))
+    assert (watch.best_epoch, watch.best_loss) == (watch_by_hand.best_epoch, watch_by_hand.best_loss)
+    assert watch.best_loss == min(history.valid_loss)
+    assert evaluation.evaluate(model, watched(), device="cpu")[0] == watch.best_loss
+    assert len(history.valid_loss) == watch.epoch
+    assert (len(history.valid_loss) < 12) == (patience == 2)
+
+
+@pytest.mark.parametrize("done", [1, 3, 12])
+def test_a_run_with_early_stopping_goes_on_from_its_checkpoint(tmp_path, done):
+    expected, whole, history = stopped(12, 2)
+    stopped(done, 2, checkpoint=tmp_path / "run.pt")
+    model, watch, again = stopped(12, 2, checkpoint=tmp_path / "run.pt")
+    assert_same_bits(state(model), state(expected))
+    assert again.valid_loss == history.valid_loss
+    assert (watch.best_epoch, watch.epoch) == (whole.best_epoch, whole.epoch)
+
+
+def test_a_checkpoint_with_another_rule_for_stopping_is_refused(tmp_path):
+    stopped(2, 2, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="patience of the stopping rule is 2 in the file, 3 here"):
+        stopped(12, 3, checkpoint=tmp_path / "run.pt")
+    model = network()
+    with pytest.raises(ValueError, match="a stopping rule in the file, no stopping rule here"):
+        training.fit(
+            model, loader(), epochs=3, optimizer=training.sgd(model, 0.1), checkpoint=tmp_path / "run.pt"
+        )
+
+
+def test_early_stopping_needs_something_to_watch_and_the_model_that_is_trained():
+    model = network()
+    options = {"epochs": 1, "optimizer": training.sgd(model, 0.1)}
+    watch = training.EarlyStopping(model, patience=1)
+    with pytest.raises(ValueError, match="early_stopping needs a valid_loader"):
+        training.fit(model, loader(), early_stopping=watch, **options)
+    watch = training.EarlyStopping(network(), patience=1)
+    with pytest.raises(ValueError, match="early_stopping was made for another model"):
+        training.fit(model, loader(), loader(), early_stopping=watch, **options)
 
 
 def test_fit_learns_what_can_be_learned():

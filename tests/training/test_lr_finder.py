@@ -1,4 +1,4 @@
-"""Tests of ``resnet_utils.range_test``."""
+"""Tests of ``resnet_utils.training.lr_finder``."""
 
 import math
 
@@ -24,8 +24,8 @@ def network(dtype=torch.float32):
 
 
 def loader(seed=0):
-    images = data.drawn_animals(60, size=28, seed=3, species=data.synthetic.SPECIES, grey=True)
-    augment = data.shift(2, seed=seed)
+    images = data.drawn_animals(60, size=28, seed=3, species=data.synthetic.SPECIES, gray=True)
+    augment = data.RandomCrop(padding=2, seed=seed)
     return data.loader(images, 20, shuffle=True, seed=seed, augment=augment, mean=(0.5,), std=(0.25,))
 
 
@@ -126,3 +126,16 @@ def test_a_loss_that_becomes_nan_ends_the_test_and_one_that_begins_so_is_an_erro
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         training.lr_range_test(network(), loader(), device="cpu", **options)
+
+
+@pytest.mark.parametrize("batches", [[], iter([(torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64))])])
+def test_a_loader_without_batches_ends_the_test(batches):
+    """An iterator has none when it is asked again; the test would wait for ever."""
+    with pytest.raises(ValueError, match=r"lr_range_test\(\) needs batches each time"):
+        training.lr_range_test(Parabola(), batches, steps=5)
+
+
+def test_it_computes_where_the_model_lies_unless_told_otherwise():
+    assert training.lr_range_test(network(), loader(), steps=3) == training.lr_range_test(
+        network(), loader(), device="cpu", steps=3
+    )

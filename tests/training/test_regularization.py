@@ -1,4 +1,4 @@
-"""Tests of ``resnet_utils.cures``."""
+"""Tests of ``resnet_utils.training.regularization``."""
 
 import math
 
@@ -9,7 +9,6 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from resnet_utils import training
-from resnet_utils.data import transforms
 
 
 def batches(count=12, size=5):
@@ -22,105 +21,11 @@ def linear(seed=0):
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
 
 
-# mixup
-
-
-def test_images_and_labels_are_mixed_with_the_same_partner_and_share():
-    """Each image carries its class as its brightness, so the mixed label can be read off the mixed image."""
-    labels = torch.arange(30) % 3
-    images = labels[:, None, None, None].float().expand(30, 1, 2, 2)
-    mixed = transforms.Mixup(DataLoader(TensorDataset(images, labels), 8), 3, alpha=1.0)
-    for pixels, shares in mixed:
-        brightness = shares @ torch.tensor([0.0, 1.0, 2.0])
-        torch.testing.assert_close(pixels[:, 0, 0, 0], brightness)
-        torch.testing.assert_close(shares.sum(dim=1), torch.ones(len(shares)))
-        assert (shares >= 0).all()
-
-
-def test_batches_keep_their_number_sizes_and_kind():
-    mixed = transforms.Mixup(batches(), 3)
-    assert len(mixed) == 3
-    assert [tuple(images.shape) for images, _ in mixed] == [(5, 1, 4, 4), (5, 1, 4, 4), (2, 1, 4, 4)]
-    assert all(shares.dtype == images.dtype == torch.float32 for images, shares in mixed)
-
-
-def test_the_seed_alone_decides_and_epochs_differ():
-    one, two, other = (transforms.Mixup(batches(), 3, seed=seed) for seed in (0, 0, 1))
-    first, same, different, second = ([shares for _, shares in mixed] for mixed in (one, two, other, one))
-    assert all(torch.equal(a, b) for a, b in zip(first, same, strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(first, different, strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 2.0])
-def test_shares_have_the_moments_of_the_beta_distribution(alpha):
-    """Mean 1/2 and variance 1 / (4 (2 alpha + 1))."""
-    generator = torch.Generator().manual_seed(0)
-    shares = torch.tensor([transforms._beta(alpha, generator) for _ in range(4000)], dtype=torch.float64)
-    assert shares.min() >= 0
-    assert shares.max() <= 1
-    deviation = math.sqrt(1 / (4 * (2 * alpha + 1)))
-    assert shares.mean() == pytest.approx(0.5, abs=4 * deviation / math.sqrt(4000))  # four standard errors
-    assert shares.var().item() == pytest.approx(deviation**2, rel=0.07)
-
-
-def test_the_loss_of_a_mixture_is_the_mixture_of_the_losses():
-    """Cross-entropy is linear in the label: the paper's code computes it as the right-hand side."""
-    logits = torch.rand(6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    labels, partner = torch.tensor([0, 1, 2, 0, 1, 2]), torch.tensor([3, 2, 2, 0, 0, 1])
-    sure = nn.functional.one_hot(labels, 3).double()
-    mixed = nn.functional.cross_entropy(logits, sure.lerp(sure[partner], 0.3))
-    parts = [nn.functional.cross_entropy(logits, given) for given in (labels, labels[partner])]
-    assert mixed.item() == pytest.approx(0.7 * parts[0].item() + 0.3 * parts[1].item(), rel=1e-12)
-
-
-def test_a_mixed_run_that_was_interrupted_ends_with_the_same_bits(tmp_path):
-    def run(epochs, checkpoint):
-        model = linear()
-        optimizer = training.sgd(model, 0.1)
-        mixed = transforms.Mixup(batches(), 3)
-        training.fit(
-            model,
-            mixed,
-            None,
-            epochs=epochs,
-            optimizer=optimizer,
-            device="cpu",
-            checkpoint=checkpoint,
-            progress=False,
-        )
-        return state(model)
-
-    run(2, tmp_path / "a.pt")
-    assert_same_bits(run(4, tmp_path / "a.pt"), run(4, None))
-
-
-def test_training_accuracy_takes_the_larger_part_of_a_mixture():
-    model = linear()
-    images = torch.rand(4, 1, 4, 4)
-    answers = model(images).argmax(dim=1)
-    shares = nn.functional.one_hot(answers, 3) * 0.4 + 0.2
-    shares[0] = shares[0].roll(1)
-    _, accuracy = training.train_one_epoch(model, [(images, shares)], training.sgd(model, 0.0), device="cpu")
-    assert accuracy == 0.75
-
-
-@pytest.mark.parametrize("alpha", [0.0, -1.0, 2.1, math.nan])
-def test_another_alpha_is_refused(alpha):
-    with pytest.raises(ValueError, match="alpha must be above 0 and at most 2"):
-        transforms.Mixup(batches(), 3, alpha=alpha)
-
-
-def test_a_single_class_is_refused():
-    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
-        transforms.Mixup(batches(), 1)
-
-
 # early stopping
 
 
 def stopped_after(losses, patience):
-    watch = training.EarlyStopping(linear(), patience)
+    watch = training.EarlyStopping(linear(), patience=patience)
     for epoch, loss in enumerate(losses, start=1):
         if watch.should_stop(loss):
             return epoch, watch.best_epoch
@@ -144,7 +49,7 @@ def test_it_stops_after_so_many_epochs_without_improvement(losses, patience, exp
 
 def test_the_best_weights_come_back():
     model = linear()
-    watch = training.EarlyStopping(model, 3)
+    watch = training.EarlyStopping(model, patience=3)
     watch.should_stop(1.0)
     best = state(model)
     with torch.no_grad():
@@ -155,7 +60,7 @@ def test_the_best_weights_come_back():
 
 
 def test_without_a_finite_loss_there_is_nothing_to_restore():
-    watch = training.EarlyStopping(linear(), 1)
+    watch = training.EarlyStopping(linear(), patience=1)
     watch.should_stop(math.nan)
     with pytest.raises(RuntimeError, match="no best epoch yet"):
         watch.restore()
@@ -163,7 +68,7 @@ def test_without_a_finite_loss_there_is_nothing_to_restore():
 
 def test_patience_zero_is_refused():
     with pytest.raises(ValueError, match="patience must be at least 1 epoch, got 0"):
-        training.EarlyStopping(linear(), 0)
+        training.EarlyStopping(linear(), patience=0)
 
 
 # penalties

@@ -36,10 +36,13 @@ HABITATS = (
 class DrawnImages:
     """What ``draw`` returns. Every array has one entry an image.
 
-    images: uint8 (N, 3, size, size).  labels: int64 (N,), index into ``species``.
-    boxes: int64 (N, 4): left, top, right, bottom of head and ears in pixels; the last two lie just outside.
-    factors: name -> (N,) or (N, k), see ``draw``.
-    masks: uint8 (N, size, size), index into ``PARTS`` of the part seen at each pixel; None unless asked for.
+    Args:
+        images: uint8 (N, 3, size, size).
+        labels: int64 (N,), index into ``species``.
+        species: the name of each class.
+        boxes: int64 (N, 4): left, top, right, bottom of head and ears, pixels; the last two are just outside.
+        factors: name -> (N,) or (N, k), see ``draw``.
+        masks: uint8 (N, size, size), index into ``PARTS`` of the part seen at each pixel, if asked for.
     """
 
     images: ndarray
@@ -65,18 +68,25 @@ def draw(
     label_noise: float = 0.0,
     fixed: Mapping[str, object] | None = None,
 ) -> DrawnImages:
-    """Draw ``count`` faces; each run of ``len(species)`` images holds every species once, in random order.
-
-    Three faults can be planted, each with the chance that an image gets it (0 to 1):
-    ``background_shortcut`` paints the ground in the species' own colour (``HABITATS``), ``duplicates``
-    repeats an earlier image of the species, pixel for pixel, ``label_noise`` gives another species' label.
-    ``fixed`` sets factors by hand for all images, one value or one an image: the same faces with other ears.
+    """Draw faces; each run of ``len(species)`` images holds every species once, in random order.
 
     Factors: what is shown (species, an index into ``SPECIES``; true_label; ear, into ``EAR_KINDS``; pattern,
     into ``PATTERNS``; texture, into ``TEXTURES``; whiskers, tongue, occluder, shortcut: yes or no), where
     (x, y, scale as fractions of the side; turn, tangent of half the angle; yaw, pitch), the measures of
-    ``drawn_faces.Face``, colours (fur, second, iris, ground, ...), light, exposure, noise, and copy_of
+    ``faces.Face``, colours (fur, second, iris, ground, ...), light, exposure, noise, and copy_of
     (the image repeated here, or -1).
+
+    Args:
+        count: images, at least 1.
+        size: side in pixels, at least 8.
+        seed: of all that is random, at least 0.
+        species: different names out of ``SPECIES``, the classes in their order.
+        masks: whether to return which part is seen at each pixel.
+        background_shortcut: chance, 0 to 1, that the ground has the species' own colour (``HABITATS``).
+        duplicates: chance that an image repeats an earlier one of its species, pixel for pixel.
+        label_noise: chance that an image has another species' label.
+        fixed: factors set by hand for all images, name -> one value or one an image: the same faces with
+            other ears, for example.
 
     Raises:
         ValueError: for a count, size, seed, rate, species or factor that is not allowed.
@@ -148,4 +158,5 @@ def _fix(f: Factors, fixed: Mapping[str, object]) -> None:
         try:
             f[name] = np.broadcast_to(np.asarray(value, dtype=f[name].dtype), f[name].shape)
         except ValueError:
-            raise ValueError(f"factor {name!r} needs shape {f[name].shape}, got {np.shape(value)}") from None
+            found = np.asarray(value).shape
+            raise ValueError(f"factor {name!r} needs shape {f[name].shape}, got {found}") from None

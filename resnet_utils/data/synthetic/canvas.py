@@ -21,40 +21,57 @@ Point = tuple[Number, Number, Number]  # u, v, radius
 class Canvas:
     """N square pictures. Shapes come in head units (u right, v down) and are placed by each picture's pose.
 
-    colours: float64 (3, N, size, size) in [0, 1].  parts: uint8 (N, size, size), the part painted last.
-    x, y, scale: (N,) in pixels: where (u, v) = (0, 0) lies, and the length of one unit.
-    turn: (N,) tangent of half the angle of rotation, which spares sine and cosine.
+    Args:
+        colors: float64 (3, N, size, size) in [0, 1], the ground, which is painted over.
+        x: (N,) pixels from the left to where (u, v) = (0, 0) lies.
+        y: (N,) pixels from the top, likewise.
+        scale: (N,) length of one unit in pixels.
+        turn: (N,) tangent of half the angle of rotation, which spares sine and cosine.
+
+    Attributes:
+        parts: uint8 (N, size, size), the part painted last.
     """
 
-    def __init__(self, colours: ndarray, x: ndarray, y: ndarray, scale: ndarray, *, turn: ndarray) -> None:
-        self.colours = np.ascontiguousarray(colours)
-        self.parts = np.zeros(colours.shape[1:], dtype=np.uint8)
+    def __init__(self, colors: ndarray, x: ndarray, y: ndarray, scale: ndarray, *, turn: ndarray) -> None:
+        self.colors = np.ascontiguousarray(colors)
+        self.parts: ndarray = np.zeros(colors.shape[1:], dtype=np.uint8)
         self.x, self.y, self.scale = x, y, scale
         self.cos, self.sin = (1 - turn * turn) / (1 + turn * turn), 2 * turn / (1 + turn * turn)
 
     def paint(
         self,
         part: int,
-        colour: ndarray,
+        color: ndarray,
         distance: Callable[[ndarray, ndarray, ndarray], ndarray],
         *,
-        centre: tuple[Number, Number],
+        center: tuple[Number, Number],
         reach: Number,
         strength: Number = 1.0,
         rim: float = 0.0,
         clip: ndarray | None = None,
     ) -> tuple[ndarray, ndarray]:
-        """Lay ``colour`` ((3,) or (N, 3)) where ``distance(u, v, pictures)`` is negative, and note ``part``.
+        """Lay a colour where a distance is negative, and note the part.
 
-        Only a window of half-width ``reach`` around ``centre`` is computed, and only pictures with
-        ``strength`` (opacity) above 0. ``rim`` darkens the edge; ``clip`` (N, size, size) in [0, 1] limits
-        the shape to another one. Returns the flat numbers of the touched pixels and how much each is covered.
+        Only a window is computed, and only pictures with ``strength`` above 0.
+
+        Args:
+            part: number of the part, index into ``faces.PARTS``.
+            color: (3,) or (N, 3).
+                distance: ``distance(u, v, pictures)``, signed, in head units, for windows (n, w, w) of pictures.
+            center: (u, v) of the window's middle.
+            reach: half-width of the window, in head units.
+            strength: opacity, 0 to 1.
+            rim: by which share the edge is darkened.
+            clip: (N, size, size) in [0, 1], limits the shape to another one.
+
+        Returns:
+            The flat numbers of the touched pixels, and how much each is covered.
         """
         strength = np.broadcast_to(np.asarray(strength, dtype=np.float64), self.x.shape)
         pictures = np.flatnonzero(strength > 0)
         if len(pictures) == 0:
             return np.zeros(0, dtype=np.int64), np.zeros(0)
-        u, v, pixels = self._window(pictures, centre, reach)
+        u, v, pixels = self._window(pictures, center, reach)
         signed = distance(u, v, pictures)
         cover = np.minimum(0.5 - signed * self.scale[pictures, None, None], 1.0)
         touched = cover > 0
@@ -63,19 +80,19 @@ class Canvas:
         if clip is not None:
             cover *= clip.reshape(-1)[pixels]
         shade = 1 - rim * np.square(np.clip(1 + 3 * signed[touched], 0.0, 1.0)) if rim else 1.0
-        colour = np.broadcast_to(colour, (len(self.x), 3))
-        for channel, values in zip(self.colours.reshape(3, -1), colour.T, strict=True):
+        color = np.broadcast_to(color, (len(self.x), 3))
+        for channel, values in zip(self.colors.reshape(3, -1), color.T, strict=True):
             old = channel[pixels]
             channel[pixels] = old + cover * (values[which] * shade - old)
         self.parts.reshape(-1)[pixels[cover > 0.5]] = part
         return pixels, cover
 
     def _window(
-        self, pictures: ndarray, centre: tuple[Number, Number], reach: Number
+        self, pictures: ndarray, center: tuple[Number, Number], reach: Number
     ) -> tuple[ndarray, ndarray, ndarray]:
-        """Head coordinates u, v and flat pixel indices, each (n, w, w), of a window around ``centre``."""
+        """Head coordinates u, v and flat pixel indices, each (n, w, w), of a window around ``center``."""
         size = self.parts.shape[1]
-        cu, cv, reach = (np.broadcast_to(value, self.x.shape)[pictures] for value in (*centre, reach))
+        cu, cv, reach = (np.broadcast_to(value, self.x.shape)[pictures] for value in (*center, reach))
         x, y, scale = self.x[pictures], self.y[pictures], self.scale[pictures, None]
         cos, sin = self.cos[pictures, None], self.sin[pictures, None]
         width = min(size, int(np.ceil(2 * (reach * scale[:, 0]).max())) + 3)
@@ -91,7 +108,7 @@ class Canvas:
     def oval(
         self,
         part: int,
-        colour: ndarray,
+        color: ndarray,
         middle: tuple[Number, Number],
         *,
         radii: tuple[Number, Number],
@@ -100,7 +117,18 @@ class Canvas:
         rim: float = 0.0,
         clip: ndarray | None = None,
     ) -> None:
-        """Paint an ellipse around ``middle`` (u, v); ``slant`` lifts its right side."""
+        """Paint an ellipse.
+
+        Args:
+            part: number of the part, index into ``faces.PARTS``.
+            color: (3,) or (N, 3).
+            middle: (u, v).
+            radii: half-width and half-height.
+            slant: how far its right side is lifted, per unit.
+            strength: opacity, 0 to 1.
+            rim: by which share the edge is darkened.
+            clip: (N, size, size) in [0, 1], limits it to another shape.
+        """
         (a, b), (u, v) = radii, middle
 
         def distance(x: ndarray, y: ndarray, pictures: ndarray) -> ndarray:
@@ -113,12 +141,12 @@ class Canvas:
             )
 
         reach = np.maximum(a, b) * (1 + np.abs(slant)) * 1.05
-        self.paint(part, colour, distance, centre=middle, reach=reach, strength=strength, rim=rim, clip=clip)
+        self.paint(part, color, distance, center=middle, reach=reach, strength=strength, rim=rim, clip=clip)
 
     def stroke(
         self,
         part: int,
-        colour: ndarray,
+        color: ndarray,
         start: Point,
         *,
         end: Point,
@@ -126,22 +154,34 @@ class Canvas:
         rim: float = 0.0,
         clip: ndarray | None = None,
     ) -> None:
-        """Paint a straight stroke whose radius changes from ``start`` to ``end``, both (u, v, radius)."""
+        """Paint a straight stroke whose radius may change from end to end.
+
+        Args:
+            part: number of the part, index into ``faces.PARTS``.
+            color: (3,) or (N, 3).
+            start: (u, v, radius).
+            end: likewise.
+            strength: opacity, 0 to 1.
+            rim: by which share the edge is darkened.
+            clip: (N, size, size) in [0, 1], limits it to another shape.
+        """
 
         def distance(x: ndarray, y: ndarray, pictures: ndarray) -> ndarray:
-            return capsule(
-                x, y, [at_window(s, pictures) for s in start], [at_window(e, pictures) for e in end]
+            first, last = (
+                (at_window(u, pictures), at_window(v, pictures), at_window(radius, pictures))
+                for u, v, radius in (start, end)
             )
+            return capsule(x, y, first, last)
 
-        centre = (np.add(start[0], end[0]) / 2, np.add(start[1], end[1]) / 2)
+        center = (np.add(start[0], end[0]) / 2, np.add(start[1], end[1]) / 2)
         length = np.abs(np.subtract(end[0], start[0])) + np.abs(np.subtract(end[1], start[1]))
         reach = length / 2 + np.maximum(start[2], end[2])
-        self.paint(part, colour, distance, centre=centre, reach=reach, strength=strength, rim=rim, clip=clip)
+        self.paint(part, color, distance, center=center, reach=reach, strength=strength, rim=rim, clip=clip)
 
     def arc(
         self,
         part: int,
-        colour: ndarray,
+        color: ndarray,
         middle: tuple[Number, Number],
         *,
         radius: Number,
@@ -149,14 +189,24 @@ class Canvas:
         width: float,
         strength: Number = 1.0,
     ) -> None:
-        """Paint the piece of a ring that lies more than ``below`` under its middle (u, v)."""
+        """Paint the lower piece of a ring.
+
+        Args:
+            part: number of the part, index into ``faces.PARTS``.
+            color: (3,) or (N, 3).
+            middle: (u, v) of the ring.
+            radius: of the ring.
+            below: how far under its middle the piece begins.
+            width: half the ring's width.
+            strength: opacity, 0 to 1.
+        """
 
         def distance(x: ndarray, y: ndarray, pictures: ndarray) -> ndarray:
             x, y = x - at_window(middle[0], pictures), y - at_window(middle[1], pictures)
             ring = np.abs(np.sqrt(x * x + y * y) - at_window(radius, pictures)) - width
             return np.maximum(ring, below - y)
 
-        self.paint(part, colour, distance, centre=middle, reach=np.add(radius, width), strength=strength)
+        self.paint(part, color, distance, center=middle, reach=np.add(radius, width), strength=strength)
 
 
 def _span(middle: ndarray, width: int, size: int) -> ndarray:
@@ -166,14 +216,25 @@ def _span(middle: ndarray, width: int, size: int) -> ndarray:
 
 
 def at_window(value: Number, pictures: ndarray) -> Number:
-    """The values of ``pictures``, shaped (n, 1, 1) to go with a window; a plain number stays as it is."""
-    return value[pictures, None, None] if np.ndim(value) else value
+    """Values shaped (n, 1, 1) to go with a window; a plain number stays as it is.
+
+    Args:
+        value: one for all pictures, or (N,).
+        pictures: (n,) the pictures in the window.
+    """
+    return value[pictures, None, None] if isinstance(value, ndarray) and value.ndim else value
 
 
 def ellipse(u: ndarray, v: ndarray, a: Number, b: Number) -> ndarray:
-    """Signed distance, to first order, to the ellipse with half-axes a and b around (0, 0).
+    """Signed distance, to first order, to the ellipse around (0, 0).
 
     Source: I. Quilez, "Ellipse distance", the cheap version: f / |grad f|.
+
+    Args:
+        u: places, to the right.
+        v: places, down.
+        a: half-width.
+        b: half-height.
     """
     p, q = u / a, v / b
     level = np.maximum(np.sqrt(p * p + q * q), 1e-9)  # the very middle would be 0 / 0
@@ -182,7 +243,14 @@ def ellipse(u: ndarray, v: ndarray, a: Number, b: Number) -> ndarray:
 
 
 def capsule(u: ndarray, v: ndarray, start: Point, end: Point) -> ndarray:
-    """Signed distance to the segment between two (u, v, radius), less the radius at the nearest place."""
+    """Signed distance to the segment between two places, less the radius at the nearest place.
+
+    Args:
+        u: places, to the right.
+        v: places, down.
+        start: (u, v, radius).
+        end: likewise.
+    """
     du, dv = end[0] - start[0], end[1] - start[1]
     along = np.clip(((u - start[0]) * du + (v - start[1]) * dv) / (du * du + dv * dv), 0.0, 1.0)
     across_u, across_v = u - start[0] - along * du, v - start[1] - along * dv

@@ -16,17 +16,30 @@ Factors = dict[str, ndarray]  # name -> one row an image
 
 
 class Face(NamedTuple):
-    """One species. Lengths in head half-widths, u to the right, v down, (0, 0) the middle of the head."""
+    """One species. Lengths in head half-widths, u to the right, v down, (0, 0) the middle of the head.
 
-    ears: dict[str, float]  # kind of ear: how often
-    jaw: tuple[float, float, float]  # half-width, half-height, v of the lower face
-    eye: tuple[float, float, float, float]  # u, v, half-width, half-height
-    pupil: tuple[float, float]  # least and most width, as a fraction of the eye's
-    muzzle: tuple[float, float, float]  # half-width, half-height, v
-    nose: tuple[float, float] = (0.0, 0.0)  # half-width, half-height
-    slant: float = 0.0  # how far the outer corner of the eye goes up
-    whiskers: float = 0.0  # how often
-    tongue: float = 0.0  # how often
+    Args:
+        ears: kind of ear -> how often.
+        jaw: half-width, half-height and v of the lower face.
+        eye: u, v, half-width and half-height.
+        pupil: (low, high) width, as a fraction of the eye's.
+        muzzle: half-width, half-height and v.
+        nose: half-width and half-height.
+        slant: how far the outer corner of the eye goes up.
+        whiskers: how often.
+        tongue: how often.
+        furs: names out of ``COLORS``; one that stands there twice comes twice as often.
+    """
+
+    ears: dict[str, float]
+    jaw: tuple[float, float, float]
+    eye: tuple[float, float, float, float]
+    pupil: tuple[float, float]
+    muzzle: tuple[float, float, float]
+    nose: tuple[float, float] = (0.0, 0.0)
+    slant: float = 0.0
+    whiskers: float = 0.0
+    tongue: float = 0.0
     furs: tuple[str, ...] = ("black", "grey", "brown", "ginger", "cream", "white")
 
 
@@ -80,12 +93,19 @@ SPECIES = tuple(FACES)
 
 
 class Ear(NamedTuple):
-    """One kind of ear, on the right side; the left one is its mirror image."""
+    """One kind of ear, on the right side; the left one is its mirror image.
 
-    base: tuple[float, float, float]  # u, v, radius
+    Args:
+        base: u, v and radius where it begins.
+        tip: likewise where it ends.
+        pink: radius of the inside as a fraction of the ear's.
+        front: whether it lies in front of the head.
+    """
+
+    base: tuple[float, float, float]
     tip: tuple[float, float, float]
-    pink: float = 0.0  # radius of the inside as a fraction of the ear's
-    front: bool = False  # in front of the head?
+    pink: float = 0.0
+    front: bool = False
 
 
 EARS = {
@@ -115,7 +135,7 @@ PARTS = (
     "occluder",
 )
 
-COLOURS = {
+COLORS = {
     "black": (0.17, 0.16, 0.18), "grey": (0.52, 0.53, 0.56), "brown": (0.47, 0.31, 0.20),
     "ginger": (0.85, 0.50, 0.22), "cream": (0.90, 0.80, 0.62), "white": (0.94, 0.93, 0.91),
     "pink": (0.95, 0.68, 0.68), "green": (0.40, 0.68, 0.30), "olive": (0.55, 0.58, 0.28),
@@ -125,7 +145,14 @@ TEXTURES = ("plain", "gradient", "blotches", "stripes", "checks")
 
 
 class Dice:
-    """A table of uniform numbers in [0, 1), a row an image; each call uses up the next column."""
+    """A table of uniform numbers in [0, 1), a row an image; each call uses up the next column.
+
+    Args:
+        seed: of the drawing, at least 0.
+        purpose: a number for each table that goes with one seed.
+        count: rows, one an image.
+        columns: how many numbers an image there are to use up.
+    """
 
     def __init__(self, seed: int, purpose: int, count: int, *, columns: int) -> None:
         raw = np.random.PCG64([seed, purpose]).random_raw(count * columns)
@@ -133,26 +160,58 @@ class Dice:
         self._used = 0
 
     def uniform(self, low: float | ndarray = 0.0, high: float | ndarray = 1.0) -> ndarray:
+        """(count,) numbers.
+
+        Args:
+            low: least, one for all or (count,).
+            high: where they end, likewise.
+        """
         self._used += 1
         return low + (high - low) * self.table[:, self._used - 1]
 
     def vector(self, low: float, high: float, size: int = 3) -> ndarray:
+        """(count, size) numbers.
+
+        Args:
+            low: least.
+            high: where they end.
+            size: numbers an image.
+        """
         return np.stack([self.uniform(low, high) for _ in range(size)], axis=1)
 
     def index(self, options: int | ndarray) -> ndarray:
+        """(count,) whole numbers from 0.
+
+        Args:
+            options: how many there are to choose from, one for all or (count,).
+        """
         return np.minimum((self.uniform() * options).astype(np.int64), np.subtract(options, 1))
 
     def yes(self, chance: float | ndarray) -> ndarray:
+        """(count,) whether or not.
+
+        Args:
+            chance: of yes, one for all or (count,).
+        """
         return self.uniform() < chance
 
     def weighted(self, chances: ndarray) -> ndarray:
-        """An index a row, with the chances (N, options) of that row."""
+        """(count,) whole numbers from 0, not all as likely.
+
+        Args:
+            chances: (count, options), each row adding up to 1.
+        """
         below = np.cumsum(chances, axis=1) - 1e-9
         return np.minimum((self.uniform()[:, None] >= below).sum(axis=1), chances.shape[1] - 1)
 
 
 def roll(species: ndarray, seed: int) -> Factors:
-    """Everything decided before the first pixel: name -> one row an image."""
+    """Everything decided before the first pixel: name -> one row an image.
+
+    Args:
+        species: (N,) index into ``SPECIES``.
+        seed: of the drawing, at least 0.
+    """
     dice = Dice(seed, 2, len(species), columns=112)
     f = {"species": species}
     f["x"], f["y"] = dice.uniform(0.34, 0.66), dice.uniform(0.44, 0.68)
@@ -160,12 +219,12 @@ def roll(species: ndarray, seed: int) -> Factors:
     f["yaw"], f["pitch"] = dice.uniform(-0.3, 0.3), dice.uniform(-0.12, 0.12)
     f["ear_size"], f["ear_spread"] = dice.uniform(0.85, 1.15), dice.uniform(-0.12, 0.12)
     _measure(f, dice)
-    _colour(f, dice)
+    _color(f, dice)
     f["texture"], f["texture_step"] = dice.index(len(TEXTURES)), dice.uniform(3.0, 8.0)
     f["texture_shift"], f["texture_way"] = dice.vector(0.0, 1.0, 2), dice.vector(-1.0, 1.0, 2)
     f["texture_lattice"] = dice.vector(0.0, 1.0, 36)
     f["light"], f["exposure"] = dice.vector(-0.45, 0.45, 2), dice.uniform(0.75, 1.15)
-    f["occluder"], f["occluder_colour"] = dice.yes(0.25), dice.vector(0.05, 0.95)
+    f["occluder"], f["occluder_color"] = dice.yes(0.25), dice.vector(0.05, 0.95)
     f["occluder_from"], f["occluder_way"] = dice.vector(-1.2, 1.2, 2), dice.vector(-1.0, 1.0, 2)
     f["occluder_width"], f["noise"] = dice.uniform(0.07, 0.2), dice.uniform(0.0, 0.08)
     return f
@@ -187,9 +246,9 @@ def _measure(f: Factors, dice: Dice) -> None:
     f["ear"] = dice.weighted(ears[f["species"]])
 
 
-def _colour(f: Factors, dice: Dice) -> None:
+def _color(f: Factors, dice: Dice) -> None:
     """Fur, markings, eyes, nose and ground."""
-    names, palette = list(COLOURS), np.array(list(COLOURS.values()))
+    names, palette = list(COLORS), np.array(list(COLORS.values()))
     furs = np.array(
         [[FACES[name].furs.count(fur) / len(FACES[name].furs) for fur in names] for name in SPECIES]
     )

@@ -18,7 +18,12 @@ SIDES = (-1, 1)
 
 
 def paint_face(canvas: Canvas, f: Factors) -> None:
-    """Paint one face on every picture, back to front, from the factors that ``drawn.draw`` describes."""
+    """Paint one face on every picture, back to front.
+
+    Args:
+        canvas: N pictures with their poses; painted in place.
+        f: the factors that ``animals.draw`` describes.
+    """
     body = np.where(_is(f, "panda")[:, None], 0.15, f["fur"] * 0.9)
     canvas.oval(BODY, body, (0.0, 1.9), radii=(1.0, 1.15), rim=0.3)
     _ears(canvas, f, front=False)
@@ -73,7 +78,7 @@ def _head(canvas: Canvas, f: Factors) -> ndarray:
         )
 
     reach = np.maximum(a, b + v) + 0.1
-    pixels, cover = canvas.paint(HEAD, f["fur"], distance, centre=(0.0, 0.0), reach=reach * 1.1, rim=0.35)
+    pixels, cover = canvas.paint(HEAD, f["fur"], distance, center=(0.0, 0.0), reach=reach * 1.1, rim=0.35)
     head = np.zeros(canvas.parts.shape)
     head.reshape(-1)[pixels] = cover
     return head
@@ -125,15 +130,15 @@ def _muzzle(canvas: Canvas, f: Factors) -> None:
     """The muzzle, and the tongue: under a short muzzle, over a long one."""
     (u, v), (a, b) = _middle(f), f["muzzle"][:, :2].T
     pig, fox, soft = _is(f, "pig"), _is(f, "fox"), ~_is(f, "owl", "frog")
-    colour = np.where(pig[:, None], f["fur"] * np.array([0.95, 0.82, 0.84]), _pale(f))
-    colour = np.where(fox[:, None], 0.95, colour)
+    color = np.where(pig[:, None], f["fur"] * np.array([0.95, 0.82, 0.84]), _pale(f))
+    color = np.where(fox[:, None], 0.95, color)
     mouth, out = v + 0.35 * b, f["tongue"] * 1.0
     start, end = (u, mouth + 0.1, 0.13), (u, mouth + 0.48, 0.155)
     canvas.stroke(TONGUE, TONGUE_RED, start, end=end, strength=out * (b < 0.3), rim=0.3)
-    canvas.oval(MUZZLE, colour, (u, v), radii=(a, b), strength=soft, rim=0.22)
+    canvas.oval(MUZZLE, color, (u, v), radii=(a, b), strength=soft, rim=0.22)
     canvas.stroke(TONGUE, TONGUE_RED, start, end=end, strength=out * (b >= 0.3), rim=0.3)
     for side in SIDES:
-        canvas.oval(NOSE, colour * 0.4, (u + side * 0.15, v), radii=(0.07, 0.11), strength=pig)
+        canvas.oval(NOSE, color * 0.4, (u + side * 0.15, v), radii=(0.07, 0.11), strength=pig)
 
 
 def _mouth(canvas: Canvas, f: Factors) -> None:
@@ -154,19 +159,19 @@ def _nose(canvas: Canvas, f: Factors) -> None:
     (u, v), (a, b) = _middle(f), np.maximum(f["nose"], 0.02).T
     soft, owl = ~_is(f, "pig", "owl", "frog"), _is(f, "owl")
     v_nose = v - 0.45 * f["muzzle"][:, 1]
-    colour = np.where(f["dark_nose"][:, None], 0.1, np.array([0.85, 0.45, 0.48]))
-    canvas.oval(NOSE, colour, (u, v_nose), radii=(a, b), strength=soft)
+    color = np.where(f["dark_nose"][:, None], 0.1, np.array([0.85, 0.45, 0.48]))
+    canvas.oval(NOSE, color, (u, v_nose), radii=(a, b), strength=soft)
     light = (u - 0.3 * a, v_nose - 0.4 * b)
-    canvas.oval(NOSE, colour + 0.5 * (1 - colour), light, radii=(0.3 * a, 0.25 * b), strength=soft)
+    canvas.oval(NOSE, color + 0.5 * (1 - color), light, radii=(0.3 * a, 0.25 * b), strength=soft)
     canvas.stroke(NOSE, BEAK, (u, v - 0.3, 0.14), end=(u, v + 0.12, 0.02), strength=owl, rim=0.3)
 
 
 def _whiskers(canvas: Canvas, f: Factors) -> None:
     """Three on each side, dark on pale fur and pale on dark fur."""
     (u, v), a = _middle(f), f["muzzle"][:, 0]
-    colour = np.where(f["fur"][:, 1:2] > 0.6, 0.25, 0.97)
+    color = np.where(f["fur"][:, 1:2] > 0.6, 0.25, 0.97)
     for side in SIDES:
         for lift in (-0.16, 0.0, 0.16):
             start = (u + side * 0.6 * a, v + 0.4 * lift, 0.02)
             end = (u + side * (0.6 * a + 0.75), v + 1.6 * lift - 0.05, 0.012)
-            canvas.stroke(WHISKER, colour, start, end=end, strength=f["whiskers"] * 0.8)
+            canvas.stroke(WHISKER, color, start, end=end, strength=f["whiskers"] * 0.8)

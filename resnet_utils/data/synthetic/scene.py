@@ -18,7 +18,13 @@ _PIXELS_AT_ONCE = 2**17  # painted together: few enough to stay in the processor
 
 
 def render(f: Factors, size: int, seed: int) -> tuple[ndarray, ndarray, ndarray]:
-    """Images uint8 (N, 3, size, size), parts uint8 (N, size, size) and boxes int64 (N, 4)."""
+    """Images uint8 (N, 3, size, size), parts uint8 (N, size, size) and boxes int64 (N, 4).
+
+    Args:
+        f: the factors that ``animals.draw`` describes, N rows.
+        size: side in pixels.
+        seed: of the grain.
+    """
     count, bits = len(f["x"]), np.random.PCG64([seed, 4])
     images = np.empty((count, 3, size, size), dtype=np.uint8)
     parts, boxes = np.empty((count, size, size), dtype=np.uint8), np.empty((count, 4), dtype=np.int64)
@@ -31,9 +37,9 @@ def render(f: Factors, size: int, seed: int) -> tuple[ndarray, ndarray, ndarray]
         paint_face(canvas, some)
         boxes[rows] = _boxes(canvas.parts)
         _occlude(canvas, some)
-        colours = canvas.colours.swapaxes(0, 1) * _light(some, size)
-        colours += _grain(bits, len(x), size) * some["noise"][:, None, None, None]
-        images[rows] = np.floor(np.clip(colours, 0.0, 1.0) * 255 + 0.5)
+        colors = canvas.colors.swapaxes(0, 1) * _light(some, size)
+        colors += _grain(bits, len(x), size) * some["noise"][:, None, None, None]
+        images[rows] = np.floor(np.clip(colors, 0.0, 1.0) * 255 + 0.5)
         parts[rows] = canvas.parts
     return images, parts, boxes
 
@@ -90,7 +96,7 @@ def _occlude(canvas: Canvas, f: Factors) -> None:
     end = (u + du, v + dv, width)
     canvas.stroke(
         PARTS.index("occluder"),
-        f["occluder_colour"],
+        f["occluder_color"],
         (u - du, v - dv, width),
         end=end,
         strength=f["occluder"],
@@ -107,7 +113,7 @@ def _light(f: Factors, size: int) -> ndarray:
 
 def _boxes(parts: ndarray) -> ndarray:
     """(N, 4) int64 box around everything but background and body."""
-    shown, size = parts >= PARTS.index("ear"), parts.shape[1]
-    columns, lines = shown.any(axis=1), shown.any(axis=2)
+    shown, size = np.asarray(parts >= PARTS.index("ear")), parts.shape[1]
+    columns, lines = np.any(shown, axis=1), np.any(shown, axis=2)
     first, last = (columns.argmax(1), lines.argmax(1)), (columns[:, ::-1].argmax(1), lines[:, ::-1].argmax(1))
     return np.stack([*first, *(size - edge for edge in last)], axis=1)

@@ -107,9 +107,9 @@ def test_masks_tell_where_the_nose_is(pets):
     nose = pets.masks == synthetic.PARTS.index("nose")
     dark = pets.factors["dark_nose"] & ~pets.factors["occluder"] & (nose.sum(axis=(1, 2)) >= 12)
     assert dark.sum() > 50
-    grey = pets.images.mean(axis=1)
+    gray = pets.images.mean(axis=1)
     muzzle = pets.masks == synthetic.PARTS.index("muzzle")
-    for image, here, around in zip(grey[dark], nose[dark], muzzle[dark], strict=True):
+    for image, here, around in zip(gray[dark], nose[dark], muzzle[dark], strict=True):
         assert image[here].mean() < image[around].mean() + 40  # a light spot lies on each nose
 
 
@@ -140,7 +140,7 @@ def test_fixed_ears_change_the_ears_and_nothing_far_away():
     assert not (changed & ~ears).any()
 
 
-def test_mean_colour_tells_nothing(features):
+def test_mean_color_tells_nothing(features):
     train, test = (((x.mean(axis=(2, 3))), y) for x, y in features)
     assert ridge_accuracy(train, test, 1e-3) < 0.56  # 600 test images: 0.5 + 3 standard errors
 
@@ -151,7 +151,7 @@ def test_a_linear_model_on_pixels_is_little_better_than_chance(features, penalty
     assert ridge_accuracy(train, test, penalty) < 0.65
 
 
-def test_ten_grey_species_are_learnable_but_not_by_mean_brightness():
+def test_ten_gray_species_are_learnable_but_not_by_mean_brightness():
     train, test = (
         synthetic.draw(n, size=14, seed=s, species=synthetic.SPECIES) for n, s in ((1500, 0), (300, 1))
     )

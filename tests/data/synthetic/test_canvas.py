@@ -50,8 +50,8 @@ def test_capsule_of_one_radius_is_the_distance_to_a_segment():
 def test_painted_area_is_the_area_of_the_shape():
     picture = canvas()
     picture.oval(1, RED, (0.1, -0.2), radii=(1.2, 0.7))
-    assert picture.colours[0].sum() == pytest.approx(np.pi * 12 * 7, rel=0.01)
-    assert picture.colours[1:].sum() == 0
+    assert picture.colors[0].sum() == pytest.approx(np.pi * 12 * 7, rel=0.01)
+    assert picture.colors[1:].sum() == 0
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.2, -0.7])
@@ -63,8 +63,8 @@ def test_a_window_paints_what_the_whole_picture_would(turn):
     def distance(x, y, pictures):
         return shapes.capsule(x, y, ends["start"], ends["end"])
 
-    whole.paint(1, RED, distance, centre=(0.0, 0.0), reach=100.0)
-    np.testing.assert_array_equal(small.colours, whole.colours)
+    whole.paint(1, RED, distance, center=(0.0, 0.0), reach=100.0)
+    np.testing.assert_array_equal(small.colors, whole.colors)
     np.testing.assert_array_equal(small.parts, whole.parts)
 
 
@@ -79,7 +79,7 @@ def test_turn_is_the_tangent_of_half_the_angle():
 def test_strength_zero_leaves_a_picture_untouched_and_half_mixes():
     pictures = canvas(number=3)
     pictures.oval(1, RED, (0.0, 0.0), radii=(1.0, 1.0), strength=np.array([0.0, 0.5, 1.0]))
-    assert pictures.colours[0, :, 20, 20].tolist() == [0.0, 0.5, 1.0]
+    assert pictures.colors[0, :, 20, 20].tolist() == [0.0, 0.5, 1.0]
     assert pictures.parts[0].max() == 0
 
 
@@ -87,8 +87,8 @@ def test_clip_keeps_the_shape_inside_another():
     picture, left = canvas(), np.zeros((1, 40, 40))
     left[:, :, :20] = 1
     picture.oval(1, RED, (0.0, 0.0), radii=(1.0, 1.0), clip=left)
-    assert picture.colours[0, 0, 20, 19] == 1
-    assert picture.colours[:, 0, :, 20:].sum() == 0
+    assert picture.colors[0, 0, 20, 19] == 1
+    assert picture.colors[:, 0, :, 20:].sum() == 0
 
 
 def test_arc_is_the_lower_piece_of_a_ring():
