@@ -69,10 +69,11 @@ def compare(name: str, kind: str, options: argparse.Namespace) -> dict:
     theirs = torchvision.models.get_model(name, weights=None).to(device)
     ours = models.build(name).to(device)
     ours.load_state_dict(theirs.state_dict())
-    layout = {"memory_format": torch.channels_last} if options.channels_last else {}
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
     make = {"inference": inference, "training": training}[kind]
-    images = images.to(**layout) if layout else images
-    work = {"ours": make(ours.to(**layout), images), "theirs": make(theirs.to(**layout), images)}
+    images = images.to(memory_format=layout)
+    networks = {"ours": ours, "theirs": theirs}
+    work = {who: make(network.to(memory_format=layout), images) for who, network in networks.items()}
     for job in work.values():
         job()  # the first call allocates and chooses algorithms
     times: dict[str, list[float]] = {"ours": [], "theirs": []}

@@ -10,9 +10,9 @@ answered too.
     RESNET_BOOK_DATA=... python experiments/best_recipe.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, what is done is kept in that folder, with the weights of each seed.
-Writes resnet_utils/reporting/records/best_recipe.json.
 """
 
+import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -94,19 +94,14 @@ def train(seed: int, tiny: bool, keep: Path | None) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    seeds = (0,) if options.tiny else SEEDS
-    rows, seconds = record.rows_of(train, [(seed, options.tiny, options.keep) for seed in seeds], options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "best_recipe.json",
-        claim="A backbone that never saw a cat or a dog learns them from 2,000 photographs.",
-        data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
-    )
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    seeds = (0,) if asked.tiny else SEEDS
+    return record.rows_of(train, [(seed, asked.tiny, asked.keep) for seed in seeds], asked)
 
 
 if __name__ == "__main__":
-    main()
+    record.run(
+        rows,
+        claim="A backbone that never saw a cat or a dog learns them from 2,000 photographs.",
+        data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
+    )

@@ -6,11 +6,9 @@ test images, the published weights of Idelbayev's re-implementation, which have 
 test images are looked at once, after the last epoch.
 
     RESNET_BOOK_DATA=... python experiments/cifar10.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/cifar10.json.
 """
 
+import argparse
 import time
 
 import record
@@ -66,23 +64,22 @@ def train(seed: int, tiny: bool) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    record.given("cifar10")
-    seeds = (0,) if options.tiny else SEEDS
-    rows, seconds = record.rows_of(train, [(seed, options.tiny) for seed in seeds], options)
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    seeds = (0,) if asked.tiny else SEEDS
+    ours = record.rows_of(train, [(seed, asked.tiny) for seed in seeds], asked)
+    return [*ours, published(asked.tiny)]
+
+
+def images_at_hand(rows: list[record.Row]) -> str:
     trained, tested = rows[0]["train_images"], rows[0]["test_images"]
-    rows.append(published(options.tiny))
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "cifar10.json",
-        claim="A sixth of CIFAR-10's images takes a ResNet-20 to about eight right answers in ten; the "
-        "published weights, which saw all of them, give nine.",
-        data=f"original CIFAR-10 images: {trained} to train on, {tested} to test on",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
-    )
+    return f"original CIFAR-10 images: {trained} to train on, {tested} to test on"
 
 
 if __name__ == "__main__":
-    main()
+    record.run(
+        rows,
+        claim="A sixth of CIFAR-10's images takes a ResNet-20 to about eight right answers in ten; the "
+        "published weights, which saw all of them, give nine.",
+        data=images_at_hand,
+        needs="cifar10",
+    )

@@ -6,13 +6,9 @@ images, network and schedule; runs of one seed begin with the same weights. Earl
 training images; the test images are looked at once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/cures.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/cures.json.
 """
 
 import time
-from itertools import product
 
 import record
 import torch
@@ -83,22 +79,11 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    record.given("FashionMNIST")
-    seeds, names = ((0,), ("none", "all")) if options.tiny else (SEEDS, tuple(CURES))
-    jobs = [(*job, options.tiny) for job in product(names, seeds)]
-    rows, seconds = record.rows_of(train, jobs, options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "cures.json",
+if __name__ == "__main__":
+    record.run(
+        record.every(train, CURES, SEEDS, tiny=(("none", "all"), (0,))),
         claim="A network that knows its images by heart does better on new ones with most cures, and is "
         "right most often with all of them.",
         data=f"{PER_CLASS} Fashion-MNIST training images a class, 1,000 others to watch, 10,000 to test",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
+        needs="FashionMNIST",
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -7,10 +7,9 @@ paper's (He et al. 2015, section 4.2 and figure 6), the numbers cannot.
 Nothing holds the fit back: no augmentation, and the paper's small weight decay.
 
     RESNET_BOOK_DATA=... python experiments/degradation_conv.py [--workers 2] [--keep FOLDER]
-
-Writes resnet_utils/reporting/records/degradation_conv.json.
 """
 
+import argparse
 import time
 from itertools import product
 
@@ -61,23 +60,18 @@ def train(seed: int, depth: int, residual: bool, tiny: bool) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    record.given("cifar10")
-    seeds, depths = ((0,), (20,)) if options.tiny else (SEEDS, DEPTHS)
-    jobs = [(*job, options.tiny) for job in product(seeds, reversed(depths), (False, True))]
-    rows, seconds = record.rows_of(train, jobs, options)
-    rows.sort(key=lambda row: (row["depth"], row["residual"], row["seed"]))
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "degradation_conv.json",
-        claim="The deeper a plain network, the worse it fits its own training images; "
-        "every residual one fits them better than any plain one.",
-        data=f"{PER_CLASS} original CIFAR-10 training images a class; tested on 1,017 original test images",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
-    )
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    seeds, depths = ((0,), (20,)) if asked.tiny else (SEEDS, DEPTHS)
+    jobs = [(*job, asked.tiny) for job in product(seeds, reversed(depths), (False, True))]
+    found = record.rows_of(train, jobs, asked)
+    return sorted(found, key=lambda row: (row["depth"], row["residual"], row["seed"]))
 
 
 if __name__ == "__main__":
-    main()
+    record.run(
+        rows,
+        claim="The deeper a plain network, the worse it fits its own training images; "
+        "every residual one fits them better than any plain one.",
+        data=f"{PER_CLASS} original CIFAR-10 training images a class; tested on 1,017 original test images",
+        needs="cifar10",
+    )

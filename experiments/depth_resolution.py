@@ -6,11 +6,9 @@ source task, then fine-tuned at 32 pixels. The recipe and the number of passes a
 validation photographs are looked at once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/depth_resolution.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/depth_resolution.json.
 """
 
+import argparse
 import tempfile
 import time
 from contextlib import nullcontext
@@ -46,7 +44,7 @@ def train_source(depth: int, folder: str, tiny: bool) -> dict:
         model, batches, epochs=epochs, optimizer=optimizer, scheduler=schedule, progress=False,
     )  # fmt: skip
     path = Path(folder) / f"resnet{depth}.safetensors"
-    card = models.describe(model, f"resnet{depth}", images.classes)
+    card = models.card_of(model, f"resnet{depth}", images.classes)
     weights.save_weights(model.to(memory_format=torch.contiguous_format), path, card=card)
     accuracy = evaluation.evaluate(model, pets.as_they_are(held_out))[1]
     return {"path": str(path), "source_accuracy": accuracy}
@@ -72,28 +70,23 @@ def train(part: str, path: str, size: int, seed: int, tiny: bool) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    seeds, sizes, depths = ((0,), SIZES[:1], DEPTHS[:1]) if options.tiny else (SEEDS, SIZES, DEPTHS)
-    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory() as folder:
-        jobs = [(depth, str(folder), options.tiny) for depth in depths]
-        sources, source_seconds = record.rows_of(train_source, jobs, options)
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    seeds, sizes, depths = ((0,), SIZES[:1], DEPTHS[:1]) if asked.tiny else (SEEDS, SIZES, DEPTHS)
+    with nullcontext(asked.keep) if asked.keep else tempfile.TemporaryDirectory() as folder:
+        sources = record.rows_of(train_source, [(depth, str(folder), asked.tiny) for depth in depths], asked)
         runs = [("depth", source["path"], SIZES[0], seed) for source, seed in product(sources, seeds)]
         runs += [("resolution", str(pets.SOURCE), size, seed) for size, seed in product(sizes, seeds)]
-        rows, seconds = record.rows_of(train, [(*run, options.tiny) for run in runs], options)
-    for row in rows:
-        known = {Path(source["path"]).stem: source["source_accuracy"] for source in sources}
+        found = record.rows_of(train, [(*run, asked.tiny) for run in runs], asked)
+    known = {Path(source["path"]).stem: source["source_accuracy"] for source in sources}
+    for row in found:
         row["source_accuracy"] = known.get(row["network"]) if row["part"] == "depth" else None
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "depth_resolution.json",
-        claim="With this budget, more pixels help and more layers do not.",
-        data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone and "
-        f"networks trained on each {SOURCE_EVERY}th picture of its source task",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=source_seconds + seconds,
-    )
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    record.run(
+        rows,
+        claim="With this budget, more pixels help and more layers do not.",
+        data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone and "
+        f"networks trained on each {SOURCE_EVERY}th picture of its source task",
+    )

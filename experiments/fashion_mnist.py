@@ -12,9 +12,9 @@ epoch.
     RESNET_BOOK_DATA=... python experiments/fashion_mnist.py [--workers 2] [--keep FOLDER]
 
 With ``--keep``, each training leaves its state in that folder after each epoch and goes on from there.
-Writes resnet_utils/reporting/records/fashion_mnist.json.
 """
 
+import argparse
 import statistics
 from pathlib import Path
 
@@ -53,8 +53,8 @@ def d2l(images: data.Split, seed: int, epochs: int) -> dict:
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)
-        elif getattr(module, "downsample", None):
-            module.downsample[1] = nn.Identity()
+        elif isinstance(projection := getattr(module, "downsample", None), nn.Sequential):
+            projection[1] = nn.Identity()
     return {
         "model": model,
         "batches": data.loader(images, 128, shuffle=True, seed=seed, augment=enlarged),
@@ -104,21 +104,18 @@ def train(recipe: str, seed: int, tiny: bool, keep: Path | None) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    record.given("FashionMNIST")
-    jobs = [(*job, options.tiny, options.keep) for job in JOBS if not options.tiny or job[1] == 0]
-    rows, _ = record.rows_of(train, jobs, options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "fashion_mnist.json",
-        claim="A residual network of this book is right on 94.5 % of Fashion-MNIST's test images; d2l's, "
-        "with four times the parameters, on fewer.",
-        data="Fashion-MNIST, all of it: 60,000 images to train on, 10,000 to test on",
-        seeds=sorted({row["seed"] for row in rows}),
-        rows=rows,
-        seconds=sum(row["train_seconds"] for row in rows) / options.workers,
-    )
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    jobs = [(*job, asked.tiny, asked.keep) for job in JOBS if not asked.tiny or job[1] == 0]
+    found = record.rows_of(train, jobs, asked)
+    asked.seconds = sum(row["train_seconds"] for row in found) / asked.workers
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    record.run(
+        rows,
+        claim="A residual network of this book is right on 94.5 % of Fashion-MNIST's test images; d2l's, "
+        "with four times the parameters, on fewer.",
+        data="Fashion-MNIST, all of it: 60,000 images to train on, 10,000 to test on",
+        needs="FashionMNIST",
+    )

@@ -4,13 +4,9 @@
 whatever the number of photographs. The validation photographs are looked at once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/learning_curve.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/learning_curve.json.
 """
 
 import math
-from itertools import product
 
 import pets
 import record
@@ -40,20 +36,9 @@ def train(start: str, per_class: int, seed: int, tiny: bool) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    seeds, counts = ((0,), (10,)) if options.tiny else (SEEDS, PER_CLASS)
-    jobs = [(*job, options.tiny) for job in product(RATES, counts, seeds)]
-    rows, seconds = record.rows_of(train, jobs, options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "learning_curve.json",
+if __name__ == "__main__":
+    record.run(
+        record.every(train, RATES, PER_CLASS, SEEDS, tiny=(RATES, (10,), (0,))),
         claim="Fine-tuning is ahead of training from scratch at every number of photographs.",
         data="photographs of cats and dogs, 1,000 to validate; the shipped backbone",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
     )
-
-
-if __name__ == "__main__":
-    main()

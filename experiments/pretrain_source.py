@@ -12,6 +12,7 @@ command is given again.
 Writes resnet18-source.safetensors to resnet_utils/models/weights/, and its record.
 """
 
+import argparse
 import sys
 import tarfile
 import tempfile
@@ -32,6 +33,8 @@ EPOCHS = 20
 BATCH = 128
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as in all of this book's photographs
 PETS = ("cat", "dog")
+SOURCE = "CIFAR-10 (JPEG copy) and drawn animals, without cats and dogs"
+PHOTOGRAPHS, DRAWN = 40_000, 6_000  # to train on
 
 
 def photographs(part: str, every: int) -> data.Split:
@@ -56,20 +59,16 @@ def joined(first: data.Split, second: data.Split) -> data.Split:
         torch.cat([first.images, second.images]),
         torch.cat([first.labels, second.labels + len(first.classes)]),
         classes=first.classes + tuple(f"drawn {name}" for name in second.classes),
-        source="CIFAR-10 (JPEG copy) and drawn animals, without cats and dogs",
+        source=SOURCE,
     )
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0], workers=False)
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    """Trains, writes the checkpoint, and says how often it is right on each part of the test images."""
     runtime.setup(SEED)
-    every, num_drawn, epochs = (200, 320, 1) if options.tiny else (1, 6_000, EPOCHS)
+    every, num_drawn, epochs = (200, 320, 1) if asked.tiny else (1, DRAWN, EPOCHS)
     train = joined(photographs("train", every), drawings(num_drawn, 1))
-    test_parts = {
-        "photographs": photographs("test", every),
-        "drawn": drawings(max(num_drawn // 8, 16), 2),
-    }
-    test = joined(*test_parts.values())
+    tests = {"photographs": photographs("test", every), "drawn": drawings(max(num_drawn // 8, 16), 2)}
     # Crops of many sizes, since the animals of chapter 5 fill more of their pictures than these do.
     augment = data.Compose(
         [data.RandomResizedCrop(scale=(0.3, 1.0), seed=SEED), data.RandomHorizontalFlip(seed=SEED)]
@@ -77,49 +76,49 @@ def main() -> None:
     loader = data.loader(
         train, BATCH, shuffle=True, seed=SEED, augment=augment, mean=MEAN, std=STD, drop_last=True
     )
-    checks = data.loader(test, 500, mean=MEAN, std=STD)
-
     device = runtime.device()
     model = models.build(num_classes=len(train.classes), **NETWORK)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(device).to(memory_format=torch.channels_last)
     optimizer = training.sgd(model, lr=0.2, weight_decay=5e-4, decay_norm_and_bias=False)
     schedule = training.one_cycle(optimizer, steps=epochs * len(loader))
     history = training.fit(
         model, loader, None, epochs=epochs, optimizer=optimizer, scheduler=schedule, device=device,
-        checkpoint=options.keep / "source.pt" if options.keep else None,
+        checkpoint=asked.keep / "source.pt" if asked.keep else None,
     )  # fmt: skip
+    asked.seconds = sum(history.seconds)  # of the training, over all times that the command was given
+    print(np.round(history.train_accuracy, 3), file=sys.stderr)
 
     model.half().float()  # the file keeps 16 bits of each weight, so those are what is tested
-    logits, labels = evaluation.predict(model, checks)
-    right = (logits.argmax(dim=1) == labels).float()
-    boundary = len(test_parts["photographs"])
-    rows = [
-        {"part": "photographs", "images": boundary, "accuracy": right[:boundary].mean().item()},
-        {"part": "drawn", "images": len(right) - boundary, "accuracy": right[boundary:].mean().item()},
+    checks = data.loader(joined(*tests.values()), 500, mean=MEAN, std=STD)
+    right = evaluation.correct(*evaluation.predict(model, checks)).float()
+    parts = right.split([len(part) for part in tests.values()])
+    found: list[record.Row] = [
+        {"part": part, "images": len(hits), "accuracy": hits.mean().item()}
+        for part, hits in zip(tests, parts, strict=True)
     ]
-    seconds = sum(history.seconds)  # of the training, over all times that the command was given
-    path = options.output / "resnet_utils" / "models" / "weights" / "resnet18-source.safetensors"
+    notes = {
+        "data": f"{len(train)} images of {SIZE} px: {train.source}", "steps": epochs * len(loader),
+        "seed": SEED, "command": "python experiments/pretrain_source.py", "mean": MEAN, "std": STD,
+        **{f"accuracy on {row['part']}": round(row["accuracy"], 4) for row in found},
+    }  # fmt: skip
+    digest = save(model, train.classes, notes, asked.output)
+    return [*found, {"part": "checkpoint", "sha256": digest, "train_loss": history.train_loss[-1]}]
+
+
+def save(model: models.ResNet, classes: tuple[str, ...], notes: dict, output: Path) -> str:
+    """Write the checkpoint with its card to where the package has it; its sha256."""
+    path = output / "resnet_utils" / "models" / "weights" / "resnet18-source.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    card = models.describe(model, NETWORK["name"], train.classes) | {
-        "data": f"{len(train)} images of {SIZE} px: {train.source}",
-        "steps": epochs * len(loader),
-        "seed": SEED,
-        "command": "python experiments/pretrain_source.py",
-        "mean": MEAN,
-        "std": STD,
-        **{f"accuracy on {row['part']}": round(row["accuracy"], 4) for row in rows},
-    }
-    digest = weights.save_weights(model.half(), path, card=card)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "pretrain_source.json",
-        claim="The shipped backbone has learned its sixteen source classes, none of which is a cat or a dog.",
-        data=f"{train.source}; {len(train)} training images, test images never trained on",
-        seeds=[SEED],
-        rows=[*rows, {"part": "checkpoint", "sha256": digest, "train_loss": history.train_loss[-1]}],
-        seconds=seconds,
-    )
-    print(rows, f"{seconds:.0f} s", np.round(history.train_accuracy, 3), file=sys.stderr)
+    card = models.card_of(model, NETWORK["name"], classes) | notes
+    return weights.save_weights(model.half(), path, card=card)
 
 
 if __name__ == "__main__":
-    main()
+    record.run(
+        rows,
+        claim="The shipped backbone has learned its sixteen source classes, none of which is a cat or a dog.",
+        data=f"{SOURCE}; {PHOTOGRAPHS + DRAWN} training images, test images never trained on",
+        needs="cifar10",
+        seeds=[SEED],
+        workers=False,
+    )

@@ -1,4 +1,8 @@
-"""How a long run is put on record: rows, and the command, hardware, versions and seeds behind them."""
+"""How a long run is put on record: rows, and the command, hardware, versions and seeds behind them.
+
+A script ``NAME.py`` of this folder writes ``resnet_utils/reporting/records/NAME.json``. With ``--keep``, what
+is done is kept in the folder named, and a second call goes on from there.
+"""
 
 import argparse
 import datetime
@@ -9,27 +13,93 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from resnet_utils import data, runtime
+from resnet_utils.reporting import results
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "resnet_utils" / "reporting" / "records"
+RECORDS = Path("resnet_utils") / "reporting" / "records"
+Row = dict[str, Any]
+
+
+def run(
+    measure: Callable[[argparse.Namespace], list[Row]],
+    *,
+    claim: str,
+    data: str | Callable[[list[Row]], str],
+    needs: str | None = None,
+    seeds: Sequence[int] | None = None,
+    workers: bool = True,
+) -> None:
+    """The whole of a script: read its options, measure, and write the record that has the script's name.
+
+    The first line of the script's docstring says in ``--help`` what it does.
+
+    Args:
+        measure: from the options (``output``, ``tiny``, ``keep``, ``workers``) to the rows, mostly by
+            ``rows_of``, which also adds to ``seconds`` there; or what ``every`` returns.
+        claim: what the rows show.
+        data: the images, in words, or a function of the rows that says it.
+        needs: the folder of images without which the script ends at once (``given``).
+        seeds: those of the trainings (default: what stands in the rows under "seed").
+        workers: the script has many trainings, and an option for how many at a time.
+    """
+    asked = options((sys.modules["__main__"].__doc__ or "").partition("\n")[0], workers=workers)
+    if needs:
+        given(needs)
+    rows = measure(asked)
+    record = results.Record(
+        claim=claim,
+        command=_command(),
+        commit=_commit(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        data=data if isinstance(data, str) else data(rows),
+        hardware=_hardware(),
+        versions=runtime.versions(),
+        seeds=sorted({row["seed"] for row in rows if "seed" in row}) if seeds is None else list(seeds),
+        seconds=round(asked.seconds),
+        rows=rows,
+    )
+    record.write(asked.output / RECORDS / f"{Path(sys.argv[0]).stem}.json")
+
+
+def every(
+    train: Callable[..., Row], *values: Iterable, tiny: Sequence[Iterable]
+) -> Callable[[argparse.Namespace], list[Row]]:
+    """What measures ``train(*combination, tiny)`` for every combination of the values.
+
+    Args:
+        train: one training, one row.
+        values: those of its first parameter, of its second, ...
+        tiny: the same for the run that only shows that the script works.
+    """
+
+    def measure(asked: argparse.Namespace) -> list[Row]:
+        combinations = product(*(tiny if asked.tiny else values))
+        return rows_of(train, [(*combination, asked.tiny) for combination in combinations], asked)
+
+    return measure
 
 
 def options(description: str, *, workers: bool = True) -> argparse.Namespace:
-    """The options of an experiment, read from the command line; ``workers``: it has many trainings."""
+    """The options of an experiment, read from the command line; ``workers``: it has many trainings.
+
+    ``seconds``, 0 so far, is where the time of what is measured is added up.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--output", type=Path, default=ROOT, help="root under which results are written")
     parser.add_argument("--tiny", action="store_true", help="a run of seconds, to see that the script works")
     parser.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
     if workers:
         parser.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
-    asked = parser.parse_args()
+    asked = parser.parse_args(namespace=argparse.Namespace(seconds=0.0))
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
     return asked
@@ -46,10 +116,8 @@ def given(name: str) -> Path:
     return root / name
 
 
-def rows_of(
-    train: Callable[..., dict], jobs: Sequence[tuple], asked: argparse.Namespace
-) -> tuple[list[dict], float]:
-    """``train(*job)`` for each job, in the order of the jobs, and the seconds it took.
+def rows_of(train: Callable[..., Row], jobs: Sequence[tuple], asked: argparse.Namespace) -> list[Row]:
+    """``train(*job)`` for each job, in the order of the jobs; adds the seconds it took to ``asked.seconds``.
 
     ``asked.workers`` of them work at a time, each in a process of its own with one thread. With
     ``asked.keep``, each row is kept in a file there as soon as it is done, and is not computed again: a
@@ -66,8 +134,9 @@ def rows_of(
                 with kept.open("a") as file:
                     file.write(json.dumps([futures[future], future.result()]) + "\n")
     torch.set_num_threads(1)  # what the record says of the hardware is what the workers used
-    results = [done[repr(job)] for job in jobs]
-    return [result["row"] for result in results], sum(result["seconds"] for result in results) / asked.workers
+    found = [done[repr(job)] for job in jobs]
+    asked.seconds += sum(result["seconds"] for result in found) / asked.workers
+    return [result["row"] for result in found]
 
 
 def _one_thread() -> None:
@@ -76,28 +145,10 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _timed(train: Callable[..., dict], job: tuple) -> dict:
+def _timed(train: Callable[..., Row], job: tuple) -> Row:
     """A worker's whole job."""
     started = time.perf_counter()
     return {"row": train(*job), "seconds": time.perf_counter() - started}
-
-
-def write(path: Path, *, claim: str, data: str, seeds: list[int], rows: list[dict], seconds: float) -> None:
-    """Write ``rows`` to ``path`` as JSON with all that is needed to judge and repeat them."""
-    content = {
-        "claim": claim,
-        "command": _command(),
-        "commit": _commit(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "data": data,
-        "hardware": _hardware(),
-        "versions": runtime.versions(),
-        "seeds": seeds,
-        "seconds": round(seconds),
-        "rows": rows,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _command() -> str:

@@ -7,9 +7,6 @@ best one is the smallest or the largest, it tries the next one too. Then each wa
 the rate that did best. The validation photographs are looked at once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/six_ways.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/six_ways.json.
 """
 
 import argparse
@@ -63,43 +60,37 @@ def train(part: str, way: str, lr: float, seed: int, tiny: bool) -> dict:
     return row | {"correct": answers} if part == FINAL else row
 
 
-def search(options: argparse.Namespace) -> tuple[dict[str, float], list[dict], float]:
-    """The best rate of each way that needs one, all rows of the search, and its seconds."""
+def search(asked: argparse.Namespace) -> tuple[dict[str, float], list[record.Row]]:
+    """The best rate of each way that needs one, and all rows of the search."""
     todo = {way: list(RATES) for way, how in finetuning.WAYS.items() if not how.cached}
-    judged = {way: {} for way in todo}
-    rows, seconds = [], 0.0
+    judged: dict[str, dict[float, float]] = {way: {} for way in todo}
+    found = []
     while any(todo.values()):
-        tried = [(SEARCH, way, lr, 0, options.tiny) for way, rates in todo.items() for lr in rates]
-        more_rows, more_seconds = record.rows_of(train, tried, options)
-        rows, seconds = rows + more_rows, seconds + more_seconds
-        for row in more_rows:
+        tried = [(SEARCH, way, lr, 0, asked.tiny) for way, rates in todo.items() for lr in rates]
+        more = record.rows_of(train, tried, asked)
+        found += more
+        for row in more:
             judged[row["way"]][row["lr"]] = row["accuracy"]
         for way, accuracy in judged.items():
-            best, low, high = max(accuracy, key=accuracy.get), min(accuracy), max(accuracy)
+            best, low, high = max(accuracy, key=accuracy.__getitem__), min(accuracy), max(accuracy)
             beyond = {high: best * STEP, low: best / STEP}
             todo[way] = [round(beyond[best], 6)] if best in beyond else []
-        if options.tiny:
+        if asked.tiny:
             break
-    return {way: max(accuracy, key=accuracy.get) for way, accuracy in judged.items()}, rows, seconds
+    return {way: max(accuracy, key=accuracy.__getitem__) for way, accuracy in judged.items()}, found
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    seeds = (0,) if options.tiny else SEEDS
-    best, rows, seconds = search(options)
-    jobs = [
-        (FINAL, way, best.get(way, 0.0), seed, options.tiny) for way, seed in product(finetuning.WAYS, seeds)
-    ]
-    final, more_seconds = record.rows_of(train, jobs, options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "six_ways.json",
-        claim="Fine-tuning beats training from scratch and both ways that leave the backbone as it is.",
-        data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
-        seeds=list(seeds),
-        rows=rows + final,
-        seconds=seconds + more_seconds,
-    )
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    seeds = (0,) if asked.tiny else SEEDS
+    best, tried = search(asked)
+    ways = product(finetuning.WAYS, seeds)
+    jobs = [(FINAL, way, best.get(way, 0.0), seed, asked.tiny) for way, seed in ways]
+    return tried + record.rows_of(train, jobs, asked)
 
 
 if __name__ == "__main__":
-    main()
+    record.run(
+        rows,
+        claim="Fine-tuning beats training from scratch and both ways that leave the backbone as it is.",
+        data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
+    )

@@ -7,12 +7,7 @@ photographs. Early stopping watches 500 other training photographs; the validati
 once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/tuning_cures.py [--workers 2] [--keep FOLDER]
-
-With ``--keep``, what is done is kept in that folder, and a second call goes on from there. Writes
-resnet_utils/reporting/records/tuning_cures.json.
 """
-
-from itertools import product
 
 import pets
 import record
@@ -89,20 +84,10 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
     }  # fmt: skip
 
 
-def main() -> None:
-    options = record.options(__doc__.splitlines()[0])
-    seeds, names = ((0,), ("none", "together")) if options.tiny else (SEEDS, tuple(CURES))
-    rows, seconds = record.rows_of(train, [(*job, options.tiny) for job in product(names, seeds)], options)
-    record.write(
-        options.output / "resnet_utils" / "reporting" / "records" / "tuning_cures.json",
+if __name__ == "__main__":
+    record.run(
+        record.every(train, CURES, SEEDS, tiny=(("none", "together"), (0,))),
         claim="A fine-tuned network knows 500 photographs by heart; most cures change how sure it is, "
         "and hardly how often it is right.",
         data=f"{PER_CLASS} photographs a class to train on, as many others to watch, 1,000 to validate",
-        seeds=list(seeds),
-        rows=rows,
-        seconds=seconds,
     )
-
-
-if __name__ == "__main__":
-    main()

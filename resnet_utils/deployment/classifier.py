@@ -22,7 +22,7 @@ from resnet_utils.files import weights
 from resnet_utils.runtime import device_of
 
 BATCH = 100  # images at a time: with more, the maps of a CPU's pass outgrow its caches
-IN_CARD = ("size", "mean", "std", "temperature", "threshold", "flip")  # beside what models.describe says
+IN_CARD = ("size", "mean", "std", "temperature", "threshold", "flip")  # beside what models.card_of says
 FLAT = 2  # grey values; a picture that varies less shows one colour
 
 
@@ -50,6 +50,8 @@ class Pipeline(nn.Module):
     """From pixels to tempered logits: ``(N, 3, size, size)`` from 0 to 255 -> ``(N, num_classes)``.
 
     Normalises, averages the logits of an image and its mirror image if ``flip``, divides by the temperature.
+
+    ``mean`` and ``std`` are buffers (3, 1, 1), so they go where the network goes.
 
     Args:
         parts: the classifier; its network is used, not copied.
@@ -104,7 +106,7 @@ class Classifier:
     flip: bool = True
 
     def __post_init__(self) -> None:
-        options = models.describe(self.model, self.network, self.classes)["options"]
+        options = models.card_of(self.model, self.network, self.classes)["options"]
         if options.get("in_channels", 3) != 3:
             raise ValueError(f"pictures have 3 channels, but the network takes {options['in_channels']}")
         if len(set(self.classes)) != len(self.classes):
@@ -175,7 +177,7 @@ class Classifier:
             ValueError: if the name does not end so.
             FileNotFoundError: if the folder does not exist.
         """
-        card = models.describe(self.model, self.network, self.classes)
+        card = models.card_of(self.model, self.network, self.classes)
         card |= {name: getattr(self, name) for name in IN_CARD}
         return weights.save_weights(self.model, path, card=card)
 

@@ -136,10 +136,10 @@ def accuracy_interval(correct: int, total: int, *, confidence: float = 0.95) -> 
     _check_confidence(confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)  # 1.96 for 95 %
     p = correct / total
-    centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
+    center = (p + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
     # The formula's ends at 0 and at ``total`` are 0 and 1; said exactly, since floats may miss them by a bit.
-    return Interval(0.0 if correct == 0 else centre - half, 1.0 if correct == total else centre + half)
+    return Interval(0.0 if correct == 0 else center - half, 1.0 if correct == total else center + half)
 
 
 def risk_bound(mistakes: int, total: int, *, delta: float = 0.05) -> float:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from resnet_utils import degradation
+from resnet_utils import evaluation
+from resnet_utils.toy import degradation
 
 CORRECT = "correct"
 RATE = 0.1  # of the SGD steps that are checked
@@ -580,21 +581,11 @@ def _study(runs: object, verdict: object) -> None:
         raise _Refused("fewer than three seeds for some nets: the difference may be luck")
     if not all(math.isfinite(loss) for losses in kinds.values() for loss in losses.values()):
         raise _Refused("some losses are no numbers: nets that blew up are a finding, but have no interval")
-    plain, residual = (_bounds(kinds[max(depths), kind].values()) for kind in (False, True))
+    plain, residual = (
+        evaluation.mean_interval(list(kinds[max(depths), kind].values())) for kind in (False, True)
+    )
     truth = "cannot tell"
     if plain[1] < residual[0] or residual[1] < plain[0]:
         truth = "plain lower" if plain[1] < residual[0] else "residual lower"
     if verdict != truth:
         raise _Refused(f"{verdict!r} is not what the intervals at {max(depths)} layers say")
-
-
-def _bounds(losses: Iterable[float]) -> tuple[float, float]:
-    """The 95 % confidence interval of a mean, for any number of losses from two up."""
-    losses = list(losses)
-    if len(losses) <= 10:
-        mean, half = degradation.interval(losses)
-        return mean - half, mean + half
-    z, freedom = 1.959964, len(losses) - 1  # Student's t from the normal quantile (Abramowitz, Stegun 26.7.5)
-    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-    mean, half = statistics.fmean(losses), t * statistics.stdev(losses) / len(losses) ** 0.5
-    return mean - half, mean + half

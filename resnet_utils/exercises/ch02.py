@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnet_utils import blocks, landscape, theory
+from resnet_utils.analysis import gradients, loss_landscape, paths
+from resnet_utils.models import blocks
 
 Formula = Callable[..., Any]
 CORRECT = "correct"
@@ -156,7 +157,7 @@ def check_killer(branch: object) -> str:
             _, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
         if wrong:
             return wrong
-        jacobian, wrong = _call(theory.jacobian, branch, x, where="when it is differentiated")
+        jacobian, wrong = _call(gradients.jacobian, branch, x, where="when it is differentiated")
         if wrong:
             return wrong
         jacobian = jacobian.double()
@@ -203,7 +204,7 @@ def check_factor(factor: object) -> str:
             x = torch.relu(projection @ x + branch(x))
         return x
 
-    truth, product = theory.jacobian(chain, x), torch.eye(width).double()
+    truth, product = gradients.jacobian(chain, x), torch.eye(width).double()
     for branch in branches:
         arguments = (branch, x.clone(), projection.clone())
         given, wrong = _tensor(factor, *arguments, shape=(width, width), where="for a block of width 6")
@@ -211,7 +212,7 @@ def check_factor(factor: object) -> str:
             return wrong
         product = given.detach() @ product
         x = torch.relu(projection @ x + branch(x))
-    if theory.relative_error(product, truth) < 1e-5:
+    if gradients.relative_error(product, truth) < 1e-5:
         return CORRECT
     return (
         "the product of these factors is not the gradient: what does the last ReLU do to it, and what "
@@ -240,7 +241,7 @@ def check_output(formula: object) -> str:
             return wrong
         if not isinstance(value, Tensor) or value.shape != truth.shape:
             return f"{where}: it should return a tensor of shape {tuple(truth.shape)}, got {_kind(value)}"
-        if theory.relative_error(value.detach().double(), truth) > 1e-5:
+        if gradients.relative_error(value.detach().double(), truth) > 1e-5:
             sign = ": it never returns a negative number" if value.min() < 0 else ""
             return f"{where}: the block returns something else{sign}"
     return CORRECT
@@ -412,7 +413,7 @@ def check_window(shortest: object, longest: object) -> str:
     low, high = (round(end) for end in ends)
     if not 0 <= low <= high <= 33:
         return f"a path goes through 0 to 33 branches, so {low} to {high} is no window"
-    shares = theory.path_lengths(33)
+    shares = paths.path_lengths(33)
     if low + high != 33:
         return "the window does not lie around the middle"
     if shares[low : high + 1].sum() < 0.95:
@@ -425,13 +426,15 @@ def check_window(shortest: object, longest: object) -> str:
 # --- the loss surface --------------------------------------------------------------------------------------
 
 
-def _rise(net: nn.Module, points: Tensor, labels: Tensor, direction: landscape.Direction) -> float:
+def _rise(net: nn.Module, points: Tensor, labels: Tensor, direction: loss_landscape.Direction) -> float:
     """How much the loss bends up along a direction, in nats."""
 
     def loss(logits: Tensor) -> Tensor:
         return nn.functional.cross_entropy(logits, labels)
 
-    ends = landscape.loss_slice(net, points, loss, [direction], [-0.5, 0.0, 0.5])
+    ends = loss_landscape.loss_slice(
+        net, points, loss_function=loss, directions=[direction], ticks=[-0.5, 0.0, 0.5]
+    )
     return (ends[0] + ends[2] - 2 * ends[1]).item()
 
 
@@ -451,9 +454,9 @@ def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -
     out, wrong = _tensor(twin, points, shape=truth.shape, where="on the points")
     if wrong:
         return wrong
-    if theory.relative_error(out.detach(), truth) > 1e-5:
+    if gradients.relative_error(out.detach(), truth) > 1e-5:
         return "it computes another function"
-    direction = landscape.random_direction(small, seed=0)
+    direction = loss_landscape.random_direction(small, seed=0)
     ratio = _rise(twin, points, labels, direction) / _rise(small, points, labels, direction)
     if 0.5 < ratio < 2:
         return f"along the same direction it bends {ratio:.2f} times as much, so it looks much the same"

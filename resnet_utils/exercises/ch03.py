@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from resnet_utils import blocks, orderings
+from resnet_utils.models import blocks, preactivation
 
 QUESTIONS = {  # the layers of the first exercise, and the shape that goes in
     "a": (lambda: nn.Conv2d(64, 64, 3, padding=1), (2, 64, 56, 56)),
@@ -295,7 +295,7 @@ def _with_late_stride(in_channels: int, width: int, stride: int = 1) -> nn.Modul
 
 
 def _with_early_relu(in_channels: int, width: int, stride: int = 1) -> nn.Module:
-    return orderings.OrderedBlock(in_channels, width, stride, order="ReLU before addition")
+    return preactivation.OrderedBlock(in_channels, width, stride, order="ReLU before addition")
 
 
 BAD_BLOCKS = {
@@ -508,17 +508,17 @@ def _can_subtract(run: Callable[[Tensor], Tensor]) -> None:
 
 
 @_checker
-def check_order(order: orderings.Order) -> str:
-    """An ``orderings.Order``, or three strings of steps (entry, branch, after): a sixth order."""
+def check_order(order: preactivation.Order) -> str:
+    """An ``preactivation.Order``, or three strings of steps (entry, branch, after): a sixth order."""
     _need(
         isinstance(order, tuple | list) and len(order) == 3 and all(isinstance(part, str) for part in order),
         f"this is {_kind(order)}; an Order is wanted: three strings, entry, branch and after",
     )
-    order = orderings.Order(*order)
+    order = preactivation.Order(*order)
     _fault_in_steps(order)
 
     def made() -> nn.Module:
-        block = orderings.OrderedBlock(16, 16)
+        block = preactivation.OrderedBlock(16, 16)
         block.order = order
         return block
 
@@ -529,7 +529,7 @@ def check_order(order: orderings.Order) -> str:
     return CORRECT
 
 
-def _fault_in_steps(order: orderings.Order) -> None:
+def _fault_in_steps(order: preactivation.Order) -> None:
     """Refuse a list of steps that is none, or is one of the five, or has no bend between its convolutions."""
     steps = " ".join(order).split()
     unknown = [step for step in steps if step not in STEPS]
@@ -540,8 +540,8 @@ def _fault_in_steps(order: orderings.Order) -> None:
         order.branch.split()[:1] == ["conv1"],
         "what stands before the first convolution belongs into `entry`, and the branch begins with it",
     )
-    spaced = orderings.Order(*(" ".join(part.split()) for part in order))
-    _need(spaced not in orderings.ORDERS.values(), "that is one of the five")
+    spaced = preactivation.Order(*(" ".join(part.split()) for part in order))
+    _need(spaced not in preactivation.ORDERS.values(), "that is one of the five")
     branch = order.branch.split()
     _need("conv2" in branch, "the second convolution belongs into the branch")
     between = branch[1 : branch.index("conv2")]

@@ -21,7 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnet_utils import blocks, complexity, data, models, training
+from resnet_utils import data, models, training
+from resnet_utils.analysis import complexity
+from resnet_utils.models import preactivation
 
 CORRECT = "correct"
 ROUNDING = 1e-12  # of the gradients of one pass in float64
@@ -237,7 +239,7 @@ def check_preact(model: nn.Module) -> str:
         return f"it does not run on two images of 32 x 32: {type(error).__name__}"
     if shape != (2, 10):
         return f"two images of 32 x 32 should give logits of shape (2, 10), not {shape}"
-    if sum(isinstance(module, blocks.PreActBlock) for module in model.modules()) != 9:
+    if sum(isinstance(module, preactivation.PreActBlock) for module in model.modules()) != 9:
         return "the network should be made of nine PreActBlocks"
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     if norms < 19:
@@ -273,7 +275,7 @@ def _preact_end(model: nn.Module, x: Tensor) -> str:
         model(x)
         norms = [module for module, _ in ran if isinstance(module, nn.BatchNorm2d)]
         if norms[-1].num_features != 64 or any(
-            norms[-1] is own for block in model.modules() if isinstance(block, blocks.PreActBlock)
+            norms[-1] is own for block in model.modules() if isinstance(block, preactivation.PreActBlock)
             for own in block.modules()
         ):  # fmt: skip
             return "the BatchNorm that is not part of a block should run after the last block"

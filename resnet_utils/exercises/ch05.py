@@ -24,16 +24,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnet_utils import (
-    calibration,
-    checkpoints,
-    classifier,
-    data,
-    evaluation,
-    finetuning,
-    grad_cam,
-    models,
-)
+from resnet_utils import data, deployment, evaluation, finetuning, models
+from resnet_utils.analysis import grad_cam
+from resnet_utils.evaluation import calibration
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's weights and of the shipped ones
 DEPTHS = (18, 34, 50, 101, 152)
@@ -195,7 +188,7 @@ def _pair(significant: object, not_significant: object) -> str:
         if not 0 <= only_a <= 1000 - 915:
             return f"{only_b} cannot be: A is wrong on 100 images and B on 85, and B has 15 more right"
         right_a = torch.tensor([True] * only_a + [False] * only_b)
-        found.append(evaluation.mcnemar(right_a, ~right_a)[2])
+        found.append(evaluation.mcnemar(right_a, ~right_a).p)
     if found[0] >= 0.05:
         return f"with {_short(significant)} images p is {found[0]:.3f}: a coin does that too often"
     if found[1] <= 0.05:
@@ -383,7 +376,7 @@ def _feed(feed: object) -> str:
     fed = _tensor(given, tuple(wanted.shape), "what feed returns").float()
     if torch.allclose(fed, wanted, atol=1e-3):
         return "correct"
-    model = finetuning.from_card(checkpoints.shipped("resnet18-source")).eval()
+    model = models.from_card(models.shipped("resnet18-source")).eval()
     changed = int((model(fed).argmax(1) != model(wanted).argmax(1)).sum())
     off = (fed - wanted).abs().max().item()
     return (
@@ -709,7 +702,9 @@ def _sorting(sort_folder: object) -> str:
 
     pictures = data.drawn_animals(4, size=32, seed=9).images
     model = _network(2).eval()
-    judge = classifier.Classifier(model, "resnet20", ("cat", "dog"), 32, MEAN, STD)
+    judge = deployment.Classifier(
+        model, "resnet20", ("cat", "dog"), size=32, mean=MEAN, std=STD
+    )
     judge = replace(judge, model=_balanced(judge, pictures))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -725,7 +720,7 @@ def _sorting(sort_folder: object) -> str:
     return "correct"
 
 
-def _balanced(judge: classifier.Classifier, pictures: Tensor) -> models.ResNet:
+def _balanced(judge: deployment.Classifier, pictures: Tensor) -> models.ResNet:
     """The network with a bias that lets it call half of the pictures dogs."""
     lead = judge.logits(pictures)
     between = (lead[:, 1] - lead[:, 0]).sort().values[1:3].mean()
@@ -734,7 +729,7 @@ def _balanced(judge: classifier.Classifier, pictures: Tensor) -> models.ResNet:
     return judge.model
 
 
-def _heaps(sort_folder: object, judge: classifier.Classifier, folder: Path) -> dict[str, object]:
+def _heaps(sort_folder: object, judge: deployment.Classifier, folder: Path) -> dict[str, object]:
     if not callable(sort_folder):
         raise _Wrong(f"sort_folder has to be a function, got {_short(sort_folder)}")
     try:

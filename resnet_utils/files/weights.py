@@ -67,7 +67,7 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
         model: the network to save; on any device.
         path: the file to write, ending in ``.safetensors``, in a folder that exists.
         card: notes for the header, by name: text, numbers, true or false, lists and dictionaries of them
-            (tuples come back as lists). ``models.describe`` gives those from which ``models.from_card``
+            (tuples come back as lists). ``models.card_of`` gives those from which ``models.from_card``
             builds the network.
 
     Raises:

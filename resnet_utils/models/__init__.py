@@ -1,6 +1,6 @@
 """Residual networks: blocks, their relatives, whole networks, and weights for them."""
 
-from resnet_utils.models.pretrained import describe, from_card, load_imagenet, shipped
+from resnet_utils.models.pretrained import card_of, from_card, load_imagenet, shipped
 from resnet_utils.models.resnet import NAMES, SPECS, STEMS, ResNet, Spec, build
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "ResNet",
     "Spec",
     "build",
-    "describe",
+    "card_of",
     "from_card",
     "load_imagenet",
     "shipped",

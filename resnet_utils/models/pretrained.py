@@ -54,6 +54,7 @@ def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2"
         ValueError: for a name or weights that torchvision does not have (the message lists the valid
             ones), or where the file does not fit the model, for example because its head has not 1000
             outputs.
+        ConnectionError: if the file cannot be fetched.
     """
     from torchvision import models as published
 
@@ -73,10 +74,10 @@ def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2"
     return chosen
 
 
-def describe(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, Any]:
+def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, Any]:
     """What it takes to build a network again: "network", "options" of ``build`` and "classes", for a card.
 
-    ``weights.save_weights(model, path, card=describe(model, "resnet18", classes))`` writes a file that
+    ``weights.save_weights(model, path, card=card_of(model, "resnet18", classes))`` writes a file that
     ``from_card`` reads. Only options that differ from the usual ones are named.
 
     Args:
@@ -113,7 +114,7 @@ def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None =
     """The network that the card of a checkpoint describes, with its weights and the head it was trained with.
 
     Args:
-        path: a file of ours, whose card holds what ``describe`` says.
+        path: a file of ours, whose card holds what ``card_of`` says.
         pretrained: load its weights; False leaves fresh ones: the opponent of fine-tuning.
         sha256: the checksum that the file must have, if its weights are loaded (default: any).
 

@@ -27,12 +27,18 @@ WORDS = {"add": "+", "iadd": "+", "mul": "×", "relu": "ReLU", "truediv": "÷"}
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a block: its words, the shape that leaves it (without N), the steps it reads from."""
+    """One step of a block.
+
+    label: its words, such as "3×3, 64".
+    shape: that of what leaves it, without N.
+    inputs: the indices of the steps it reads from.
+    kind: what it is filled with, a key of ``FILL``.
+    """
 
     label: str
     shape: tuple[int, ...]
     inputs: tuple[int, ...]
-    kind: str  # a key of FILL
+    kind: str
 
 
 class _Tracer(fx.Tracer):
@@ -41,9 +47,13 @@ class _Tracer(fx.Tracer):
 
 
 def trace(block: nn.Module, input_shape: tuple[int, ...]) -> list[Step]:
-    """The steps of ``block`` for an input of ``input_shape`` (N, C, H, W), the input itself first.
+    """The steps of a block, the input itself first.
 
     Nothing is computed (the shapes come from torch's "meta" device), and the block is left as it was.
+
+    Args:
+        block: a module whose ``forward`` takes one tensor and can be traced by ``torch.fx``.
+        input_shape: (N, C, H, W) of that tensor.
 
     Raises:
         ValueError: if an input of that shape does not fit the block.
@@ -75,11 +85,12 @@ def _words(block: nn.Module, node: fx.Node) -> tuple[str, str]:
     """Label and kind of a node."""
     if node.op == "placeholder":
         return "x", "other"
-    if node.op != "call_module":
-        name = node.target if isinstance(node.target, str) else node.target.__name__
+    target = node.target
+    if node.op != "call_module" or not isinstance(target, str):
+        name = target if isinstance(target, str) else target.__name__
         label = WORDS.get(name, name)
         return label, label if label in FILL else "other"
-    module = block.get_submodule(node.target)
+    module = block.get_submodule(target)
     name = type(module).__name__.removesuffix("2d")
     if isinstance(module, nn.Conv2d):
         rows, columns = module.kernel_size
@@ -90,7 +101,11 @@ def _words(block: nn.Module, node: fx.Node) -> tuple[str, str]:
 
 
 def main_path(steps: list[Step]) -> list[int]:
-    """Indices of the longest way from the input to the last step: the branch of a block."""
+    """Indices of the longest way from the input to the last step: the branch of a block.
+
+    Args:
+        steps: what ``trace`` returns.
+    """
     depth: list[int] = []
     for step in steps:
         depth.append(1 + max((depth[i] for i in step.inputs), default=-1))
@@ -102,7 +117,11 @@ def main_path(steps: list[Step]) -> list[int]:
 
 def shortcuts(steps: list[Step]) -> list[tuple[int, list[int], int]]:
     """Every way beside the main path: where it leaves, the steps on it (none: it is the identity), where it
-    arrives. Places are counted along the main path from 0, the input."""
+    arrives. Places are counted along the main path from 0, the input.
+
+    Args:
+        steps: what ``trace`` returns.
+    """
     path = main_path(steps)
     found = []
     for end, index in enumerate(path[1:], start=1):
@@ -119,7 +138,15 @@ def shortcuts(steps: list[Step]) -> list[tuple[int, list[int], int]]:
 
 def describe(block: nn.Module, input_shape: tuple[int, ...]) -> str:
     """The diagram in words, two lines or more: the branch, with its shape where that changes, and each
-    shortcut with the steps (counted from the input, 0) where it leaves and arrives."""
+    shortcut with the steps (counted from the input, 0) where it leaves and arrives.
+
+    Args:
+        block: as in ``trace``.
+        input_shape: as in ``trace``.
+
+    Raises:
+        ValueError: as ``trace``.
+    """
     steps = trace(block, input_shape)
     path = main_path(steps)
     lines = [" → ".join(_with_shape(steps, index) for index in path)]
@@ -146,7 +173,13 @@ def _shape_if_new(steps: list[Step], index: int) -> str:
 class Drawing:
     """Diagrams of several blocks side by side; a notebook shows it as a picture.
 
-    ``blocks`` maps a title to a block and the shape (N, C, H, W) of its input.
+    ``panels`` holds the steps of each block by its title, ``digest`` the whole drawing in words.
+
+    Args:
+        blocks: title, and the block with the shape (N, C, H, W) of its input.
+
+    Raises:
+        ValueError: as ``trace``.
     """
 
     def __init__(self, blocks: Mapping[str, tuple[nn.Module, tuple[int, ...]]]) -> None:
@@ -172,28 +205,28 @@ class Drawing:
 def _panel(title: str, steps: list[Step]) -> tuple[str, int, int]:
     """SVG of one block; its width and height."""
     path, ways = main_path(steps), shortcuts(steps)
-    centre = BOX // 2 + 12
-    place = {index: (centre, 44 + PITCH * row) for row, index in enumerate(path)}
+    center = BOX // 2 + 12
+    place = {index: (center, 44 + PITCH * row) for row, index in enumerate(path)}
     for start, beside, end in ways:
         first = (start + end - len(beside) + 1) / 2  # in the middle between leaving and arriving
         for row, index in enumerate(beside):
-            place[index] = (centre + ASIDE, round(44 + PITCH * (first + row)))
+            place[index] = (center + ASIDE, round(44 + PITCH * (first + row)))
     lines = [_line([place[a], place[b]], INK) for a, b in pairwise(path)]
     lanes = sorted((way for way in ways if not way[1]), key=lambda way: way[2] - way[0])
     for start, beside, end in ways:
-        away = centre + (ASIDE if beside else BOX // 2 + 12 + LANE * lanes.index((start, beside, end)))
+        away = center + (ASIDE if beside else BOX // 2 + 12 + LANE * lanes.index((start, beside, end)))
         (x0, y0), (x1, y1) = place[path[start]], place[path[end]]
         lines.append(_line([(x0, y0), (away, y0), (away, y1), (x1, y1)], SHORTCUT))
     boxes = [_box(*place[index], steps, index) for index in range(len(steps))]
     aside = any(beside for _, beside, _ in ways)
-    width = centre + (ASIDE + BOX // 2 + 8 if aside else BOX // 2 + 24 + LANE * len(lanes))
-    heading = f'<text x="{centre}" y="16" font-weight="bold">{escape(title)}</text>'
+    width = center + (ASIDE + BOX // 2 + 8 if aside else BOX // 2 + 24 + LANE * len(lanes))
+    heading = f'<text x="{center}" y="16" font-weight="bold">{escape(title)}</text>'
     return "\n".join([heading, *lines, *boxes]), width, 44 + PITCH * len(path) - PITCH // 2
 
 
-def _line(points: list[tuple[int, int]], colour: str) -> str:
+def _line(points: list[tuple[int, int]], color: str) -> str:
     way = "M" + " L".join(f"{x} {y}" for x, y in points)
-    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="{1.5 if colour == INK else 2.5}"/>'
+    return f'<path d="{way}" fill="none" stroke="{color}" stroke-width="{1.5 if color == INK else 2.5}"/>'
 
 
 def _box(x: int, y: int, steps: list[Step], index: int) -> str:

@@ -21,10 +21,17 @@ def show(name: str, value: object, digits: int = 3, *, unit: str = "", tolerance
     """Print ``name: value unit``; floats with ``digits`` decimals, other values as they are.
 
     Printed text is compared on other machines, where the last bits of a float differ. So a float so near a
-    rounding edge that a relative change of ``tolerance`` would alter its text is refused. The default suits
-    one float32 forward pass; give 1e-9 for float64 mathematics and 0 for an exact value such as 1/8.
+    rounding edge that a relative change of ``tolerance`` would alter its text is refused.
     After training no raw number is the same everywhere: show a comparison instead.
-    Tuples and lists are printed item by item, 0-d tensors as the number they hold.
+
+    Args:
+        name: what stands before the colon.
+        value: a number, a bool, a text or None; a tuple or list of them is printed item by item, a 0-d tensor
+            as the number it holds.
+        digits: decimals of a float, 0 to 10.
+        unit: what stands behind the value.
+        tolerance: the relative change that must not alter the text, at least 0 and below 1. The default suits
+            one float32 forward pass; give 1e-9 for float64 mathematics and 0 for an exact value such as 1/8.
 
     Raises:
         ValueError: if a float is not finite, or lies near a rounding edge (the message advises ``digits``).

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from resnet_utils.reporting.digest import MANY_POINTS, digest
 
@@ -29,9 +30,10 @@ ROLES = {  # colour, marker, dash
     "dog": ("#56B4E9", "s", "--"),
     "highlight": ("#CC79A7", "D", ":"),
 }
-COLOURS = {role: look[0] for role, look in ROLES.items()}
+COLORS = {role: look[0] for role, look in ROLES.items()}
 MARKERS = {role: look[1] for role, look in ROLES.items()}
 DASHES = {role: look[2] for role, look in ROLES.items()}
+Values = Sequence[float] | np.ndarray | Tensor
 
 
 def use_book_style() -> None:
@@ -60,37 +62,45 @@ def use_book_style() -> None:
 
 def curve(
     ax: Axes,
-    x: Sequence[float],
-    y: Sequence[float],
+    x: Values,
+    y: Values,
     *,
     role: str,
     label: str,
-    error: Sequence[float] | None = None,
+    error: Values | None = None,
     dash: str | None = None,
 ) -> None:
-    """Draw one line in the colour, marker and dash of ``role``, with ``error`` on both sides.
+    """Draw one line in the colour, marker and dash of a role.
 
-    The error is drawn as bars, or as a band when there are many points; say in the text what it is.
-    ``dash`` names another role whose dash and marker are used: ``role="plain", dash="train"`` for the
-    training curve of a plain network.
+    Args:
+        ax: the panel to draw in; its axes need labels with their units.
+        x: where the points stand, in any order; numbers or a tensor on any device.
+        y: as many values.
+        role: what is drawn, a key of ``ROLES``: the same thing looks the same in the whole book.
+        label: what the legend calls it.
+        error: as many lengths, drawn to both sides of ``y`` as bars, or as a band when there are many
+            points; say in the text what it is.
+        dash: another role whose dash and marker are used: ``role="plain", dash="train"`` for the training
+            curve of a plain network.
 
     Raises:
         ValueError: for an unknown role, or lengths that differ.
     """
     for given in (role, dash or role):
-        if given not in COLOURS:
-            raise ValueError(f"unknown role {given!r}; roles are {', '.join(COLOURS)}")
+        if given not in COLORS:
+            raise ValueError(f"unknown role {given!r}; roles are {', '.join(COLORS)}")
+    x, y, error = _plain(x), _plain(y), None if error is None else _plain(error)
     lengths = [len(values) for values in (x, y, error) if values is not None]
     if len(set(lengths)) != 1:
         raise ValueError(f"x, y and error must have the same length, got {lengths}")
     every = max(1, math.ceil(len(x) / MANY_POINTS))
-    line = ax.plot(x, y, color=COLOURS[role], linestyle=DASHES[dash or role], label=label)[0]
+    line = ax.plot(x, y, color=COLORS[role], linestyle=DASHES[dash or role], label=label)[0]
     line.set(marker=MARKERS[dash or role], markevery=every)
     if error is not None and len(x) > MANY_POINTS:
         low, high = np.subtract(y, error), np.add(y, error)
-        ax.fill_between(x, low, high, color=COLOURS[role], alpha=0.2, linewidth=0)
+        ax.fill_between(x, low, high, color=COLORS[role], alpha=0.2, linewidth=0)
     elif error is not None:
-        ax.errorbar(x, y, yerr=error, fmt="none", ecolor=COLOURS[role], elinewidth=1, capsize=3)
+        ax.errorbar(x, y, yerr=error, fmt="none", ecolor=COLORS[role], elinewidth=1, capsize=3)
 
 
 def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
@@ -100,26 +110,31 @@ def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
         ax: the panel to draw in; its x axis needs a label with the unit.
         gains: name and interval ``(low, high)``, as ``evaluation.paired_gains`` gives them.
     """
-    ax.axvline(0, color=COLOURS["plain"], linestyle=":")
+    ax.axvline(0, color=COLORS["plain"], linestyle=":")
     for row, (low, high) in enumerate(gains.values()):
         ax.errorbar(
-            (low + high) / 2, row, xerr=(high - low) / 2, fmt="o", color=COLOURS["residual"], capsize=3
+            (low + high) / 2, row, xerr=(high - low) / 2, fmt="o", color=COLORS["residual"], capsize=3
         )
     ax.set_yticks(range(len(gains)), labels=list(gains))
     ax.set_ylim(len(gains) - 0.5, -0.5)
 
 
 def image_grid(
-    images: np.ndarray, *, titles: Sequence[str] | None = None, columns: int = 8, scale: float = 1.0
+    images: np.ndarray | Tensor, *, titles: Sequence[str] | None = None, columns: int = 8, scale: float = 1.0
 ) -> Figure:
-    """A figure of small pictures, row by row: uint8 ``(N, C, H, W)`` with 1 or 3 channels, or ``(N, H, W)``.
+    """A figure of small pictures, row by row.
 
-    The grid is 6 inches wide times ``scale``. NumPy arrays and CPU tensors are both taken.
+    Args:
+        images: uint8 ``(N, C, H, W)`` with 1 or 3 channels, or ``(N, H, W)``; an array, or a tensor on any
+            device.
+        titles: what stands above each, N texts (default: nothing).
+        columns: pictures in a row, at least 1.
+        scale: width of the figure as a multiple of 6 inches.
 
     Raises:
         ValueError: for another type or shape, no image, or a number of titles that is not N.
     """
-    images = np.asarray(images)
+    images = _plain(images)
     if images.ndim == 3:
         images = images[:, None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
@@ -145,7 +160,12 @@ def image_grid(
 
 
 def finish(figure: Figure, *, digits: int | None = None, titles: bool = True) -> None:
-    """Lay ``figure`` out, show it, print its digest (see ``digest``) and close it.
+    """Lay a figure out, show it, print its digest and close it.
+
+    Args:
+        figure: with a label and its unit on every axis that carries data.
+        digits: decimals of the values in the digest (see ``digest``; default: no values).
+        titles: whether the digest names what stands above bare pictures.
 
     Raises:
         ValueError: if an axis that carries data has no label.
@@ -158,6 +178,11 @@ def finish(figure: Figure, *, digits: int | None = None, titles: bool = True) ->
         plt.show()
     print(words)
     plt.close(figure)
+
+
+def _plain(values: Values) -> np.ndarray:
+    """An array of what was given; from a GPU too, and out of the graph."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
 
 
 def _require_labels(ax: Axes) -> None:

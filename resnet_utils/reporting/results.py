@@ -9,16 +9,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from resnet_utils.files import atomic
 
 FOLDER = Path(__file__).parent / "records"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One recorded experiment; ``rows`` are its measurements, the rest says how they came about."""
+    """One recorded experiment: its measurements, and how they came about.
+
+    claim: what the rows show, in a sentence.
+    command: what to type to run it again.
+    commit: of the code that ran, with a plus where it had been changed since.
+    date: the day on which it ended, as 2026-01-31.
+    data: what it learned from and was tested on, in words.
+    hardware: the processor or GPU, and the number of threads.
+    versions: those of Python and of the libraries.
+    seeds: those of the runs, each once.
+    seconds: how long the runs took together.
+    rows: the measurements, one dictionary each, by column.
+    """
 
     claim: str
     command: str
@@ -32,7 +46,11 @@ class Record:
     rows: list[dict[str, Any]]
 
     def column(self, name: str, where: Mapping[str, Any] | None = None) -> list[Any]:
-        """The values of one column, in row order; with ``where``, only of the rows that hold all of it.
+        """The values of one column, in row order.
+
+        Args:
+            name: the column.
+            where: take only the rows that hold all of these values, by column (default: all rows).
 
         Raises:
             ValueError: if no row fits, or the rows that fit have no such column.
@@ -47,9 +65,16 @@ class Record:
     def groups(
         self, name: str, by: str, where: Mapping[str, Any] | None = None, *, factor: float = 1
     ) -> dict[Any, list[Any]]:
-        """``column(name, where)``, apart for each value of the column ``by``, in row order.
+        """The numbers of one column, apart for each value of another, in row order.
 
-        Each number times ``factor``: 100 turns shares into per cent.
+        Args:
+            name: the column of numbers.
+            by: the column whose values are the keys.
+            where: as in ``column``.
+            factor: what each number is multiplied by: 100 turns shares into per cent.
+
+        Raises:
+            ValueError: as ``column``.
         """
         return {
             value: [factor * number for number in self.column(name, {**(where or {}), by: value})]
@@ -63,9 +88,21 @@ class Record:
             f"data: {self.data}; seeds {', '.join(map(str, self.seeds))}"
         )
 
+    def write(self, path: str | Path) -> None:
+        """Write it as JSON; the file appears under its name only when complete.
+
+        Args:
+            path: the file to write, ``<name>.json``; its folder is made if need be.
+        """
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, json.dumps(asdict(self), indent=1) + "\n")
+
 
 def load(name: str) -> Record:
     """The record that ``experiments/<name>.py`` wrote.
+
+    Args:
+        name: that of the script, without ending.
 
     Raises:
         FileNotFoundError: if there is none of that name.

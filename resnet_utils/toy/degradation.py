@@ -90,7 +90,6 @@ class Net(nn.Module):
             raise ValueError(f"depth must be even and at least 4 (stem, pairs of layers, head), got {depth}")
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}")
-        self.residual = residual
         self.stem = nn.Linear(IN_FEATURES, width, bias=False)
         self.bn = nn.BatchNorm1d(width)
         self.pairs = nn.Sequential(*(Pair(width, residual=residual) for _ in range((depth - 2) // 2)))
@@ -165,7 +164,7 @@ def train(
     # Sums in float32, as in the recorded runs.
     curve = train_epochs(model, train_data, seed=seed, epochs=epochs, lr=lr, sums=torch.float32)
     depth = 2 * len(model.pairs) + 2  # the stem and the head carry weights too
-    return Run(depth, model.residual, seed, curve, loss_on(model, *train_data), loss_on(model, *valid_data))
+    return Run(depth, bool(model.pairs[0].residual), seed, curve, loss_on(model, *train_data), loss_on(model, *valid_data))
 
 
 def sweep(

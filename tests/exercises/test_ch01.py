@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_utils import degradation
+from resnet_utils import evaluation
 from resnet_utils.exercises import ch01
+from resnet_utils.toy import degradation
 
 
 def flipped(x, weight, bias):
@@ -453,11 +454,3 @@ def test_a_checker_changes_nothing_that_it_is_handed():
     norm = nn.BatchNorm2d(3)
     ch01.check_layers_work(nn.Sequential(norm), images)
     assert torch.equal(norm.running_mean, torch.zeros(3))
-
-
-def test_the_interval_of_many_runs_goes_on_from_that_of_few():
-    ten, eleven = ([0.01 * (k % 5) for k in range(count)] for count in (10, 11))
-    assert ch01._bounds(ten)[0] == pytest.approx(0.02 - degradation.interval(ten)[1])
-    low, high = ch01._bounds(eleven)
-    t = (high - low) / 2 * 11**0.5 / np.std(eleven, ddof=1)
-    assert t == pytest.approx(2.228, abs=0.003)  # Student's t, 10 degrees of freedom, from any table

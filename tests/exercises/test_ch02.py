@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_utils import blocks, theory
+from resnet_utils.analysis import gradients
 from resnet_utils.exercises import ch02
+from resnet_utils.models import blocks
 
 W1, W2 = torch.randn(2, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 SHIFT = torch.ones(32, dtype=torch.float64)
@@ -48,25 +49,25 @@ def frozen(part):
 
 def masked(branch, state, projection):
     mask = torch.diag((projection @ state + branch(state) > 0).double())
-    return mask @ (projection + theory.jacobian(branch, state))
+    return mask @ (projection + gradients.jacobian(branch, state))
 
 
 def masked_rows(branch, state, projection):
-    whole = theory.jacobian(lambda x: torch.relu(projection @ x + branch(x)), state)
+    whole = gradients.jacobian(lambda x: torch.relu(projection @ x + branch(x)), state)
     return whole.float()
 
 
 def direct(branch, state, projection):
-    return torch.eye(len(state)).double() + theory.jacobian(branch, state)
+    return torch.eye(len(state)).double() + gradients.jacobian(branch, state)
 
 
 def without_mask(branch, state, projection):
-    return projection + theory.jacobian(branch, state)
+    return projection + gradients.jacobian(branch, state)
 
 
 def mask_on_the_wrong_side(branch, state, projection):
     mask = torch.diag((projection @ state + branch(state) > 0).double())
-    return (projection + theory.jacobian(branch, state)) @ mask
+    return (projection + gradients.jacobian(branch, state)) @ mask
 
 
 def whole_block(block, x):

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from resnet_utils import blocks, orderings
 from resnet_utils.exercises import ch03
+from resnet_utils.models import blocks, preactivation
 
 SHAPES = {
     "a": (2, 64, 56, 56),
@@ -257,10 +257,10 @@ SLEEPERS = [
 
 
 def early_relu():
-    return orderings.OrderedBlock(16, 16, order="ReLU before addition")
+    return preactivation.OrderedBlock(16, 16, order="ReLU before addition")
 
 
-ONE_RELU = orderings.Order("bn1", "conv1 bn2 relu conv2", "")
+ONE_RELU = preactivation.Order("bn1", "conv1 bn2 relu conv2", "")
 
 
 def grouped(x, weight, groups):
@@ -312,7 +312,7 @@ RIGHT = [
     (ch03.check_price, (lambda *shape: float(price(*shape)),)),
     (ch03.check_repaired, (Repaired,)),
     (ch03.check_repaired, (blocks.BasicBlock,)),
-    (ch03.check_repaired, (lambda *shape: orderings.OrderedBlock(*shape).float(),)),
+    (ch03.check_repaired, (lambda *shape: preactivation.OrderedBlock(*shape).float(),)),
     (ch03.check_test, (good_test,)),
     (ch03.check_test, (test_through_a_container,)),
     (ch03.check_join, (torch.add,)),
@@ -332,7 +332,7 @@ RIGHT = [
     (ch03.check_asleep, (set(SLEEPERS),)),
     (ch03.check_asleep, ((name for name in reversed(SLEEPERS)),)),
     (ch03.check_can_subtract, (blocks.BasicBlock(16, 16),)),
-    (ch03.check_can_subtract, (blocks.PreActBlock(16, 16).eval().double(),)),
+    (ch03.check_can_subtract, (preactivation.PreActBlock(16, 16).eval().double(),)),
     (ch03.check_can_subtract, (lambda x: x + torch.rand(x.shape) - 0.5,)),
     (ch03.check_order, (ONE_RELU,)),
     (ch03.check_order, (list(ONE_RELU),)),
@@ -433,10 +433,10 @@ WRONG = [
     (ch03.check_can_subtract, (blocks.BasicBlock(16, 32, 2),), "turns"),
     (ch03.check_can_subtract, (blocks.BasicBlock(8, 8),), "stopped with RuntimeError"),
     (ch03.check_can_subtract, (None,), "None"),
-    (ch03.check_order, (orderings.Order("bn1", "conv1 conv2 bn2", ""),), "no ReLU"),
-    (ch03.check_order, (orderings.Order("bn1 relu", "conv1 bn2 conv2", ""),), "no ReLU"),
-    (ch03.check_order, (orderings.Order("", "bn1 relu conv1 bn2 relu conv2", ""),), "belongs into `entry`"),
-    (ch03.check_order, (orderings.ORDERS["original"],), "one of the five"),
+    (ch03.check_order, (preactivation.Order("bn1", "conv1 conv2 bn2", ""),), "no ReLU"),
+    (ch03.check_order, (preactivation.Order("bn1 relu", "conv1 bn2 conv2", ""),), "no ReLU"),
+    (ch03.check_order, (preactivation.Order("", "bn1 relu conv1 bn2 relu conv2", ""),), "belongs into `entry`"),
+    (ch03.check_order, (preactivation.ORDERS["original"],), "one of the five"),
     (ch03.check_order, (("", " conv1 bn1 relu  conv2 bn2", "relu"),), "one of the five"),
     (ch03.check_order, (("bn1", "conv1 relu bn2 conv2 relu", ""),), "can only add"),
     (ch03.check_order, (("bn1", "conv1 bn2 relu conv2", "relu"),), "changes its input"),

@@ -13,7 +13,8 @@ import torch
 import torchvision
 from torch import nn
 
-from resnet_utils import finetuning, grad_cam, training
+from resnet_utils import finetuning, training
+from resnet_utils.analysis import grad_cam
 from resnet_utils.exercises import ch05
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -30,7 +31,7 @@ def head_in_order(model):
 
 def head_by_the_package(model):
     finetuning.freeze(model)
-    finetuning.replace_head(model, 2)
+    model.reset_head(2)
     return [model, torch.optim.AdamW(model.parameters(), lr=0.01)]
 
 
@@ -166,20 +167,20 @@ def chosen_with_numpy(valid, test):
 
 
 def my_map(model, x, target):
-    maps = model.feature_map(x)
+    maps = model.forward_features(x)
     chosen = model.fc(maps.mean(dim=(2, 3)))[torch.arange(len(x)), target]
     (gradient,) = torch.autograd.grad(chosen.sum(), maps)
     return torch.einsum("nc,nchw->nhw", gradient.mean(dim=(2, 3)), maps).relu().detach()
 
 
 def map_by_the_head(model, x, target):
-    maps = model.feature_map(x).detach()
+    maps = model.forward_features(x).detach()
     weights = model.fc.weight[target] / maps.shape[-1] ** 2
     return (weights[:, :, None, None] * maps).sum(1).clamp(min=0).detach().numpy()
 
 
 def map_of_probability(model, x, target):
-    maps = model.feature_map(x)
+    maps = model.forward_features(x)
     shares = model.fc(model.avgpool(maps).flatten(1)).softmax(dim=1)
     (gradient,) = torch.autograd.grad(shares.gather(1, target[:, None]).sum(), maps)
     return (gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).relu().detach()
@@ -190,7 +191,7 @@ def twice_as_bright(model, x, target):
 
 
 def not_cut_off(model, x, target):
-    maps = model.feature_map(x).detach()
+    maps = model.forward_features(x).detach()
     weights = model.fc.weight[target] / maps.shape[-1] ** 2
     return (weights[:, :, None, None] * maps).sum(1).detach()
 

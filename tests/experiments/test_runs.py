@@ -48,12 +48,13 @@ def asked(tmp_path, monkeypatch):
 def test_rows_come_in_the_order_of_the_jobs_and_are_not_computed_twice(asked, tmp_path):
     log = tmp_path / "log"
     jobs = [(number, str(log)) for number in (8, 2, 6)]
-    rows, seconds = record.rows_of(half, jobs, asked)
+    rows = record.rows_of(half, jobs, asked)
     assert rows == [{"half": 4}, {"half": 1}, {"half": 3}]
-    assert seconds >= 0
-    again, same_seconds = record.rows_of(half, [*jobs, (10, str(log))], asked)
+    seconds = asked.seconds
+    assert seconds > 0
+    again = record.rows_of(half, [*jobs, (10, str(log))], asked)
     assert again == [*rows, {"half": 5}]
-    assert same_seconds >= seconds
+    assert asked.seconds >= 2 * seconds, "what was done the first time counts as if it were done again"
     assert sorted(map(int, log.read_text().split())) == [2, 6, 8, 10]
 
 
@@ -70,22 +71,57 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["halves.py"])
     monkeypatch.chdir(tmp_path)
     asked = record.options("Halves.")
-    assert record.rows_of(half, [(4, str(tmp_path / "log"))], asked)[0] == [{"half": 2}]
+    assert record.rows_of(half, [(4, str(tmp_path / "log"))], asked) == [{"half": 2}]
     assert {path.name for path in tmp_path.iterdir()} == {"log"}
 
 
 def test_a_training_has_one_thread_after_its_own_setup_too(asked, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("BOOK_THREADS", "2")
-    assert record.rows_of(threads, [()], asked)[0] == [{"threads": 1}]
+    assert record.rows_of(threads, [()], asked) == [{"threads": 1}]
 
 
 def test_the_recorded_command_names_no_folder_of_the_machine(tmp_path, monkeypatch):
     script = str(EXPERIMENTS / "halves.py")
     monkeypatch.setattr(sys, "argv", [script, "--keep", str(tmp_path), "--workers", "2"])
-    record.write(tmp_path / "r.json", claim="", data="", seeds=[0], rows=[{}], seconds=1.0)
-    written = json.loads((tmp_path / "r.json").read_text())
-    assert written["command"] == "python experiments/halves.py --workers 2"
+    assert record._command() == "python experiments/halves.py --workers 2"
+
+
+def measured(asked):
+    """Two rows, the second seed first."""
+    asked.seconds += 90.4
+    return [{"seed": 1, "x": 0.25}, {"seed": 0, "x": 0.5}, {"x": "published"}]
+
+
+def pair(letter, number, tiny):
+    """A job that says what it was asked for."""
+    return {"letter": letter, "seed": number, "tiny": tiny}
+
+
+def test_every_combination_of_values_is_measured_and_in_tiny_those_named(asked):
+    measure = record.every(pair, "ab", (0, 1), tiny=("a", (7,)))
+    pairs = [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    assert measure(asked) == [{"letter": x, "seed": n, "tiny": False} for x, n in pairs]
+    asked.tiny = True
+    assert measure(asked) == [{"letter": "a", "seed": 7, "tiny": True}]
+
+
+def test_a_script_is_its_rows_its_claim_and_its_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(EXPERIMENTS / "halves.py"), "--output", str(tmp_path)])
+    record.run(measured, claim="Halves.", data=lambda rows: f"{len(rows)} numbers")
+    monkeypatch.setattr(record.results, "FOLDER", tmp_path / "resnet_utils" / "reporting" / "records")
+    found = record.results.load("halves")
+    assert (found.claim, found.data, found.seeds, found.seconds) == ("Halves.", "3 numbers", [0, 1], 90)
+    assert found.column("x") == [0.25, 0.5, "published"]
+    assert found.command.startswith("python experiments/halves.py --output")
+
+
+def test_a_script_without_its_images_measures_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["halves.py", "--output", str(tmp_path)])
+    monkeypatch.setenv("RESNET_BOOK_DATA", "")
+    with pytest.raises(SystemExit, match="needs FashionMNIST/"):
+        record.run(measured, claim="", data="", needs="FashionMNIST")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["", "cifar10"])

@@ -18,8 +18,8 @@ from tools import project
 PACKAGE = project.ROOT / "resnet_utils"
 # The floors, from the ground up: a wing imports from the floors below it, never from its own or a higher one.
 FLOORS = (
-    ("runtime", "files", "reporting"),
-    ("models", "data", "evaluation"),
+    ("runtime", "files"),
+    ("models", "data", "evaluation", "reporting"),
     ("training", "analysis", "deployment", "toy"),
     ("finetuning",),
     ("exercises",),

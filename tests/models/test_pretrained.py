@@ -36,7 +36,7 @@ def test_files_from_before_the_card_was_json_are_still_read(tmp_path):
 )
 def test_a_network_is_built_again_from_what_its_card_says(name, options, tmp_path):
     net, classes = models.build(name, 3, **options), ["bow, arrow", "猫", "dog"]
-    described = models.describe(net, name, classes)
+    described = models.card_of(net, name, classes)
     assert described == {"network": name, "options": options, "classes": classes}, "the usual is left out"
     digest = weights.save_weights(net, tmp_path / "w.safetensors", card=described | {"steps": 3})
     again = models.from_card(tmp_path / "w.safetensors", sha256=digest)
@@ -45,7 +45,7 @@ def test_a_network_is_built_again_from_what_its_card_says(name, options, tmp_pat
 
 
 def test_every_option_of_build_that_changes_the_network_has_its_place_in_the_card():
-    """An option that ``describe`` does not see would be lost on the way; the start of the weights may be."""
+    """An option that ``card_of`` does not see would be lost on the way; the start of the weights may be."""
     options = {n for n, p in inspect.signature(models.build).parameters.items() if p.kind is p.KEYWORD_ONLY}
     seen = {field.name for field in dataclasses.fields(models.Spec)} | {"in_channels"}
     assert options - seen == {"zero_init_residual"}
@@ -66,7 +66,7 @@ def test_every_option_of_build_that_changes_the_network_has_its_place_in_the_car
 def test_a_description_that_is_not_true_is_refused(change, message):
     given = {"model": models.build("resnet18", 2), "network": "resnet18", "classes": ["cat", "dog"]}
     with pytest.raises(ValueError, match=message):
-        models.describe(**given | change)
+        models.card_of(**given | change)
 
 
 def test_a_card_that_describes_no_network_is_refused(tmp_path):
@@ -87,7 +87,7 @@ def test_a_card_that_describes_no_network_is_refused(tmp_path):
 
 def test_without_its_weights_the_network_of_a_card_is_a_fresh_one(tmp_path):
     net, path = models.build("resnet20", 2, width=4), tmp_path / "w.safetensors"
-    weights.save_weights(net, path, card=models.describe(net, "resnet20", ["cat", "dog"]))
+    weights.save_weights(net, path, card=models.card_of(net, "resnet20", ["cat", "dog"]))
     fresh = models.from_card(path, pretrained=False)
     assert fresh.state_dict().keys() == net.state_dict().keys()
     assert not torch.equal(fresh.conv1.weight, net.conv1.weight)

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from elsewhere import Elsewhere
 from matplotlib.colors import to_rgb
 
 from resnet_utils.reporting import digest, plotting
@@ -27,13 +28,13 @@ OKABE_ITO = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "
 
 
 def test_colours_are_okabe_and_itos_and_each_role_has_its_own():
-    assert set(plotting.COLOURS.values()) - {plotting.COLOURS["plain"]} < OKABE_ITO  # plain is a grey
-    assert len(set(to_rgb(plotting.COLOURS["plain"]))) == 1
-    assert len(set(plotting.COLOURS.values())) == len(plotting.COLOURS)
+    assert set(plotting.COLORS.values()) - {plotting.COLORS["plain"]} < OKABE_ITO  # plain is a grey
+    assert len(set(to_rgb(plotting.COLORS["plain"]))) == 1
+    assert len(set(plotting.COLORS.values())) == len(plotting.COLORS)
 
 
 def test_every_role_has_a_marker_and_a_dash():
-    assert set(plotting.COLOURS) == set(plotting.MARKERS) == set(plotting.DASHES)
+    assert set(plotting.COLORS) == set(plotting.MARKERS) == set(plotting.DASHES)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def relative_luminance(colour):
 
 def test_every_colour_is_seen_on_white():
     """WCAG asks for a contrast of 3 for graphics; orange (2.2) is the usual exception and has its marker."""
-    for role, colour in plotting.COLOURS.items():
+    for role, colour in plotting.COLORS.items():
         contrast = 1.05 / (relative_luminance(colour) + 0.05)
         assert contrast > 2.1, role
 
@@ -84,6 +85,17 @@ def test_few_errors_are_bars_and_many_are_a_band(ax):
     plotting.curve(ax, range(40), np.ones(40), role="plain", label="many", error=np.full(40, 0.25))
     band = ax.collections[1].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == (0.75, 1.25)
+
+
+def test_tensors_of_a_gpu_are_drawn_as_those_of_the_cpu(ax):
+    x, y = torch.arange(3), torch.tensor([1.0, 3.0, 2.0], requires_grad=True)
+    plotting.curve(ax, Elsewhere(x), Elsewhere(y.detach()), role="plain", label="there", error=Elsewhere(x))
+    plotting.curve(ax, x, y, role="plain", label="here", error=x)
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in ax.lines}
+    assert drawn["there"] == drawn["here"] == [1.0, 3.0, 2.0]
+    images = torch.arange(32, dtype=torch.uint8).reshape(2, 4, 4)
+    figure = plotting.image_grid(Elsewhere(images))
+    assert [panel.images[0].get_array().tolist() for panel in figure.axes] == images.tolist()
 
 
 @pytest.mark.parametrize(

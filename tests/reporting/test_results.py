@@ -23,6 +23,23 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_what_is_written_is_what_is_read(folder):
+    rows = [{"depth": 20, "loss": 0.1 + 0.2, "curve": [1, 2], "name": "猫", "none": None}]
+    written(folder, "x", rows)
+    record = results.load("x")
+    record.write(folder / "new" / "y.json")
+    assert [path.name for path in (folder / "new").iterdir()] == ["y.json"]
+    (folder / "new" / "y.json").rename(folder / "y.json")
+    assert results.load("y") == record
+
+
+def test_every_stored_record_is_what_would_be_written(tmp_path):
+    """To the byte, so that a record that is made again differs where its numbers differ, and nowhere else."""
+    for path in sorted(results.FOLDER.glob("*.json")):
+        results.load(path.stem).write(tmp_path / path.name)
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
 def test_record_gives_the_rows_that_were_written(folder):
     rows = [{"depth": 20, "loss": 0.5}, {"depth": 56, "loss": 1.5}, {"depth": 56, "loss": 1.25}]
     written(folder, "x", rows)
