@@ -435,7 +435,11 @@ WRONG = [
     (ch03.check_can_subtract, (None,), "None"),
     (ch03.check_order, (preactivation.Order("bn1", "conv1 conv2 bn2", ""),), "no ReLU"),
     (ch03.check_order, (preactivation.Order("bn1 relu", "conv1 bn2 conv2", ""),), "no ReLU"),
-    (ch03.check_order, (preactivation.Order("", "bn1 relu conv1 bn2 relu conv2", ""),), "belongs into `entry`"),
+    (
+        ch03.check_order,
+        (preactivation.Order("", "bn1 relu conv1 bn2 relu conv2", ""),),
+        "belongs into `entry`",
+    ),
     (ch03.check_order, (preactivation.ORDERS["original"],), "one of the five"),
     (ch03.check_order, (("", " conv1 bn1 relu  conv2 bn2", "relu"),), "one of the five"),
     (ch03.check_order, (("bn1", "conv1 relu bn2 conv2 relu", ""),), "can only add"),

@@ -54,7 +54,9 @@ def preact(*end, stem=(), strides=(1, 2, 2), shortcut="A"):
     body, channels = [blocks.conv(3, 16, 3), *stem], 16
     for width, stride in zip((16, 32, 64), strides, strict=True):
         for k in range(3):
-            body.append(preactivation.PreActBlock(channels, width, stride if k == 0 else 1, shortcut=shortcut))
+            body.append(
+                preactivation.PreActBlock(channels, width, stride if k == 0 else 1, shortcut=shortcut)
+            )
             channels = width
     return nn.Sequential(*body, *end, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
