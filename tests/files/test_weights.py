@@ -325,20 +325,14 @@ def published_at_home(at_home):
     return at_home("resnet18", "IMAGENET1K_V1")
 
 
-def test_chapter_5_starts_from_imagenets_weights_by_one_word(at_home):
+def test_chapter_5_starts_from_imagenets_weights_in_one_call(at_home):
     state, _, _ = at_home("resnet50", "IMAGENET1K_V2")
-    book = nbformat.read(Path(__file__).parents[2] / "book" / "05_fine_tuning.ipynb", as_version=4)
-    needed = ("import matplotlib", "from resnet_utils import", "runtime.setup(5)", "models.shipped(")
-    needed += ("def backbone(", "held = {")
-    names = {}
-    for cell in book.cells:
-        if cell.cell_type == "code" and any(text in cell.source for text in needed):
-            exec(cell.source.replace('START = "shipped"', 'START = "imagenet"'), names)
-    model = names["model"]
-    assert (names["network"], names["past"]) == (
-        "resnet50",
-        "ImageNet's weights, which have seen cats and dogs",
-    )
+    path = Path(__file__).parents[2] / "book" / "05_fine_tuning" / "choosing_a_model.ipynb"
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    source = next(source for source in cells if "def from_imagenet(" in source)
+    names = {"models": models}
+    exec(source.partition("\n\n\n")[0], names)
+    model = names["from_imagenet"]()
     assert model.fc.out_features == 2
     found = {key: value for key, value in model.state_dict().items() if not key.startswith("fc.")}
     assert all(torch.equal(value.cpu(), state[key]) for key, value in found.items())
