@@ -8,6 +8,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from exercises.rows import named
 from torch import nn
 
 from resnet_utils.exercises import ch03
@@ -480,10 +481,6 @@ SECRETS = {
 CHECKERS = [
     function for name, function in inspect.getmembers(ch03, inspect.isfunction) if name[:6] == "check_"
 ]
-
-
-def named(rows):
-    return [pytest.param(*row, id=f"{row[0].__name__}-{number}") for number, row in enumerate(rows)]
 
 
 @pytest.mark.parametrize(("check", "answer"), named(RIGHT))
