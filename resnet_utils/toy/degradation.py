@@ -164,7 +164,8 @@ def train(
     # Sums in float32, as in the recorded runs.
     curve = train_epochs(model, train_data, seed=seed, epochs=epochs, lr=lr, sums=torch.float32)
     depth = 2 * len(model.pairs) + 2  # the stem and the head carry weights too
-    return Run(depth, bool(model.pairs[0].residual), seed, curve, loss_on(model, *train_data), loss_on(model, *valid_data))
+    losses = (loss_on(model, *data) for data in (train_data, valid_data))
+    return Run(depth, bool(model.pairs[0].residual), seed, curve, *losses)
 
 
 def sweep(
