@@ -15,7 +15,7 @@ from resnet_utils.files import weights
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = sorted((ROOT / "resnet_utils" / "reporting" / "records").glob("*.json"))
-SHARED = {"record.py", "pets.py", "stopping.py"}  # what the scripts have in common
+SHARED = {"record.py", "pets.py"}  # what the scripts have in common
 SCRIPTS = sorted(path for path in (ROOT / "experiments").glob("*.py") if path.name not in SHARED)
 FIELDS = {
     "claim": str, "command": str, "commit": str, "date": str, "data": str, "hardware": str,
