@@ -58,9 +58,11 @@ def read_text(name: str, text: Path = project.TEXT) -> NotebookNode:
         seen[digest] = seen.get(digest, 0) + 1  # two equal cells still need two ids
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
         cell.source = cell.source.replace(project.PLACEHOLDER, project.address())
-    time_to_read = str(sitting.rounded(notebook))
-    for cell in notebook.cells:
-        cell.source = cell.source.replace(sitting.PLACEHOLDER, time_to_read)
+    opening = next((cell for cell in notebook.cells if sitting.PLACEHOLDER in cell.source), None)
+    if opening is not None:
+        told = opening.source
+        opening.source = told.replace(sitting.PLACEHOLDER, "0")  # counted as the one word that it becomes
+        opening.source = told.replace(sitting.PLACEHOLDER, str(sitting.rounded(notebook)))
     return notebook
 
 

@@ -58,8 +58,8 @@ def sources() -> list[tuple[str, str]]:
 
 def introduced_in(obj: griffe.Object) -> str | None:
     """The first notebook whose code uses the name; else the chapter that the module's docstring names."""
-    name = re.escape(obj.name)
-    used = re.compile(rf"\b\w+\.{name}\b|^from {PACKAGE}[^\n]*\b{name}\b|^    {name},$", re.M)
+    homes = "|".join(obj.module.path.split(".")[1:])  # the module, and the wings whose faces hand it on
+    used = re.compile(rf"\b(?:{homes})\.{obj.name}\b|^from {PACKAGE}\S* import .*\b{obj.name}\b", re.M)
     for page, text in sources():
         if PACKAGE in text and used.search(text):
             return page
@@ -72,7 +72,8 @@ def introduced_in(obj: griffe.Object) -> str | None:
 def text_of(text: str) -> str:
     """A docstring's prose as Markdown: double backticks become single ones, tables stay as they are."""
     parts = re.sub(r"``([^`]+)``", r"`\1`", textwrap.dedent(text).strip()).split("\n\n")
-    return "\n\n".join(f"```text\n{p}\n```" if re.search(r"^=+\s+=+$", p, re.M) else p for p in parts)
+    tables = {p for p in parts if re.search(r"^=+\s+=+$", p, re.M)}
+    return "\n\n".join(f"```text\n{p.replace('`', '')}\n```" if p in tables else p for p in parts)
 
 
 def entries(section: griffe.DocstringSection) -> list[str]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import copy
 import math
 import numbers
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ def _tensor(value: object, what: str) -> Tensor:
     return torch.as_tensor(value).detach().double()
 
 
-def _fields(run: object, names: Sequence[str]) -> list[object]:
+def _fields(run: object, names: Sequence[str]) -> list[Any]:
     """Attributes of what a training returns."""
     if not all(hasattr(run, name) for name in names):
         raise _Refused(
@@ -118,9 +118,14 @@ def _rand(*shape: int, seed: int = 0) -> Tensor:
 
 
 def check_convolution(layer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> str:
-    """Whether ``layer(x, weight, bias)`` is a convolution layer: stride 1, no padding.
+    """Whether a function is a convolution layer: stride 1, no padding.
 
-    ``x`` is (N, C, H, W), ``weight`` (O, C, 3, 3), ``bias`` (O,), the result (N, O, H - 2, W - 2).
+    Args:
+        layer: a function ``layer(x, weight, bias)`` that returns (N, O, H - 2, W - 2), for ``x`` (N, C, H,
+            W), ``weight`` (O, C, 3, 3) and ``bias`` (O,).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_convolution, layer)
 
@@ -156,7 +161,14 @@ def _convolution(layer: object) -> None:
 
 
 def check_max_pool(pool: Callable[[Tensor], Tensor]) -> str:
-    """Whether ``pool(x)`` takes the maximum of each 2x2 window: (N, C, H, W) -> (N, C, H / 2, W / 2)."""
+    """Whether a function takes the maximum of each 2x2 window.
+
+    Args:
+        pool: a function ``pool(x)`` of one tensor: (N, C, H, W) -> (N, C, H / 2, W / 2).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_max_pool, pool)
 
 
@@ -174,7 +186,15 @@ def _max_pool(pool: object) -> None:
 
 
 def check_layers_work(net: nn.Sequential, x: Tensor) -> str:
-    """Whether each layer of a Sequential changes what it gets, when ``x`` goes through them in order."""
+    """Whether each layer of a network changes what it gets.
+
+    Args:
+        net: an ``nn.Sequential`` with at least one layer; a copy of it is run.
+        x: a batch that the first layer takes, (N, C, H, W); it goes through the layers in order.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_layers_work, net, x)
 
 
@@ -196,7 +216,12 @@ def _layers_work(net: object, x: object) -> None:
 def check_table(answers: Mapping[str, Sequence[int] | None]) -> str:
     """Whether every shape of the table a to f is right; names the first that is not.
 
-    ``answers`` maps each letter to a shape, such as ``(2, 3, 224, 224)``, or to None.
+    Args:
+        answers: a dictionary from each letter to a shape, such as ``(2, 3, 224, 224)``; None stands for no
+            answer yet.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_table, answers)
 
@@ -228,9 +253,14 @@ def _table(answers: object) -> None:
 
 
 def check_cross_entropy(loss: Loss) -> str:
-    """Whether ``loss(logits, labels)`` is the mean cross-entropy of a batch, from logits.
+    """Whether a function is the mean cross-entropy of a batch, from logits.
 
-    ``logits`` are float64 (N, K), ``labels`` int64 (N,); the result is one number.
+    Args:
+        loss: a function ``loss(logits, labels)`` of float64 (N, K) and int64 (N,) that returns one number, in
+            nats.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_cross_entropy, loss)
 
@@ -257,7 +287,14 @@ def _cross_entropy(loss: object) -> None:
 
 
 def check_newborn(function: Callable[[int], float]) -> str:
-    """Whether ``function(K)`` is the cross-entropy (nats) of K equal logits."""
+    """Whether a function gives the cross-entropy of a net whose logits are all equal.
+
+    Args:
+        function: a function of the number of classes K that returns one number, in nats.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_newborn, function)
 
 
@@ -271,7 +308,15 @@ def _newborn(function: object) -> None:
 
 
 def check_named(answer: Sequence[float]) -> str:
-    """Whether ``(right, wrong, gradient)`` are the losses of a named label, and whether it has a gradient."""
+    """Whether an answer says what the loss is for a net that only names a label.
+
+    Args:
+        answer: three values: the loss of a right name, the loss of a wrong name (numbers), and whether there
+            is a gradient (True or False).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_named, answer)
 
 
@@ -294,7 +339,14 @@ def _named(answer: object) -> None:
 
 
 def check_zero(answer: Sequence[float]) -> str:
-    """Whether the two numbers are the loss of class 0 and the factor of class 3, for stretched labels."""
+    """Whether an answer says what stretching the labels does to the loss.
+
+    Args:
+        answer: two numbers: the loss of class 0, and the factor by which that of class 3 is multiplied.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_zero, answer)
 
 
@@ -312,10 +364,14 @@ def _zero(answer: object) -> None:
 
 
 def check_before(answer: Sequence[float]) -> str:
-    """Whether the two numbers are right for a layer in front of a BatchNorm in train mode.
+    """Whether two numbers are right for a layer in front of a BatchNorm in train mode.
 
-    The first is the gradient of its bias; the second, by what the gradient of its weights is multiplied when
-    they are made three times as large.
+    Args:
+        answer: two numbers: the gradient of the layer's bias, and the factor by which the gradient of its
+            weights is multiplied when they are made three times as large.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_before, answer)
 
@@ -332,7 +388,15 @@ def _before(answer: object) -> None:
 
 
 def check_variance(function: Callable[[int, float], float]) -> str:
-    """Whether weights of variance ``function(n, alpha)`` keep the energy through LeakyReLU layers."""
+    """Whether weights of a variance keep the energy through LeakyReLU layers.
+
+    Args:
+        function: a function of ``n``, the inputs of a layer, and of ``alpha``, the slope of LeakyReLU, that
+            returns the variance, one number above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_variance, function)
 
 
@@ -349,7 +413,15 @@ def _variance(function: object) -> None:
 
 
 def check_training_step(step: Callable[[nn.Parameter, Tensor], None]) -> str:
-    """Whether calls ``step(weight, loss)`` with a scalar loss are plain SGD steps with rate 0.1, in place."""
+    """Whether calls of a function are plain steps of SGD with rate 0.1.
+
+    Args:
+        step: a function ``step(weight, loss)`` of a parameter and a scalar loss that changes ``weight`` in
+            place; what it returns does not matter.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_training_step, step)
 
 
@@ -363,9 +435,14 @@ def _training_step(step: object) -> None:
 
 
 def check_step_in_parts(step: Callable[[nn.Parameter, list[Tensor]], None]) -> str:
-    """Whether ``step(weight, losses)`` is the SGD step, rate 0.1, of a batch that comes in equal parts.
+    """Whether a function makes the SGD step, rate 0.1, of a batch that comes in equal parts.
 
-    ``losses`` holds the mean loss of each part; the step is made in place, with the batch's mean loss.
+    Args:
+        step: a function ``step(weight, losses)`` that changes ``weight`` in place; ``losses`` holds the mean
+            loss of each part, and the step wanted is that of the whole batch's mean loss.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_step_in_parts, step)
 
@@ -402,7 +479,14 @@ def _compare_step(weight: Tensor, before: Tensor, gradient: Tensor, where: str, 
 
 
 def check_rate(largest_rate: Callable[[float], float]) -> str:
-    """Whether descent gets nearer just below ``largest_rate(curvature)`` and further away just above."""
+    """Whether descent gets nearer just below a learning rate, and further away just above.
+
+    Args:
+        largest_rate: a function of the curvature of a parabola that returns that rate, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_rate, largest_rate)
 
 
@@ -416,10 +500,17 @@ def _rate(largest_rate: object) -> None:
 
 
 def check_shortcut(net: nn.Module, x: Tensor) -> str:
-    """Whether the input of ``net`` can go around at least one of its weighted layers.
+    """Whether the input of a network can go around at least one of its weighted layers.
 
-    ``x`` is a batch of at least two different inputs. Each layer in turn gets weights of zero; if the inputs
-    then still get different answers, something went around it.
+    Each layer in turn gets weights of zero; if the inputs then still get different answers, something went
+    around it.
+
+    Args:
+        net: an ``nn.Module`` with linear or convolution layers; a copy of it is run.
+        x: a batch of at least two different inputs for ``net``.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_shortcut, net, x)
 
@@ -431,8 +522,7 @@ def _shortcut(net: object, x: object) -> None:
     if not isinstance(x, Tensor) or x.ndim < 2 or len(x) < 2:
         raise _Refused(f"the second argument should be a batch of at least two inputs, got {_said(x)}")
     net = copy.deepcopy(net).eval()
-    kinds = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-    layers = [module for module in net.modules() if isinstance(module, kinds)]
+    layers = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)]
     if not layers or not _tells_apart(net, x):
         raise _Refused("the network has no layer with weights, or gives all these inputs the same answer")
     for layer in layers:
@@ -453,7 +543,14 @@ def _tells_apart(net: nn.Module, x: Tensor) -> bool:
 
 
 def check_count(answer: Sequence[int]) -> str:
-    """Whether ``(plain, residual)`` are the numbers of parameters of the twins of 56 layers, width 64."""
+    """Whether two numbers are those of the parameters of the twins of 56 layers, width 64.
+
+    Args:
+        answer: two whole numbers: of the plain net and of the residual one.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     return _verdict(_count, answer)
 
 
@@ -473,7 +570,13 @@ def _count(answer: object) -> None:
 def check_diagnosis(answers: Mapping[str, str], runs: Mapping[str, degradation.Run]) -> str:
     """Whether each net got the remedy that its two losses ask for.
 
-    ``answers`` maps the name of each run to "more data", "another optimisation" or "nothing much".
+    Args:
+        answers: a dictionary from the name of each run to "more data", "another optimisation" or "nothing
+            much".
+        runs: a dictionary from names to runs, with ``train_loss`` and ``valid_loss`` in nats.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_diagnosis, answers, runs)
 
@@ -497,10 +600,15 @@ def _diagnosis(answers: object, runs: object) -> None:
 
 
 def check_patience(prediction: str, losses: Mapping[str, float]) -> str:
-    """Whether ``prediction`` is what happened: "overtake", "help" or "no difference".
+    """Whether a prediction of what twice the training does to a plain net is what happened.
 
-    ``losses`` are training losses (nats): of the plain net in the ``first`` training, of the same in
-    ``twice`` the passes, and of its residual ``twin``.
+    Args:
+        prediction: "overtake", "help" or "no difference".
+        losses: training losses (nats): of the plain net in the ``first`` training, of the same in ``twice``
+            the passes, and of its residual ``twin``.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_patience, prediction, losses)
 
@@ -514,10 +622,15 @@ def _patience(prediction: object, losses: object) -> None:
 
 
 def check_start(prediction: str, losses: Mapping[str, float]) -> str:
-    """Whether ``prediction`` is what happened: "fall back", "stay" or "better".
+    """Whether a prediction of what training does to a good start is what happened.
 
-    ``losses`` are training losses (nats): ``at_start``, ``after`` the training from there, and what nets
-    reach ``from_random`` starts.
+    Args:
+        prediction: "fall back", "stay" or "better".
+        losses: training losses (nats): ``at_start``, ``after`` the training from there, and what nets reach
+            ``from_random`` starts.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_start, prediction, losses)
 
@@ -527,13 +640,18 @@ def _start(prediction: object, losses: object) -> None:
     _one_of(prediction, ("fall back", "stay", "better"))
     outcome = "fall back" if after > from_random / 2 else "better" if after < 0.7 * at_start else "stay"
     if prediction != outcome:
-        raise _Refused(f"no, it did not {prediction.replace('better', 'improve')}")
+        raise _Refused(f"no, it did not {str(prediction).replace('better', 'improve')}")
 
 
 def check_identity_kernel(function: Callable[[int], Tensor]) -> str:
-    """Whether convolving with ``function(channels)``, padding 1, changes nothing.
+    """Whether a convolution with a kernel, padding 1, changes nothing.
 
-    The kernel is (channels, channels, 3, 3).
+    Args:
+        function: a function of the number of channels that returns the kernel, a tensor (channels, channels,
+            3, 3).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_identity_kernel, function)
 
@@ -554,10 +672,16 @@ def _identity_kernel(function: object) -> None:
 
 
 def check_study(runs: Sequence[degradation.Run], verdict: str) -> str:
-    """What a referee would say of a study of plain and residual nets; "correct" if it holds.
+    """What a referee would say of a study of plain and residual nets.
 
-    ``runs`` are those of ``degradation.train``; ``verdict`` on the deepest nets' training loss is "residual
-    lower", "plain lower" or "cannot tell". Needs two depths, and three seeds of each kind.
+    Args:
+        runs: what ``degradation.train`` returned, in a list: at least two depths, and three seeds of each
+            kind.
+        verdict: what holds of the training loss of the deepest nets: "residual lower", "plain lower" or
+            "cannot tell".
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _verdict(_study, runs, verdict)
 

@@ -97,8 +97,15 @@ def _formula(function: object, truth: Callable[..., float], cases: Iterable[tupl
 # --- the main notebook -------------------------------------------------------------------------------------
 
 
-def check_branch(branch: object) -> str:
-    """The answer is a function F, (N,) -> (N,), such that x + F(x) is the sine of x."""
+def check_sine_branch(branch: object) -> str:
+    """Whether x + F(x) is the sine of x.
+
+    Args:
+        branch: the function F of a float64 tensor of points: (N,) -> (N,).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     x = torch.linspace(-2, 2, 9, dtype=torch.float64)
     out, wrong = _tensor(branch, x.clone(), shape=(9,), where="for nine points")
     if wrong:
@@ -108,7 +115,14 @@ def check_branch(branch: object) -> str:
 
 
 def check_block(block: object) -> str:
-    """The answer is a function (32,) -> (32,) that computes more than one matrix and a shift can."""
+    """Whether a block computes more than one matrix and a shift can.
+
+    Args:
+        block: a function of a float64 vector, (32,) -> (32,).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     a, b = _normal(2, 32, seed=1)
     outs = []
     for point in (a, b, a + b, torch.zeros(32).double()):
@@ -123,7 +137,14 @@ def check_block(block: object) -> str:
 
 
 def check_direction(network: object) -> str:
-    """The answer is a function of a list of layers and x that uses each layer once, and in order."""
+    """Whether a network uses each of its layers once, and in order.
+
+    Args:
+        network: a function of a list of layers and a vector x, (N,), that returns a vector (N,).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     calls: list[int] = []
     layers = [lambda x, i=i: calls.append(i) or 0.1 * x for i in range(4)]
     _, wrong = _tensor(network, layers, torch.ones(3), shape=(3,), where="for four layers and a vector")
@@ -133,7 +154,14 @@ def check_direction(network: object) -> str:
 
 
 def check_learner(part: object) -> str:
-    """The answer is a part of a network, a module or a parameter, that a training step can change."""
+    """Whether a training step can change a part of a network.
+
+    Args:
+        part: an ``nn.Module`` or an ``nn.Parameter``.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     if isinstance(part, nn.Parameter):
         parameters = [part]
     elif isinstance(part, nn.Module):
@@ -148,7 +176,14 @@ def check_learner(part: object) -> str:
 
 
 def check_killer(branch: object) -> str:
-    """The answer is a function F, (6,) -> (6,), not constant, such that x + F(x) has the gradient zero."""
+    """Whether x + F(x) has the gradient zero, although F is not constant.
+
+    Args:
+        branch: the function or module F of a vector, (6,) -> (6,), in float64 or float32.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     for seed, size in enumerate((1.0, 0.1, 10.0)):
         x = size * _normal(6, seed=seed)
         _, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
@@ -170,7 +205,14 @@ def check_killer(branch: object) -> str:
 
 
 def check_strength(strength: object) -> str:
-    """The answer is a function of the number of blocks: the largest c with (1 - c)^L of at least one half."""
+    """Whether c is the largest for which the bound (1 - c)^L is at least one half.
+
+    Args:
+        strength: a function of the number of blocks L that returns c, one number from 0 up and below 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     for num_blocks in (1, 2, 10, 100, 1000):
         c, wrong = _value(strength, num_blocks, where=f"for {num_blocks} blocks")
         if wrong:
@@ -189,9 +231,14 @@ def check_strength(strength: object) -> str:
 
 
 def check_factor(factor: object) -> str:
-    """The answer is a function factor(branch, state, projection) of a block relu(projection @ x + branch(x)).
+    """Whether a matrix is what a block relu(projection @ x + branch(x)) multiplies the gradient by.
 
-    It returns the (6, 6) matrix by which the block multiplies the gradient at x = ``state``.
+    Args:
+        factor: a function ``factor(branch, state, projection)`` that returns that matrix, (6, 6), at x =
+            ``state`` (6,); ``branch`` is a function (6,) -> (6,), ``projection`` a matrix (6, 6).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     width, depth = 6, 5
     weights = _normal(2 * depth + 1, width, width, seed=3) / math.sqrt(width)
@@ -221,10 +268,16 @@ def check_factor(factor: object) -> str:
 
 
 def check_output(formula: object) -> str:
-    """The answer is a function formula(block, x) that computes what a ``BasicBlock`` returns for x.
+    """Whether a formula computes what a ``BasicBlock`` returns.
 
-    It is tried with a block that keeps the shape and one that changes it; ``block.branch`` and
-    ``block.downsample`` are there to be used.
+    It is tried with a block that keeps the shape and one that changes it.
+
+    Args:
+        formula: a function ``formula(block, x)`` of images x (N, C, H, W) that returns what ``block(x)``
+            does; ``block.branch`` and ``block.downsample`` are there to be used.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -248,9 +301,15 @@ def check_output(formula: object) -> str:
 
 
 def check_half(size: object) -> str:
-    """The answer is a function of the number of blocks: the factor that reaches the input.
+    """Whether a number is the factor that reaches the input when blocks halve what goes through them.
 
     Each block is half of its input, plus a branch that is zero.
+
+    Args:
+        size: a function of the number of blocks that returns that factor of the gradient, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
 
     def say(case: tuple, given: float) -> str:
@@ -262,8 +321,16 @@ def check_half(size: object) -> str:
 # --- is it vanishing ---------------------------------------------------------------------------------------
 
 
-def check_rate(rate: object) -> str:
-    """The answer is a function of LeakyReLU's slope: a plain BatchNorm layer's factor for the gradient."""
+def check_leaky_rate(rate: object) -> str:
+    """Whether a number is a plain BatchNorm layer's factor for the gradient, with LeakyReLU in place of ReLU.
+
+    Args:
+        rate: a function of LeakyReLU's slope that returns the factor of a layer in a wide net, one number, to
+            within 0.5 %.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
 
     def truth(slope: float) -> float:
         energy = (1 + slope**2) / 2  # of the values, and of the derivative
@@ -282,7 +349,14 @@ def check_rate(rate: object) -> str:
 
 
 def check_shrinking(factor: object) -> str:
-    """The answer is a function of g: a ReLU layer's factor for the gradient's norm at weight variance g/n."""
+    """Whether a number is a ReLU layer's factor for the gradient's norm at weight variance g/n.
+
+    Args:
+        factor: a function of g, a number above 0, that returns that factor, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
 
     def say(case: tuple, given: float) -> str:
         return f"g = {case[0]:.3g}: a layer does not multiply the norm of the gradient by {given:.3f}"
@@ -294,7 +368,14 @@ def check_shrinking(factor: object) -> str:
 
 
 def check_smoothing(correlation: object) -> str:
-    """The answer is a function of m: the lag-1 autocorrelation of white noise averaged over m neighbours."""
+    """Whether a number is the lag-1 autocorrelation of white noise averaged over m neighbours.
+
+    Args:
+        correlation: a function of the whole number m that returns the correlation, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
 
     def say(case: tuple, given: float) -> str:
         return f"a window of {case[0]}: the correlation is not {given:.3f}; which values do both windows see?"
@@ -303,7 +384,15 @@ def check_smoothing(correlation: object) -> str:
 
 
 def check_scaling(factor: object) -> str:
-    """The answer is a function of c and the depth: the factor of dy/dx if each matrix is multiplied by c."""
+    """Whether a number is the factor of dy/dx if each matrix is multiplied by c.
+
+    Args:
+        factor: a function of c and of the depth, the number of matrices, that returns that factor, one
+            number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
 
     def say(case: tuple, given: float) -> str:
         return f"c = {case[0]:g}, {case[1]} matrices: dy/dx is not {given:.3g} times as large"
@@ -315,9 +404,13 @@ def check_scaling(factor: object) -> str:
 
 
 def check_alpha(alpha: object) -> str:
-    """The answer is a function of the number of blocks: a scale for their branches.
+    """Whether a scale for the branches keeps (1 + alpha^2)^L between 2 and e at every depth.
 
-    With it (1 + alpha^2)^L lies between 2 and e at every depth.
+    Args:
+        alpha: a function of the number of blocks L that returns the scale, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     for num_blocks in (1, 8, 32, 128, 1024):
         scale, wrong = _value(alpha, num_blocks, where=f"for {num_blocks} blocks")
@@ -350,8 +443,15 @@ def _first_change(scale: float, num_layers: int) -> float:
 
 
 def check_scale(scale: object) -> str:
-    """The answer is a function of the number of blocks, and of layers in a branch: a scale for all layers but
-    the last. With it a first step changes all blocks together as much as it would one unscaled block."""
+    """Whether with a scale a first step changes all blocks together as much as it would one unscaled block.
+
+    Args:
+        scale: a function of the number of blocks and of the number of layers in a branch that returns the
+            scale of all layers but the last, one number above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     for num_blocks, num_layers in ((10, 2), (1000, 2), (10, 3), (1000, 5)):
         where = f"for {num_blocks} blocks of {num_layers} layers"
         given, wrong = _value(scale, num_blocks, num_layers, where=where)
@@ -366,7 +466,15 @@ def check_scale(scale: object) -> str:
 
 
 def check_moved(names: object) -> str:
-    """The answer is a collection of names: what the first step of a zero-gamma branch moves."""
+    """Whether a set of names is what the first step of a zero-gamma branch moves.
+
+    Args:
+        names: a collection of names of parameters of the branch, or one name, as ``named_parameters`` gives
+            them.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, Iterable) or isinstance(names, Tensor | np.ndarray):
@@ -378,13 +486,13 @@ def check_moved(names: object) -> str:
             layer for _ in range(2) for layer in (nn.ReLU(), nn.Linear(8, 8, bias=False), nn.BatchNorm1d(8))
         ]
     branch, x = nn.Sequential(*layers).double(), _normal(32, 8, seed=9)
-    nn.init.zeros_(branch[-1].weight)
     known = dict(branch.named_parameters())
+    nn.init.zeros_(known["5.weight"])
     for name in names:
         if not isinstance(name, str) or name not in known:
             return f"{name!r} is not the name of a parameter of this branch"
     (x + branch(x)).square().sum().backward()
-    moved = {name for name, parameter in known.items() if parameter.grad.abs().max() > 0}
+    moved = {name for name, parameter in known.items() if parameter.grad is not None and parameter.grad.any()}
     if extra := sorted(set(names) - moved):
         return f"{extra[0]} gets a gradient of zero"
     return CORRECT if set(names) == moved else "these do move, but they are not all that do"
@@ -394,7 +502,15 @@ def check_moved(names: object) -> str:
 
 
 def check_left(left: object) -> str:
-    """The answer is a function of the numbers of blocks and of cuts: the share of the paths that is left."""
+    """Whether a number is the share of the paths that is left when blocks are cut.
+
+    Args:
+        left: a function of the number of blocks and of the number of cut ones that returns the share, between
+            0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
 
     def say(case: tuple, given: float) -> str:
         return f"{case[1]} of {case[0]} cut: the share is not {given:.3f}; count the paths one by one"
@@ -406,11 +522,21 @@ def check_left(left: object) -> str:
 
 
 def check_window(shortest: object, longest: object) -> str:
-    """The answer is two whole numbers: the smallest central window with 95 % of the paths of 33 blocks."""
-    ends = [_number(value) for value in (shortest, longest)]
-    if any(end is None or end != round(end) for end in ends):
+    """Whether two numbers are the ends of the smallest central window with 95 % of the paths of 33 blocks.
+
+    Args:
+        shortest: the length of the window's shortest paths, in branches; a whole number, which counts as
+            inside.
+        longest: the length of its longest paths, likewise.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    given = [_number(value) for value in (shortest, longest)]
+    ends = [round(end) for end in given if end is not None and end == round(end)]
+    if len(ends) < 2:
         return f"this takes two whole numbers, got {_kind(shortest)} and {_kind(longest)}"
-    low, high = (round(end) for end in ends)
+    low, high = ends
     if not 0 <= low <= high <= 33:
         return f"a path goes through 0 to 33 branches, so {low} to {high} is no window"
     shares = paths.path_lengths(33)
@@ -439,9 +565,16 @@ def _rise(net: nn.Module, points: Tensor, labels: Tensor, direction: loss_landsc
 
 
 def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -> str:
-    """The answer is a network that computes what ``small`` does, and looks twice as flat or twice as sharp.
+    """Whether a network computes what another does, and looks twice as flat or twice as sharp.
 
-    ``twin`` has the layers of ``small``; ``points`` and ``labels`` are what both are evaluated on.
+    Args:
+        twin: the answer, an ``nn.Module`` with the layers of ``small``; a copy of it is run.
+        small: the network that it is compared with.
+        points: the inputs on which both are evaluated, (N, ...).
+        labels: the classes of ``points``, int64 (N,).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     if not isinstance(twin, nn.Module):
         return f"this takes a network, got {_kind(twin)}"
@@ -464,7 +597,14 @@ def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -
 
 
 def check_angle(angle: object) -> str:
-    """The answer is a function of a: the degrees between w and w + a d, for d as long and at right angles."""
+    """Whether a number is the angle between w and w + a d, for d as long as w and at right angles to it.
+
+    Args:
+        angle: a function of a, a number above 0, that returns the angle in degrees.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
 
     def say(case: tuple, given: float) -> str:
         if abs(math.degrees(given) - math.degrees(math.atan(case[0]))) < 1e-3:

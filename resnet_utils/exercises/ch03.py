@@ -138,10 +138,21 @@ def _bend(function: Callable[[Tensor], Tensor], channels: int) -> float:
 def trusted_block(
     name: str, in_channels: int, width: int, stride: int = 1, *, groups: int = 1, width_per_group: int = 64
 ) -> nn.Module:
-    """torchvision's block of that name, "BasicBlock" or "Bottleneck", with a projection where one is needed.
+    """torchvision's block of that name, with a projection where one is needed.
 
-    Every learned number is drawn between -0.5 and 0.5 from torch's own random state. ``groups`` and
-    ``width_per_group`` mean the same as in ``blocks.Bottleneck``.
+    Every learned number is drawn between -0.5 and 0.5 from torch's own random state.
+
+    Args:
+        name: "BasicBlock" or "Bottleneck".
+        in_channels: channels of the block's input.
+        width: channels of the block's 3x3 convolution; its output has as many, or four times as many in a
+            bottleneck.
+        stride: 1, or 2 to halve the image.
+        groups: groups of the 3x3 convolution, as in ``blocks.Bottleneck``.
+        width_per_group: its channels in a group, for a width of 64, as in ``blocks.Bottleneck``.
+
+    Returns:
+        The block in train mode.
     """
     from torchvision.models import resnet
 
@@ -157,10 +168,18 @@ def trusted_block(
 
 
 def rows_that_differ(ours: nn.Module, theirs: nn.Module, x: Tensor) -> list[str]:
-    """In what two blocks differ after one step of SGD from the same weights; empty if in nothing.
+    """In what two blocks differ after one step of SGD from the same weights.
 
     Looks at names and shapes, then at output, gradient at ``x``, gradients of the weights, buffers and new
     weights, to twelve digits. Both blocks are left as they came.
+
+    Args:
+        ours: the block that is judged.
+        theirs: the block whose weights both begin with.
+        x: images that both take, (N, C, H, W).
+
+    Returns:
+        The rows that differ, of ``STEP_ROWS`` or only "names"; empty if in nothing.
     """
     pair = [copy.deepcopy(block).double().train() for block in (ours, theirs)]
     shapes = [{name: value.shape for name, value in block.state_dict().items()} for block in pair]
@@ -193,7 +212,14 @@ def _one_step(block: nn.Module, x: Tensor) -> list[list[Tensor]]:
 
 @_checker
 def check_shapes(answers: Mapping[str, Iterable[int]]) -> str:
-    """The shapes that leave layers a to f: a dictionary from letter to four whole numbers (N, C, H, W)."""
+    """Whether the shapes that leave the layers a to f are right; names the first that is not.
+
+    Args:
+        answers: a dictionary from each letter to four whole numbers (N, C, H, W).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _need(isinstance(answers, Mapping), f"this is {_kind(answers)}; a dictionary of shapes is wanted")
     for key, (make, shape) in QUESTIONS.items():
         given: Any = answers.get(key)
@@ -221,7 +247,14 @@ def _which_part(given: tuple[float, ...], right: tuple[int, ...]) -> str:
 
 @_checker
 def check_branch(branch: Callable[[Tensor], Tensor]) -> str:
-    """The branch of a residual block with 8 channels in and out: a module, or a function of x."""
+    """Whether a branch is of use in a residual block of 8 channels.
+
+    Args:
+        branch: a module or a function of x with 8 channels in and out, (N, 8, H, W) -> (N, 8, H, W).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     run = _copy(branch)
     if isinstance(run, nn.Module):
         run.eval()  # with the statistics of a batch even BatchNorm is not linear
@@ -242,7 +275,14 @@ PRICED = ((256, 64, 1), (256, 64, 2), (64, 64, 1), (256, 128, 2))
 
 @_checker
 def check_price(price: Callable[[int, int, int], int]) -> str:
-    """A function of (in_channels, width, stride): the number of parameters of that Bottleneck, a number."""
+    """Whether a number is that of the parameters of a ``Bottleneck``.
+
+    Args:
+        price: a function of (in_channels, width, stride) that returns that number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(price, "of in_channels, width and stride")
     for shape in PRICED:
         name = f"Bottleneck{shape}"
@@ -267,7 +307,15 @@ BAD_SHAPES = ((8, 8, 1), (8, 16, 2))
 
 @_checker
 def check_repaired(kind: Callable[[int, int, int], nn.Module]) -> str:
-    """A class (or function) that makes a basic block of (in_channels, width, stride), torchvision's to be."""
+    """Whether a basic block does in a step of training what torchvision's does.
+
+    Args:
+        kind: a class, or a function, that makes a block of (in_channels, width, stride), with the names of
+            torchvision's layers.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(kind, "or class that makes a block of in_channels, width and stride")
     for shape in BAD_SHAPES:
         theirs, name = trusted_block("BasicBlock", *shape), f"the block of stride {shape[2]}"
@@ -308,7 +356,15 @@ BAD_BLOCKS = {
 
 @_checker
 def check_test(test: Callable[[Callable[..., nn.Module]], object]) -> str:
-    """A test of a maker of blocks, such as ``blocks.BasicBlock``, that raises AssertionError on bad ones."""
+    """Whether a test lets the good block through and finds each of several bad ones.
+
+    Args:
+        test: a function of a maker of blocks, such as ``blocks.BasicBlock``, that raises AssertionError on a
+            bad one; the maker takes (in_channels, width, stride).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(test, "of a maker of blocks")
     try:
         test(blocks.BasicBlock)
@@ -335,7 +391,14 @@ def check_test(test: Callable[[Callable[..., nn.Module]], object]) -> str:
 
 @_checker
 def check_join(join: Callable[[Tensor, Tensor], Tensor]) -> str:
-    """A way to bring ``x`` and ``F(x)`` together: a function of two tensors (N, C, H, W) of one shape."""
+    """Whether a way to bring x and F(x) together suits a residual block.
+
+    Args:
+        join: a function of two tensors of one shape, x and F(x), (N, C, H, W), that returns a tensor.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(join, "of x and F(x)")
     x, f = torch.rand(2, 2, 8, 5, 5) - 0.5
     nothing = torch.zeros_like(x)
@@ -356,7 +419,15 @@ def check_join(join: Callable[[Tensor, Tensor], Tensor]) -> str:
 
 @_checker
 def check_option_a(shortcut: Callable[[Tensor, int, int], Tensor]) -> str:
-    """Option A as a function of (x, out_channels, stride): (N, C, H, W) -> (N, out_channels, H/s, W/s)."""
+    """Whether a function is the shortcut of option A.
+
+    Args:
+        shortcut: a function of (x, out_channels, stride): (N, C, H, W) -> (N, out_channels, H / stride, W /
+            stride).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(shortcut, "of x, out_channels and stride")
     for in_channels, out_channels, stride, side in ((4, 8, 2, 6), (4, 8, 2, 5), (3, 7, 2, 7), (4, 4, 1, 5)):
         x = torch.rand(2, in_channels, side, side)
@@ -374,7 +445,15 @@ def check_option_a(shortcut: Callable[[Tensor, int, int], Tensor]) -> str:
 
 @_checker
 def check_projection(make: Callable[[int, int, int], nn.Module]) -> str:
-    """A function of (in_channels, out_channels, stride) that makes the projection of option B, a module."""
+    """Whether a function makes the projection of option B.
+
+    Args:
+        make: a function of (in_channels, out_channels, stride) that returns an ``nn.Module``; published
+            weights have to load into it.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(make, "of in_channels, out_channels and stride")
     for in_channels, out_channels, stride in ((8, 16, 2), (4, 8, 1)):
         what = f"the projection for {in_channels} -> {out_channels} channels at stride {stride}"
@@ -404,7 +483,14 @@ def check_projection(make: Callable[[int, int, int], nn.Module]) -> str:
 
 @_checker
 def check_pair(make: Callable[[int, int], nn.Module]) -> str:
-    """A function of (in_channels, width) that makes a convolution and the BatchNorm behind it, a module."""
+    """Whether a function makes a convolution and the BatchNorm behind it.
+
+    Args:
+        make: a function of (in_channels, width) that returns both in one ``nn.Module``.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(make, "of in_channels and width")
     try:
         made = make(8, 16)
@@ -440,7 +526,15 @@ class _Operations(TorchDispatchMode):
 
 @_checker
 def check_folded(make_folded: Callable[[nn.Module], nn.Module]) -> str:
-    """A function of a BasicBlock in eval mode: the same function as a new block, without BatchNorms."""
+    """Whether a block without BatchNorms computes what a block in eval mode does.
+
+    Args:
+        make_folded: a function of a ``BasicBlock`` in eval mode that returns the new block, an ``nn.Module``,
+            and leaves the old one as it was.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(make_folded, "of a block")
     for in_channels, stride in ((16, 1), (8, 2)):
         block = blocks.BasicBlock(in_channels, 16, stride)
@@ -472,7 +566,16 @@ def check_folded(make_folded: Callable[[nn.Module], nn.Module]) -> str:
 
 @_checker
 def check_asleep(names: Iterable[str]) -> str:
-    """Names of parameters of ``Bottleneck(32, 8)``: those without a gradient while the last scale is zero."""
+    """Whether names are those of the parameters without a gradient while a block's last scale is zero.
+
+    The block is ``Bottleneck(32, 8)``.
+
+    Args:
+        names: names of parameters, strings in any container, as ``named_parameters`` gives them.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     is_row = hasattr(names, "__iter__") and not isinstance(names, str | bytes)
     _need(is_row, f"this is {_kind(names)}; a list of names of parameters is wanted")
     given = list(names)
@@ -493,7 +596,14 @@ def check_asleep(names: Iterable[str]) -> str:
 
 @_checker
 def check_can_subtract(block: Callable[[Tensor], Tensor]) -> str:
-    """A block with 16 channels in and out, which should be free to raise and to lower; module or function."""
+    """Whether a block is free to raise and to lower what goes through it.
+
+    Args:
+        block: a module or a function of x with 16 channels in and out, (N, 16, H, W) -> (N, 16, H, W).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _can_subtract(_copy(block))
     return CORRECT
 
@@ -509,7 +619,15 @@ def _can_subtract(run: Callable[[Tensor], Tensor]) -> None:
 
 @_checker
 def check_order(order: preactivation.Order) -> str:
-    """An ``preactivation.Order``, or three strings of steps (entry, branch, after): a sixth order."""
+    """Whether an order of steps is a sixth one that passes its input on where the branch is silent.
+
+    Args:
+        order: a ``preactivation.Order``, or three strings of steps: entry, branch and after. The steps are
+            those of ``STEPS``, with spaces between them.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _need(
         isinstance(order, tuple | list) and len(order) == 3 and all(isinstance(part, str) for part in order),
         f"this is {_kind(order)}; an Order is wanted: three strings, entry, branch and after",
@@ -524,7 +642,7 @@ def check_order(order: preactivation.Order) -> str:
 
     _can_subtract(made())
     silent, x = made(), torch.rand(4, 16, 6, 6) - 0.5
-    nn.init.zeros_(silent.conv2.weight)
+    nn.init.zeros_(silent.get_parameter("conv2.weight"))
     _need(torch.equal(silent(x), x), "with a silent branch the block changes its input")
     return CORRECT
 
@@ -553,7 +671,15 @@ def _fault_in_steps(order: preactivation.Order) -> None:
 
 @_checker
 def check_grouped(convolve: Callable[[Tensor, Tensor, int], Tensor]) -> str:
-    """A 3x3 convolution in groups with padding 1: x (N, C, H, W), weight (C, C / groups, 3, 3), groups."""
+    """Whether a function is a 3x3 convolution in groups with padding 1.
+
+    Args:
+        convolve: a function of (x, weight, groups) that returns (N, C, H, W), for ``x`` (N, C, H, W) and
+            ``weight`` (C, C / groups, 3, 3).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(convolve, "of x, weight and groups")
     for channels, groups in ((16, 4), (12, 3), (8, 8), (8, 1)):
         x, weight = torch.rand(2, channels, 6, 5), torch.rand(channels, channels // groups, 3, 3)
@@ -567,7 +693,14 @@ def check_grouped(convolve: Callable[[Tensor, Tensor, int], Tensor]) -> str:
 
 @_checker
 def check_expected(expected: Callable[[int], float]) -> str:
-    """A function of the number of blocks: how many of them are active on average, a number."""
+    """Whether a number is how many blocks are active on average in stochastic depth.
+
+    Args:
+        expected: a function of the number of blocks that returns that mean, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     _function(expected, "of the number of blocks")
     for num_blocks in (1, 3, 54):
         what = f"the mean for {num_blocks} blocks"

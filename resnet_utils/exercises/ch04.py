@@ -75,7 +75,8 @@ def _numbers(answer: object) -> list[float] | None:
     if not isinstance(answer, list | tuple):
         return None
     values = [_number(value) for value in answer]
-    return None if None in values else values
+    found = [value for value in values if value is not None]
+    return found if len(found) == len(values) else None
 
 
 def _tried(function: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
@@ -117,14 +118,22 @@ def _runs(model: nn.Module, shape: tuple[int, ...]) -> bool:
 
 
 def check_stem_and_head(model: nn.Module) -> str:
-    """Whether a network of torchvision's part names has the stem and the head of the paper.
+    """Whether a network has the stem and the head of the paper.
 
     Stage 1 works on 56 x 56 places for images of 224 x 224, images of another size fit, and the head sees one
     number a channel.
+
+    Args:
+        model: an ``nn.Module`` with the parts ``conv1``, ``layer1``, ``layer4`` and ``fc``, as torchvision
+            names them.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     if wrong := _no_network(model, ("conv1", "layer1", "layer4", "fc")):
         return wrong
-    if not hasattr(model.fc, "in_features"):
+    head_sees = getattr(model.fc, "in_features", None)
+    if head_sees is None:
         return "the head `fc` should be a linear layer"
     shadow, seen = _on_meta(model), {}
     for stage in ("layer1", "layer4"):
@@ -137,11 +146,19 @@ def check_stem_and_head(model: nn.Module) -> str:
         return f"the first stage works on {side} x {side} places, not on 56 x 56: is there a max-pool?"
     if not _runs(shadow, (1, 3, 193, 161)):
         return "images of 193 x 161 pixels do not fit: the head depends on the size of the image"
-    return CORRECT if model.fc.in_features == channels else "the head should see one number a channel"
+    return CORRECT if head_sees == channels else "the head should see one number a channel"
 
 
 def check_classifier(classify: Callable[[Tensor], Tensor], pixels: Tensor) -> str:
-    """Whether the first of ``pixels`` (N, C, H, W), N from 2 up, gets the same logits alone and among all."""
+    """Whether an image gets the same logits alone and among others.
+
+    Args:
+        classify: a function of images (N, C, H, W) that returns logits (N, classes).
+        pixels: at least two images, (N, C, H, W); the first one is tried alone.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) < 2:
         return f"at least two images (N, C, H, W) are wanted, but this is {_kind(pixels)}"
     alone, wrong = _tried(classify, pixels[:1].clone())
@@ -163,7 +180,15 @@ def _resnet26() -> models.ResNet:
 
 
 def check_resnet26(model: nn.Module) -> str:
-    """Whether a network is the ResNet-26 of bottlenecks: ours, torchvision's or a reader's own class."""
+    """Whether a network is the ResNet-26 of bottlenecks.
+
+    Args:
+        model: an ``nn.Module``: ours, torchvision's or a class of one's own, with ``conv1``, ``layer1`` to
+            ``layer4`` and ``fc``.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     stages = ("layer1", "layer2", "layer3", "layer4")
     if wrong := _no_network(model, ("conv1", "layer1", "fc")):
         return wrong
@@ -193,7 +218,14 @@ def _layout(model: nn.Module) -> list[tuple]:
 
 
 def check_layers(layers: float) -> str:
-    """Judges a count of weighted layers for [3, 3, 3, 3] basic blocks behind the usual stem."""
+    """Judges a count of weighted layers for [3, 3, 3, 3] basic blocks behind the usual stem.
+
+    Args:
+        layers: the count, a whole number above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _whole(layers)
     if value is None:
         return _not_a_number(layers, "a whole number of layers")
@@ -211,7 +243,14 @@ def check_layers(layers: float) -> str:
 
 
 def check_images(n: float) -> str:
-    """Judges the smallest number of test images for a half-width of half a point at 92 %."""
+    """Judges the smallest number of test images for a half-width of half a point at 92 %.
+
+    Args:
+        n: the number of images, whole and at least 2.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     images = _whole(n)
     if images is None or images < 2:
         return _not_a_number(n, "a whole number of images, two at least")
@@ -226,7 +265,15 @@ def check_images(n: float) -> str:
 
 
 def check_preact(model: nn.Module) -> str:
-    """Looks at a pre-activation ResNet-20: its shape, parts and costs, and what its head sees."""
+    """Looks at a pre-activation ResNet-20: its shape, parts and costs, and what its head sees.
+
+    Args:
+        model: an ``nn.Module`` made of ``PreActBlock``: images (N, 3, 32, 32) -> logits (N, 10). A copy of it
+            is run.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     if wrong := _no_network(model):
         return wrong
     model = copy.deepcopy(model).cpu().float().eval()
@@ -297,7 +344,14 @@ def _preact_end(model: nn.Module, x: Tensor) -> str:
 
 
 def check_fewer_pixels(factor: float) -> str:
-    """Judges a predicted fraction: multiply-adds of ResNet-50 at 160 pixels over those at 224."""
+    """Judges a prediction of what ResNet-50 costs at 160 pixels, compared with 224.
+
+    Args:
+        factor: the multiply-adds at 160 pixels over those at 224, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _number(factor)
     if value is None:
         return _not_a_number(factor, "one number, a fraction")
@@ -312,12 +366,19 @@ def check_fewer_pixels(factor: float) -> str:
 
 
 def check_maxpool(factor: float) -> str:
-    """Judges a predicted factor for the multiply-adds of stage 1 without the max-pool."""
+    """Judges a prediction of what stage 1 costs without the max-pool.
+
+    Args:
+        factor: the multiply-adds without over those with it, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _number(factor)
     if value is None:
         return _not_a_number(factor, "one number, a factor")
     with torch.device("meta"):
-        stage = models.build("resnet34").layer1
+        stage = models.build("resnet34").get_submodule("layer1")
     without, with_pool = (complexity.multiply_adds(stage, (1, 64, side, side)) for side in (112, 56))
     true = without / with_pool
     if abs(value - true) < 0.01 * true:
@@ -326,7 +387,14 @@ def check_maxpool(factor: float) -> str:
 
 
 def check_field(side: float) -> str:
-    """Judges a receptive field, in pixels, for the last stage of ResNet-20."""
+    """Judges a receptive field for the last stage of ResNet-20.
+
+    Args:
+        side: its side in pixels, a whole number above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _whole(side)
     if value is None:
         return _not_a_number(side, "a whole number of pixels")
@@ -341,7 +409,14 @@ def check_field(side: float) -> str:
 
 
 def check_batch(images: float) -> str:
-    """Judges the largest batch of 224-pixel images for 7 GiB of activations of ResNet-50."""
+    """Judges the largest batch of 224-pixel images for 7 GiB of activations of ResNet-50.
+
+    Args:
+        images: the number of images in the batch, a whole number above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     count = _whole(images)
     if count is None:
         return _not_a_number(images, "a whole number of images")
@@ -363,6 +438,13 @@ def check_parity(ours: nn.Module, theirs: nn.Module) -> str:
 
     Works on copies. The reference gets BatchNorms that look as after a training, since a fresh one hides the
     order of BatchNorm and ReLU.
+
+    Args:
+        ours: the ``nn.Module`` that is judged; it takes images (N, 3, H, W).
+        theirs: the reference, whose weights both get.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     if wrong := _no_network(ours) or _no_network(theirs):
         return wrong
@@ -384,8 +466,9 @@ def _disturb(model: nn.Module) -> None:
     """Give each BatchNorm of ``model`` statistics, a scale and a shift that are not those of a new one."""
     for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
         with torch.no_grad():
-            norm.running_mean.normal_(std=0.1)
-            norm.running_var.uniform_(0.5, 1.5)
+            if norm.running_mean is not None and norm.running_var is not None:
+                norm.running_mean.normal_(std=0.1)
+                norm.running_var.uniform_(0.5, 1.5)
             norm.weight.uniform_(0.5, 1.5)
             norm.bias.normal_(std=0.1)
 
@@ -417,7 +500,11 @@ def _same_step(ours: nn.Module, theirs: nn.Module) -> str:
 def check_levels(answer: tuple[str, str]) -> str:
     """Judges which levels of the comparison first find another epsilon, and another momentum of BatchNorm.
 
-    ``answer`` is a pair of level names, epsilon first: "names", "answers" or "a step".
+    Args:
+        answer: a pair of levels, epsilon first, each of them "names", "answers" or "a step".
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     form = 'give a pair of levels, epsilon first, such as ("names", "names")'
     if not isinstance(answer, list | tuple) or len(answer) != 2:
@@ -435,8 +522,14 @@ def check_levels(answer: tuple[str, str]) -> str:
 
 
 def check_unseen(change: Callable[[nn.Module], object]) -> str:
-    """Whether ``change(model)`` alters a new ResNet-18 in place so that it would train otherwise, unseen by
-    ``check_parity``."""
+    """Whether a change makes a new ResNet-18 train otherwise, unseen by ``check_parity``.
+
+    Args:
+        change: a function ``change(model)`` that alters the network in place, or returns the changed one.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     import torchvision
 
     with torch.random.fork_rng(devices=[]):
@@ -463,6 +556,14 @@ def check_head(model: nn.Module, num_classes: int) -> str:
     """Whether the loss of a new network begins near the logarithm of the number of classes.
 
     The average over all labels, for random images of 28 x 28, in train mode (a copy of the network runs).
+
+    Args:
+        model: an ``nn.Module``: images of 28 x 28, in the channels of its first convolution -> logits (N,
+            outputs).
+        num_classes: the number of classes, whole and at least 2.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     if wrong := _no_network(model):
         return wrong
@@ -482,7 +583,15 @@ def check_head(model: nn.Module, num_classes: int) -> str:
 
 
 def check_rates(rates: Callable[[float, float, int], object]) -> str:
-    """Tries a function of (low, high, steps) that gives ``steps`` rates, by equal factors, both ends in."""
+    """Whether a function gives rates that rise by equal factors, both ends in.
+
+    Args:
+        rates: a function of (low, high, steps) that returns ``steps`` numbers in a list, a tuple, an array or
+            a tensor.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     for low, high, steps in ((1e-3, 3.0, 50), (0.01, 1.0, 3), (1e-4, 10.0, 2)):
         answer, wrong = _tried(rates, low, high, steps)
         if wrong:
@@ -503,7 +612,14 @@ def check_rates(rates: Callable[[float, float, int], object]) -> str:
 
 
 def check_excess(nats: float) -> str:
-    """Judges by how many nats the loss of ten classes begins too high with twenty equal outputs."""
+    """Judges by how much the loss of ten classes begins too high with twenty equal outputs.
+
+    Args:
+        nats: the difference in nats, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _number(nats)
     if value is None:
         return _not_a_number(nats, "one number of nats")
@@ -523,7 +639,15 @@ def check_excess(nats: float) -> str:
 
 
 def check_mix(mix: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]) -> str:
-    """Tries a mixing function of (images, targets, share) on four images whose brightness is their class."""
+    """Tries a mixing function on four images whose brightness is their class.
+
+    Args:
+        mix: a function of (images, targets, share), of (N, C, H, W), (N, classes) and a number, that returns
+            mixed images and shares of the labels in the same shapes.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     targets = torch.eye(4, dtype=torch.float64)
     levels = torch.arange(4.0, dtype=torch.float64)
     images = levels[:, None, None, None].expand(4, 1, 2, 2)
@@ -549,7 +673,14 @@ def check_mix(mix: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]) -> 
 
 
 def check_half_life(steps: float) -> str:
-    """Judges after how many steps of rate 0.1 weight decay 0.0005 alone leaves half of a weight."""
+    """Judges after how many steps of rate 0.1 weight decay 0.0005 alone leaves half of a weight.
+
+    Args:
+        steps: the number of steps, above 0; it need not be whole.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _number(steps)
     if value is None or value <= 0:
         return _not_a_number(steps, "a number of steps")
@@ -572,7 +703,14 @@ def check_half_life(steps: float) -> str:
 
 
 def check_tries(chance: float) -> str:
-    """Judges the chance that at least one of four independent even tries reaches a mark."""
+    """Judges the chance that at least one of four independent even tries reaches a mark.
+
+    Args:
+        chance: one number between 0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _number(chance)
     if value is None:
         return _not_a_number(chance, "one number, a chance")
@@ -593,6 +731,8 @@ def check_tries(chance: float) -> str:
 class _Lopsided(nn.Module):
     """Logits that know left from right and up from down."""
 
+    weight: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(0)
@@ -603,9 +743,14 @@ class _Lopsided(nn.Module):
 
 
 def check_mirror(with_mirror: Callable[[nn.Module, Tensor], Tensor]) -> str:
-    """Tries a function of (model, pixels) that averages the logits of images and of their mirror images.
+    """Whether a function averages the answers to images and to their mirror images.
 
-    The mean of the shares of the classes (softmax) is taken too.
+    Args:
+        with_mirror: a function of (model, pixels), of a network and images (N, C, H, W), that returns (N,
+            classes): the mean of the logits, or that of the shares of the classes (softmax).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     model, generator = _Lopsided(), torch.Generator().manual_seed(1)
     pixels = torch.rand(5, 2, 4, 4, generator=generator)
@@ -658,8 +803,13 @@ def _go_on(run: dict[str, Any], epochs: int) -> dict[str, Any]:
 def check_carry_over(carry_over: Callable[[dict, dict], object]) -> str:
     """Whether a run that goes on in a new process ends like one that was never stopped.
 
-    ``carry_over(old, new)`` gets two dictionaries with "model", "optimizer", "schedule" and "batches", and
-    copies state into the objects of the new one; the objects of the old process would be gone.
+    Args:
+        carry_over: a function ``carry_over(old, new)`` of two dictionaries with "model", "optimizer",
+            "schedule" and "batches" that copies state into the objects of the new one; the objects of the old
+            process would be gone.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     with torch.random.fork_rng(devices=[]):
         whole, stopped, new = _go_on(_new_run(), 3), _go_on(_new_run(), 1), _new_run()
@@ -679,7 +829,14 @@ def check_carry_over(carry_over: Callable[[dict, dict], object]) -> str:
 
 
 def check_size(megabytes: float) -> str:
-    """Judges the size in millions of bytes of a file with ResNet-50's weights and buffers as float32."""
+    """Judges the size of a file with ResNet-50's weights and buffers as float32.
+
+    Args:
+        megabytes: the size in millions of bytes, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _number(megabytes)
     if value is None:
         return _not_a_number(megabytes, "one number of megabytes")
@@ -712,7 +869,14 @@ def _stored(name: str, version: str) -> tuple[float, float]:
 
 
 def check_errors(share: float) -> str:
-    """Judges which share of the errors of ResNet-50's first weights the second ones remove."""
+    """Judges which share of the errors of ResNet-50's first weights the second ones remove.
+
+    Args:
+        share: one number between 0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
     value = _number(share)
     if value is None:
         return _not_a_number(share, "one number, a share")
@@ -733,9 +897,13 @@ def check_errors(share: float) -> str:
 
 
 def check_gain(points: tuple[float, float]) -> str:
-    """Judges the points that an extra billion multiply-adds buys from ResNet-50 to 101, and from 101 to 152.
+    """Judges the points that an extra billion multiply-adds buys, under the first weights of each network.
 
-    ``points`` is a pair of numbers in that order, under the first weights of each.
+    Args:
+        points: two numbers: from ResNet-50 to 101, and from 101 to 152.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     found = _numbers(points)
     if found is None or len(found) != 2:

@@ -154,9 +154,15 @@ def _depends_on_company(model: nn.Module) -> bool:
 
 
 def check_test_size(total: object) -> str:
-    """The ``total`` of test images for 95 % to within one point either way: any kind of whole number.
+    """Whether so many test images give 95 % to within one point either way.
 
-    Returns "correct" where half of Wilson's interval is one point, give or take 2 %, else what is wrong.
+    Half of Wilson's interval has to be one point, give or take 2 %.
+
+    Args:
+        total: the number of images: any kind of whole number above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_count, total)
 
@@ -173,9 +179,16 @@ def _count(total: object) -> str:
 
 
 def check_only_b(significant: object, not_significant: object) -> str:
-    """Two numbers of images on which only B is right: ``significant`` with p below 0.05, ``not_significant``.
+    """Whether p lies below 0.05 for one number of images on which only B is right, and above for another.
 
-    A is right on 900 of 1,000 images, and B on 915. Any whole numbers. Returns "correct", or what is wrong.
+    A is right on 900 of 1,000 images, and B on 915.
+
+    Args:
+        significant: the number of images with p below 0.05, a whole number.
+        not_significant: the number of images with p above 0.05, a whole number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_pair, significant, not_significant)
 
@@ -197,9 +210,14 @@ def _pair(significant: object, not_significant: object) -> str:
 
 
 def check_new_head(prepare: object) -> str:
-    """A function ``prepare(model)`` that returns it, with a new head for two classes, and its optimiser.
+    """Whether a network gets a new head for two classes, with the body frozen, that one step moves.
 
-    The body has to be frozen, and one step has to move the head. Returns "correct", or what is wrong.
+    Args:
+        prepare: a function ``prepare(model)`` that returns the model, whose head is ``fc``, and its
+            optimiser.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_head, prepare)
 
@@ -231,10 +249,14 @@ def _head(prepare: object) -> str:
 
 
 def check_stem_rates(of_ours: object, of_resnet20: object) -> str:
-    """Two predictions of the stem's rate, any kind of number.
+    """Whether two predictions of the stem's learning rate are right.
 
-    ``of_ours`` is for the chapter's network, ``of_resnet20`` for a ResNet-20. Returns "correct", or what is
-    wrong.
+    Args:
+        of_ours: the rate for the chapter's network: any kind of number.
+        of_resnet20: the rate for a ResNet-20, likewise.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_rates, of_ours, of_resnet20)
 
@@ -254,9 +276,15 @@ def _rates(of_ours: object, of_resnet20: object) -> str:
 
 
 def check_torn(torn: object) -> str:
-    """A function ``torn(s)``: the share of pairs that a random cut tears, for a share s in the first part.
+    """Whether a share is that of the pairs that a random cut tears.
 
-    Compared with 200,000 simulated pairs, to within 0.01. Returns "correct", or what is wrong.
+    Compared with 200,000 simulated pairs, to within 0.01.
+
+    Args:
+        torn: a function ``torn(s)`` of the share s in the first part that returns a share, between 0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_torn, torn)
 
@@ -281,10 +309,16 @@ def _than(truth: float, said: float) -> str:
 
 
 def check_cut(cut: object) -> str:
-    """A function ``cut(owner)`` that returns the places of the training part: numbers in any container.
+    """Whether a cut leaves no owner on both sides.
 
-    ``owner`` is a list with the owner of each picture. No owner may be on both sides, and the part has to
-    hold a third to two thirds of the pictures. Returns "correct", or what is wrong.
+    The training part has to hold a third to two thirds of the pictures.
+
+    Args:
+        cut: a function ``cut(owner)`` of a list with the owner of each picture that returns the places of the
+            training part: whole numbers in any container.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_cut, cut)
 
@@ -322,9 +356,15 @@ class _Asked(Exception):
 
 
 def check_weights(load: object) -> str:
-    """A function ``load()`` that calls torchvision for a ResNet-50 and says which weights it wants.
+    """Whether a function says which weights of a ResNet-50 it wants from torchvision.
 
-    torchvision is stopped before it fetches anything. Returns "correct", or what is wrong.
+    It is stopped before it fetches anything.
+
+    Args:
+        load: a function ``load()`` without arguments that calls torchvision.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_weights, load)
 
@@ -361,9 +401,15 @@ def _weights(load: object) -> str:
 
 
 def check_feed(feed: object) -> str:
-    """A function ``feed(images)``: from uint8 (N, 3, H, W) to what a network with ImageNet's numbers wants.
+    """Whether images become what a network with ImageNet's numbers wants.
 
-    The shipped network answers about a hundred drawings. Returns "correct", or what is wrong.
+    The shipped network answers about a hundred drawings.
+
+    Args:
+        feed: a function ``feed(images)`` of uint8 (N, 3, H, W) that returns a float tensor of the same shape.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_feed, feed)
 
@@ -388,10 +434,16 @@ def _feed(feed: object) -> str:
 
 
 def check_still(forward: object) -> str:
-    """A function ``forward(model, images)`` that passes the images through a network with a frozen body.
+    """Whether a pass leaves a network with a frozen body as it is.
 
-    No number of the network may move, and no answer may depend on the other images of a batch. Returns
-    "correct", or what is wrong.
+    No number of the network may move, and no answer may depend on the other images of a batch.
+
+    Args:
+        forward: a function ``forward(model, images)`` that passes images (N, 3, H, W) through the model; what
+            it returns does not matter.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_still, forward)
 
@@ -416,10 +468,16 @@ def _still(forward: object) -> str:
 
 
 def check_frozen(freeze_all_but_head: object) -> str:
-    """A function ``freeze_all_but_head(model)`` that freezes all but ``fc``, in place or in a copy.
+    """Whether a network is frozen but for its head.
 
-    After it no pass may move a number or let the answer for an image depend on its neighbours. Returns
-    "correct", or what is wrong.
+    Afterwards no pass may move a number or let the answer for an image depend on its neighbours.
+
+    Args:
+        freeze_all_but_head: a function ``freeze_all_but_head(model)`` that freezes all but ``fc``, in place
+            or in a copy that it returns.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_frozen, freeze_all_but_head)
 
@@ -446,9 +504,15 @@ def _frozen(freeze_all_but_head: object) -> str:
 
 
 def check_left_over(left: object) -> str:
-    """A function ``left(batches)``: the share of the old running mean after so many batches in train mode.
+    """Whether a share of the old running mean is left after so many batches in train mode.
 
-    Compared with a BatchNorm of torch, to within 1e-4. Returns "correct", or what is wrong.
+    Compared with a BatchNorm of torch, to within 1e-4.
+
+    Args:
+        left: a function ``left(batches)`` of a whole number that returns the share, between 0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_left, left)
 
@@ -456,13 +520,13 @@ def check_left_over(left: object) -> str:
 def _left(left: object) -> str:
     for batches in (1, 2, 12, 40):
         norm = nn.BatchNorm1d(1, affine=False)
-        norm.running_mean.fill_(1.0)
+        mean = norm.get_buffer("running_mean").fill_(1.0)
         for _ in range(batches):
             norm(torch.zeros(4, 1))
         given = _call(left, batches, name="left", about=f"for {batches} batches")
         said = _number(given, "what left returns")
-        if abs(said - norm.running_mean.item()) > 1e-4:
-            way = "more" if norm.running_mean.item() > said else "less"
+        if abs(said - mean.item()) > 1e-4:
+            way = "more" if mean.item() > said else "less"
             return f"after {batches} batches it gives {said:.4f}; in a real BatchNorm {way} is left"
     return "correct"
 
@@ -471,10 +535,16 @@ def _left(left: object) -> str:
 
 
 def check_cure(run: object, without: object) -> str:
-    """What ``overfit`` returned, with a cure and without: history, (loss, accuracy) on own, and on others.
+    """Whether a cure against learning by heart works.
 
-    ``run`` is judged beside ``without``: the loss on others has to fall by more than 5 %, and their accuracy
-    by less than fifteen points. Returns "correct", or what is wrong.
+    The loss on others has to fall by more than 5 %, and their accuracy may fall by less than fifteen points.
+
+    Args:
+        run: what ``overfit`` returned with the cure: history, (loss, accuracy) on own images, and on others.
+        without: what it returned without the cure.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_cure, run, without)
 
@@ -497,9 +567,17 @@ def _cure(run: object, without: object) -> str:
 
 
 def check_pulls(pulls: object) -> str:
-    """A function ``pulls(w, s, strength)``: the gradients of three penalties by w, as three numbers.
+    """Whether three numbers are the gradients of three penalties by a weight.
 
-    Compared with autograd at five places. Returns "correct", or what is wrong.
+    Compared with autograd at several places.
+
+    Args:
+        pulls: a function ``pulls(w, s, strength)`` of the weight, its start and the strength that returns
+            three numbers: for the squared weight, the absolute weight and the squared distance from the
+            start.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_pulls, pulls)
 
@@ -530,10 +608,18 @@ def _pulls(pulls: object) -> str:
 
 
 def check_report(report: object, candidates: int = 20) -> str:
-    """A function ``report(valid, test)``, which gets right or wrong, bool (candidates, 1000), for two sets.
+    """Whether what is reported of the best of several candidates is true.
 
-    On average over a hundred rounds what it returns has to be the true accuracy of the equally good
-    candidates, to within 0.004, whatever that is. Returns "correct", or what is wrong.
+    On average over a hundred rounds it has to be the accuracy of the equally good candidates, to within
+    0.004, whatever that is.
+
+    Args:
+        report: a function ``report(valid, test)`` of right or wrong, bool (candidates, 1000), on two sets
+            that returns an accuracy, between 0 and 1.
+        candidates: how many there are in each round.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_report, report, candidates)
 
@@ -559,9 +645,16 @@ def _report(report: object, candidates: int) -> str:
 
 
 def check_leak_formula(measured: object) -> str:
-    """A function ``measured(a, s)``: the score for a true accuracy a and a share s of copies known by heart.
+    """Whether a formula is the score that a leak makes of the true accuracy.
 
-    Compared with a simulation, to within 0.005. Returns "correct", or what is wrong.
+    Compared with a simulation, to within 0.005.
+
+    Args:
+        measured: a function ``measured(a, s)`` of the true accuracy a and the share s of copies known by
+            heart that returns the score, between 0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_leak_formula, measured)
 
@@ -585,10 +678,16 @@ def _leak_formula(measured: object) -> str:
 
 
 def check_map(candidate: object) -> str:
-    """A Grad-CAM ``candidate(model, x, target)``: maps (N, h, w) at the last stage, at least 0.
+    """Whether a function computes Grad-CAM at the last stage.
 
-    Compared with the package's, on six random images and a small network. Returns "correct", or what is
-    wrong.
+    Compared with the package's, on six random images and a small network.
+
+    Args:
+        candidate: a function ``candidate(model, x, target)`` of images (N, 3, H, W) and classes (N,) that
+            returns maps (N, h, w), at least 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_map, candidate)
 
@@ -609,9 +708,14 @@ def _map(candidate: object) -> str:
 
 
 def check_mass(inside: object) -> str:
-    """A function ``inside(maps, masks)``: the share of each map's mass where its mask is True, (N,).
+    """Whether a score is the share of each map's mass where its mask is True.
 
-    Maps are float (N, H, W), at least 0, masks bool of the same shape. Returns "correct", or what is wrong.
+    Args:
+        inside: a function ``inside(maps, masks)`` of float (N, H, W), at least 0, and bool of the same shape
+            that returns (N,).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_mass, inside)
 
@@ -639,9 +743,13 @@ def _mass(inside: object) -> str:
 
 
 def check_temperature(temperature: object) -> str:
-    """The temperature for answers of 99 % of which 90 % are right: any kind of number, to within 0.005.
+    """Whether a number is the temperature for answers of 99 % of which 90 % are right.
 
-    Returns "correct", or the confidence that it would give.
+    Args:
+        temperature: any kind of number above 0, to within 0.005.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_temperature, temperature)
 
@@ -660,9 +768,14 @@ def _temperature(temperature: object) -> str:
 
 
 def check_threshold(threshold_for: object) -> str:
-    """A function ``threshold_for(w, d)``: the cheapest threshold, where a mistake costs w and silence d.
+    """Whether a threshold is the cheapest, for calibrated answers of every confidence.
 
-    Tried on calibrated answers of every confidence. Returns "correct", or what is wrong.
+    Args:
+        threshold_for: a function ``threshold_for(w, d)`` of the costs of a mistake, w, and of silence, d,
+            that returns the threshold, between 0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_threshold, threshold_for)
 
@@ -689,10 +802,17 @@ def _threshold(threshold_for: object) -> str:
 
 
 def check_sorting(sort_folder: object) -> str:
-    """A function ``sort_folder(judge, folder)`` that returns file name -> class, "unknown" or "no picture".
+    """Whether a function sorts a folder into heaps, whatever lies in it.
 
-    It gets four pictures and two files that are none, and a classifier that always answers, then one that
-    never does. Returns "correct", or what is wrong.
+    There are four pictures and two files that are none, and a classifier that always answers, then one that
+    never does.
+
+    Args:
+        sort_folder: a function ``sort_folder(judge, folder)`` of a ``deployment.Classifier`` and a path that
+            returns a dictionary from each file name to a class, "unknown" or "no picture".
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_sorting, sort_folder)
 
@@ -702,9 +822,7 @@ def _sorting(sort_folder: object) -> str:
 
     pictures = data.drawn_animals(4, size=32, seed=9).images
     model = _network(2).eval()
-    judge = deployment.Classifier(
-        model, "resnet20", ("cat", "dog"), size=32, mean=MEAN, std=STD
-    )
+    judge = deployment.Classifier(model, "resnet20", ("cat", "dog"), size=32, mean=MEAN, std=STD)
     judge = replace(judge, model=_balanced(judge, pictures))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -756,9 +874,14 @@ def _compare_heaps(found: dict[str, object], wanted: dict[str, str], threshold: 
 
 
 def check_decision(decide: object) -> str:
-    """A function ``decide(logits, classes, threshold)``: the name of the class, or None below the threshold.
+    """Whether a function names a class where it is sure enough, and withholds it elsewhere.
 
-    ``logits`` is a list of numbers of one image. Returns "correct", or what is wrong.
+    Args:
+        decide: a function ``decide(logits, classes, threshold)`` of a list of numbers for one image, a list
+            of names and a share that returns one of the names, or None below the threshold.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_decision, decide)
 
@@ -788,9 +911,14 @@ def _decision(decide: object) -> str:
 
 
 def check_cheapest(cheapest: object) -> str:
-    """A function ``cheapest(top1)`` that returns the names of a network and of its weights, as a pair.
+    """Whether a function finds the cheapest of torchvision's ResNets that is good enough.
 
-    The weights may be torchvision's enum member, too. Returns "correct", or what is wrong.
+    Args:
+        cheapest: a function ``cheapest(top1)`` of an accuracy in percent that returns a pair: the names of a
+            network and of its weights. The weights may be torchvision's enum member, too.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_cheapest, cheapest)
 
@@ -822,9 +950,14 @@ def _cheapest(cheapest: object) -> str:
 
 
 def check_side(side: object) -> str:
-    """A function ``side(c, s, b)``: the largest side in whole pixels for b multiply-adds, where s cost c.
+    """Whether a number is the largest side of an image that a budget affords.
 
-    Returns "correct", or what is wrong.
+    Args:
+        side: a function ``side(c, s, b)`` that returns the side in whole pixels for b multiply-adds, where an
+            image of side s costs c.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
     """
     return _judged(_side, side)
 

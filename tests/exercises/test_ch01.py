@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from exercises.rows import named
 from torch import nn
 from torch.nn import functional as F
 
-from resnet_utils import evaluation
 from resnet_utils.exercises import ch01
 from resnet_utils.toy import degradation
 
@@ -393,16 +393,12 @@ SECRETS = {
 CHECKERS = [function for name, function in inspect.getmembers(ch01) if name.startswith("check_")]
 
 
-def called(row):
-    return row[0].__name__.removeprefix("check_")
-
-
-@pytest.mark.parametrize(("checker", "given"), RIGHT, ids=map(called, RIGHT))
+@pytest.mark.parametrize(("checker", "given"), named(RIGHT))
 def test_a_right_answer_is_accepted(checker, given):
     assert checker(*given) == "correct"
 
 
-@pytest.mark.parametrize(("checker", "given", "words"), WRONG, ids=map(called, WRONG))
+@pytest.mark.parametrize(("checker", "given", "words"), named(WRONG))
 def test_a_wrong_answer_is_refused_and_told_why(checker, given, words):
     message = checker(*given)
     assert message != "correct"
@@ -410,7 +406,7 @@ def test_a_wrong_answer_is_refused_and_told_why(checker, given, words):
     assert " at 0x" not in message
 
 
-@pytest.mark.parametrize(("checker", "given", "words"), WRONG, ids=map(called, WRONG))
+@pytest.mark.parametrize(("checker", "given", "words"), named(WRONG))
 def test_no_refusal_tells_the_answer(checker, given, words):
     message = checker(*given)
     assert not [secret for secret in SECRETS[checker] if secret in message]
@@ -424,11 +420,11 @@ def test_every_checker_meets_enough_answers(checker):
     assert SECRETS[checker]
 
 
-@pytest.mark.parametrize("row", [*RIGHT, *WRONG], ids=called)
-def test_the_random_state_is_untouched(row):
+@pytest.mark.parametrize(("checker", "given"), named([row[:2] for row in RIGHT + WRONG]))
+def test_the_random_state_is_untouched(checker, given):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    row[0](*row[1])
+    checker(*given)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from exercises.rows import named
 from torch import nn
 
 from resnet_utils.analysis import gradients
@@ -120,8 +121,8 @@ POINTS = torch.randn(60, 2, dtype=torch.float64, generator=torch.Generator().man
 TASK = (SMALL, POINTS, SMALL(POINTS).argmax(dim=1))
 
 RIGHT = [
-    (ch02.check_branch, (lambda x: torch.sin(x) - x,)),
-    (ch02.check_branch, (lambda x: x.float().sin() - x.float(),)),
+    (ch02.check_sine_branch, (lambda x: torch.sin(x) - x,)),
+    (ch02.check_sine_branch, (lambda x: x.float().sin() - x.float(),)),
     (ch02.check_block, (lambda x: x + torch.relu(x @ W1) @ W2,)),
     (ch02.check_block, (lambda x: x + torch.tanh(W1 @ x + SHIFT),)),
     (ch02.check_direction, (in_order,)),
@@ -141,8 +142,8 @@ RIGHT = [
     (ch02.check_output, (lambda block, x: block(x),)),
     (ch02.check_half, (lambda num_blocks: 2.0**-num_blocks,)),
     (ch02.check_half, (lambda n: torch.tensor(0.5).double() ** n,)),
-    (ch02.check_rate, (leaky_rate,)),
-    (ch02.check_rate, (leaky_rate_another_way,)),
+    (ch02.check_leaky_rate, (leaky_rate,)),
+    (ch02.check_leaky_rate, (leaky_rate_another_way,)),
     (ch02.check_shrinking, (lambda g: math.sqrt(g / 2),)),
     (ch02.check_shrinking, (lambda g: np.float64(g / 2) ** 0.5,)),
     (ch02.check_smoothing, (lambda m: (m - 1) / m,)),
@@ -166,10 +167,10 @@ RIGHT = [
 ]
 
 WRONG = [
-    (ch02.check_branch, (lambda x: torch.sin(x) + x,), "misses H(x)"),
-    (ch02.check_branch, (torch.sin,), "misses H(x)"),
-    (ch02.check_branch, (None,), "takes a function, got None"),
-    (ch02.check_branch, (lambda x: x.sum(),), "tensor of shape (9,)"),
+    (ch02.check_sine_branch, (lambda x: torch.sin(x) + x,), "misses H(x)"),
+    (ch02.check_sine_branch, (torch.sin,), "misses H(x)"),
+    (ch02.check_sine_branch, (None,), "takes a function, got None"),
+    (ch02.check_sine_branch, (lambda x: x.sum(),), "tensor of shape (9,)"),
     (ch02.check_block, (lambda x: x + x @ W1,), "it is linear"),
     (ch02.check_block, (lambda x: x + x @ W1 @ W2 + SHIFT,), "it is linear"),
     (ch02.check_block, (lambda x: x + torch.relu(x @ W1[:5]),), "fails for a vector of 32 numbers"),
@@ -211,12 +212,12 @@ WRONG = [
     (ch02.check_half, (lambda num_blocks: 0.5,), "2 blocks"),
     (ch02.check_half, (lambda num_blocks: -54,), "1 blocks"),
     (ch02.check_half, (lambda num_blocks: "tiny",), "one finite number"),
-    (ch02.check_rate, (lambda slope: math.sqrt(math.pi / (math.pi - 1)),), "slope 1"),
-    (ch02.check_rate, (lambda slope: leaky_rate(slope) ** 2,), "slope 0"),
-    (ch02.check_rate, (lambda slope: 1 + (leaky_rate(0) - 1) * (1 - slope),), "slope 0.3"),
-    (ch02.check_rate, (lambda slope: 1 + (leaky_rate(0) - 1) * (1 - slope) ** 2,), "slope"),
-    (ch02.check_rate, (lambda slope: leaky_rate(abs(slope)),), "slope -0.5"),
-    (ch02.check_rate, (lambda slope: float("nan"),), "one finite number"),
+    (ch02.check_leaky_rate, (lambda slope: math.sqrt(math.pi / (math.pi - 1)),), "slope 1"),
+    (ch02.check_leaky_rate, (lambda slope: leaky_rate(slope) ** 2,), "slope 0"),
+    (ch02.check_leaky_rate, (lambda slope: 1 + (leaky_rate(0) - 1) * (1 - slope),), "slope 0.3"),
+    (ch02.check_leaky_rate, (lambda slope: 1 + (leaky_rate(0) - 1) * (1 - slope) ** 2,), "slope"),
+    (ch02.check_leaky_rate, (lambda slope: leaky_rate(abs(slope)),), "slope -0.5"),
+    (ch02.check_leaky_rate, (lambda slope: float("nan"),), "one finite number"),
     (ch02.check_shrinking, (lambda g: g / 2,), "g = 0.333"),
     (ch02.check_shrinking, (math.sqrt,), "g = 2"),
     (ch02.check_shrinking, (lambda g: 6**-0.5,), "g = 2"),
@@ -266,14 +267,14 @@ WRONG = [
 ]
 
 SECRETS = {
-    ch02.check_branch: ["sin(x) - x", "-x"],
+    ch02.check_sine_branch: ["sin(x) - x", "-x"],
     ch02.check_killer: ["-x", "- x", "-1"],
     ch02.check_learner: ["conv", "branch"],
     ch02.check_strength: ["0.067", "0.0069", "ln", "log"],
     ch02.check_factor: ["diag", "W_s", "projection"],
     ch02.check_output: ["relu", "downsample"],
     ch02.check_half: ["5.55e-17", "-16.3", "0.25"],
-    ch02.check_rate: ["1.080", "1.021", "pi"],
+    ch02.check_leaky_rate: ["1.080", "1.021", "pi"],
     ch02.check_shrinking: ["0.707", "sqrt", "square"],
     ch02.check_smoothing: ["0.800", "0.98", "m - 1"],
     ch02.check_scaling: ["8 times", "0.000977", "**"],
@@ -288,23 +289,19 @@ SECRETS = {
 CHECKERS = [value for name, value in vars(ch02).items() if name.startswith("check_")]
 
 
-def name_of(value):
-    return getattr(value, "__name__", "")
-
-
-@pytest.mark.parametrize(("checker", "answer"), RIGHT, ids=name_of)
+@pytest.mark.parametrize(("checker", "answer"), named(RIGHT))
 def test_a_right_answer_is_accepted(checker, answer):
     assert checker(*answer) == "correct"
 
 
-@pytest.mark.parametrize(("checker", "answer", "words"), WRONG, ids=name_of)
+@pytest.mark.parametrize(("checker", "answer", "words"), named(WRONG))
 def test_a_wrong_answer_is_refused_and_told_why(checker, answer, words):
     message = checker(*answer)
     assert message != "correct"
     assert words in message
 
 
-@pytest.mark.parametrize(("checker", "answer", "words"), WRONG, ids=name_of)
+@pytest.mark.parametrize(("checker", "answer", "words"), named(WRONG))
 def test_no_refusal_tells_the_answer(checker, answer, words):
     message = checker(*answer)
     assert not [secret for secret in SECRETS.get(checker, []) if secret in message]
@@ -316,7 +313,7 @@ def test_every_checker_has_two_right_answers_and_three_wrong_ones():
     assert [c.__name__ for c in CHECKERS if right[c] < 2 or wrong[c] < 3] == []
 
 
-@pytest.mark.parametrize("checker", CHECKERS, ids=name_of)
+@pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker.__name__)
 @pytest.mark.parametrize("answer", [None, "seven", 7, [1, 2], torch.ones(2, 2), lambda: 1, lambda *a: a])
 def test_nothing_makes_a_checker_raise(checker, answer):
     parameters = inspect.signature(checker).parameters
@@ -332,7 +329,7 @@ def test_the_global_random_state_is_untouched():
 
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
-    for checker, answer, *_ in [*RIGHT, *WRONG, (ch02.check_branch, (careless,))]:
+    for checker, answer, *_ in [*RIGHT, *WRONG, (ch02.check_sine_branch, (careless,))]:
         checker(*answer)
     assert torch.equal(torch.random.get_rng_state(), before)
 

@@ -8,6 +8,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from exercises.rows import named
 from torch import nn
 
 from resnet_utils.exercises import ch03
@@ -435,7 +436,11 @@ WRONG = [
     (ch03.check_can_subtract, (None,), "None"),
     (ch03.check_order, (preactivation.Order("bn1", "conv1 conv2 bn2", ""),), "no ReLU"),
     (ch03.check_order, (preactivation.Order("bn1 relu", "conv1 bn2 conv2", ""),), "no ReLU"),
-    (ch03.check_order, (preactivation.Order("", "bn1 relu conv1 bn2 relu conv2", ""),), "belongs into `entry`"),
+    (
+        ch03.check_order,
+        (preactivation.Order("", "bn1 relu conv1 bn2 relu conv2", ""),),
+        "belongs into `entry`",
+    ),
     (ch03.check_order, (preactivation.ORDERS["original"],), "one of the five"),
     (ch03.check_order, (("", " conv1 bn1 relu  conv2 bn2", "relu"),), "one of the five"),
     (ch03.check_order, (("bn1", "conv1 relu bn2 conv2 relu", ""),), "can only add"),
@@ -476,10 +481,6 @@ SECRETS = {
 CHECKERS = [
     function for name, function in inspect.getmembers(ch03, inspect.isfunction) if name[:6] == "check_"
 ]
-
-
-def named(rows):
-    return [pytest.param(*row, id=f"{row[0].__name__}-{number}") for number, row in enumerate(rows)]
 
 
 @pytest.mark.parametrize(("check", "answer"), named(RIGHT))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from exercises.rows import named
 from torch import nn
 
 from resnet_utils import models
@@ -54,7 +55,9 @@ def preact(*end, stem=(), strides=(1, 2, 2), shortcut="A"):
     body, channels = [blocks.conv(3, 16, 3), *stem], 16
     for width, stride in zip((16, 32, 64), strides, strict=True):
         for k in range(3):
-            body.append(preactivation.PreActBlock(channels, width, stride if k == 0 else 1, shortcut=shortcut))
+            body.append(
+                preactivation.PreActBlock(channels, width, stride if k == 0 else 1, shortcut=shortcut)
+            )
             channels = width
     return nn.Sequential(*body, *end, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
@@ -461,23 +464,19 @@ CHECKERS = [
 ]
 
 
-def case(entry):
-    return entry[0].__name__
-
-
-@pytest.mark.parametrize(("checker", "answer"), RIGHT, ids=map(case, RIGHT))
+@pytest.mark.parametrize(("checker", "answer"), named(RIGHT))
 def test_a_right_answer_is_accepted(checker, answer):
     assert checker(*answer) == "correct"
 
 
-@pytest.mark.parametrize(("checker", "answer", "words"), WRONG, ids=map(case, WRONG))
+@pytest.mark.parametrize(("checker", "answer", "words"), named(WRONG))
 def test_a_wrong_answer_is_refused_and_told_why(checker, answer, words):
     said = checker(*answer)
     assert said != "correct"
     assert words in said
 
 
-@pytest.mark.parametrize(("checker", "answer", "words"), WRONG, ids=map(case, WRONG))
+@pytest.mark.parametrize(("checker", "answer", "words"), named(WRONG))
 def test_no_refusal_tells_the_answer(checker, answer, words):
     said = checker(*answer).replace(str(answer[0]), "")  # what the reader gave may be repeated
     assert not [secret for secret in SECRETS.get(checker, []) if secret in said.replace(", not 26", "")]

@@ -325,17 +325,17 @@ def published_at_home(at_home):
     return at_home("resnet18", "IMAGENET1K_V1")
 
 
-def test_chapter_5_starts_from_imagenets_weights_by_one_call(at_home):
+def test_chapter_5_starts_from_imagenets_weights_in_one_call(at_home):
     state, _, _ = at_home("resnet50", "IMAGENET1K_V2")
-    room = Path(__file__).parents[2] / "book" / "05_fine_tuning" / "choosing_a_model.ipynb"
+    path = Path(__file__).parents[2] / "book" / "05_fine_tuning" / "choosing_a_model.ipynb"
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    source = next(source for source in cells if "def from_imagenet(" in source)
     names = {"models": models}
-    for cell in nbformat.read(room, as_version=4).cells:
-        if cell.cell_type == "code" and "def from_imagenet(" in cell.source:
-            exec(cell.source.partition("\n\n\n")[0], names)  # the function as a reader has it
+    exec(source.partition("\n\n\n")[0], names)
     model = names["from_imagenet"]()
     assert model.fc.out_features == 2
     found = {key: value for key, value in model.state_dict().items() if not key.startswith("fc.")}
-    assert all(torch.equal(value, state[key]) for key, value in found.items())
+    assert all(torch.equal(value.cpu(), state[key]) for key, value in found.items())
 
 
 def test_imagenet_weights_go_through_torchvisions_enum_into_our_net(published_at_home):

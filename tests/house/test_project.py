@@ -98,8 +98,8 @@ def test_a_new_address_reaches_every_file_and_keeps_the_twins_in_step(tmp_path, 
     old = address.slug(project.address())
     assert not [path for path in address.derived_files(tmp_path) if old in path.read_text(encoding="utf-8")]
     monkeypatch.setattr(project, "address", lambda: new)
-    for path in project.BOOK.glob("*.ipynb"):
-        assert notebooks.disagreements(path.stem, book=tmp_path / "book") == []
+    for name in project.chapters():
+        assert notebooks.disagreements(name, book=tmp_path / "book") == []
 
 
 def test_an_address_that_is_none_is_refused():

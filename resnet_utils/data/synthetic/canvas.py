@@ -57,7 +57,7 @@ class Canvas:
         Args:
             part: number of the part, index into ``faces.PARTS``.
             color: (3,) or (N, 3).
-                distance: ``distance(u, v, pictures)``, signed, in head units, for windows (n, w, w) of pictures.
+            distance: ``distance(u, v, pictures)``, signed, in head units, for windows (n, w, w).
             center: (u, v) of the window's middle.
             reach: half-width of the window, in head units.
             strength: opacity, 0 to 1.
