@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -391,33 +390,6 @@ SECRETS = {
     ch01.check_study: ["'residual lower' is what"],
 }
 CHECKERS = [function for name, function in inspect.getmembers(ch01) if name.startswith("check_")]
-
-
-@pytest.mark.parametrize(("checker", "given"), named(RIGHT))
-def test_a_right_answer_is_accepted(checker, given):
-    assert checker(*given) == "correct"
-
-
-@pytest.mark.parametrize(("checker", "given", "words"), named(WRONG))
-def test_a_wrong_answer_is_refused_and_told_why(checker, given, words):
-    message = checker(*given)
-    assert message != "correct"
-    assert words in message
-    assert " at 0x" not in message
-
-
-@pytest.mark.parametrize(("checker", "given", "words"), named(WRONG))
-def test_no_refusal_tells_the_answer(checker, given, words):
-    message = checker(*given)
-    assert not [secret for secret in SECRETS[checker] if secret in message]
-
-
-@pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker.__name__)
-def test_every_checker_meets_enough_answers(checker):
-    right, wrong = (Counter(row[0] for row in rows) for rows in (RIGHT, WRONG))
-    assert right[checker] >= 2
-    assert wrong[checker] >= 3
-    assert SECRETS[checker]
 
 
 @pytest.mark.parametrize(("checker", "given"), named([row[:2] for row in RIGHT + WRONG]))
