@@ -93,7 +93,8 @@ def documentation(obj: griffe.Object) -> str:
         if kind == "text":
             parts.append(text_of(section.value))
         elif kind == "parameters":
-            parts.append("**Parameters**\n\n" + "\n".join(entries(section)))
+            lines = entries(section)
+            parts.append(("**Parameters**\n\n" if len(lines) > 1 else "") + "\n".join(lines))
         elif kind == "returns" and obj.path.startswith(f"{PACKAGE}.exercises."):
             continue  # every checker returns the same, which the wing says once
         elif kind in HEADINGS:

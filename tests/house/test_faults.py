@@ -185,9 +185,15 @@ OPTIONS = [
     *("--nbval", "--nbval-current-env", "--nbval-sanitize-with=tests/nbval_sanitize.cfg"),
 ]
 CHAPTER = "03_building_blocks"
+ROOM = f"{CHAPTER}/batchnorm"  # where a forgotten eval() would be felt
 needs_chapter = pytest.mark.skipif(
     not (project.BOOK / f"{CHAPTER}.ipynb").exists(), reason=f"book/{CHAPTER}.ipynb is not there yet"
 )
+
+
+WANTED = [
+    (f"{home}/{name}", kind) for name in (CHAPTER, ROOM) for home, kind in (("book", "ipynb"), ("text", "md"))
+]
 
 
 @pytest.fixture
@@ -198,9 +204,7 @@ def copy(tmp_path):
         shutil.copytree(project.ROOT / name, tmp_path / name, ignore=ignore)
     files = ["conftest.py", "pyproject.toml", "_toc.yml", "book/references.bib", "tests/nbval_sanitize.cfg"]
     files += [f"tests/house/{name}.py" for name in ("depth", "hygiene", "test_notebooks")]
-    files += [
-        name for name in (f"book/{CHAPTER}.ipynb", f"text/{CHAPTER}.md") if (project.ROOT / name).exists()
-    ]
+    files += [f"{folder}.{kind}" for folder, kind in WANTED if (project.ROOT / f"{folder}.{kind}").exists()]
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(project.ROOT / name, tmp_path / name)
@@ -215,9 +219,9 @@ def pytest_in(folder, *arguments):
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
-def change_notebook(folder, change):
-    """Apply ``change`` to the stored notebook of chapter 3."""
-    path = folder / "book" / f"{CHAPTER}.ipynb"
+def change_notebook(folder, change, name=CHAPTER):
+    """Apply ``change`` to a stored notebook."""
+    path = folder / "book" / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     change(notebook)
     nbformat.write(notebook, path)
@@ -270,7 +274,7 @@ def append_to_blocks(text):
 
 CHAPTER_FAULTS = {
     "changed number": lambda folder: change_notebook(folder, change_a_number),
-    "forgotten eval()": lambda folder: change_notebook(folder, forget_eval),
+    "forgotten eval()": lambda folder: change_notebook(folder, forget_eval, ROOM),
     "missing shortcut": append_to_blocks(NO_SHORTCUT),
     "swapped stride": append_to_blocks(SWAPPED_STRIDE),
 }
@@ -286,7 +290,8 @@ def test_the_undamaged_copy_is_green(copy):
 @pytest.mark.parametrize("name", CHAPTER_FAULTS)
 def test_nbval_turns_red(copy, name):
     CHAPTER_FAULTS[name](copy)
-    done = pytest_in(copy, *OPTIONS, f"book/{CHAPTER}.ipynb")
+    notebook = ROOM if name == "forgotten eval()" else CHAPTER
+    done = pytest_in(copy, *OPTIONS, f"book/{notebook}.ipynb")
     assert done.returncode == 1, done.stdout
     assert "Cell outputs differ" in done.stdout or "AssertionError" in done.stdout, done.stdout
 
