@@ -27,10 +27,15 @@ class Compose:
 
     Args:
         transforms: what to apply, the first one first; any functions ``images -> images``.
+
+    Raises:
+        TypeError: if it is no list of functions.
     """
 
     def __init__(self, transforms: Iterable[Transform]) -> None:
-        self.transforms = list(transforms)
+        self.transforms = list(transforms) if isinstance(transforms, Iterable) else []
+        if not isinstance(transforms, Iterable) or not all(callable(each) for each in self.transforms):
+            raise TypeError(f"Compose takes a list of functions, [first, second]; got {transforms!r}")
 
     def __call__(self, images: Tensor) -> Tensor:
         """``images`` (N, C, H, W) after all transforms."""

@@ -272,3 +272,9 @@ def test_another_alpha_is_refused(alpha):
 def test_a_single_class_is_refused():
     with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
         data.Mixup(batches(), 1)
+
+
+@pytest.mark.parametrize("given", [3, None, data.RandomHorizontalFlip(), [data.RandomHorizontalFlip(), 3]])
+def test_what_is_no_list_of_functions_is_not_composed(given):
+    with pytest.raises(TypeError, match=r"Compose takes a list of functions, \[first, second\]"):
+        data.Compose(given)
