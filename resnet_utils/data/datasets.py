@@ -21,9 +21,9 @@ from pathlib import Path
 import torch
 
 from resnet_utils.data import synthetic
-from resnet_utils.data.same_classes import require_same_classes
 from resnet_utils.data.folder import image_folder, read_split
 from resnet_utils.data.in_memory import Split
+from resnet_utils.data.same_classes import require_same_classes
 from resnet_utils.files import downloads
 
 PROJECT = Path(__file__).parents[2]
