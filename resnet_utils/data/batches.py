@@ -137,7 +137,9 @@ def loader(
         raise ValueError(f"no batch of {batch_size} in {len(split)} images (drop_last={drop_last})")
     generator = torch.Generator().manual_seed(seed)
     return _Loader(
-        _Batches(split, seeded_if_torchvision(augment, seed=seed), statistics),
+        _Batches(
+            split, augment if augment is None else seeded_if_torchvision(augment, seed=seed), statistics
+        ),
         sampler=BatchSampler(_order(split, generator, shuffle, balanced), batch_size, drop_last),
         batch_size=None,  # the sampler makes the batches
         generator=generator,

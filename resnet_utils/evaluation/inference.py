@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from resnet_utils.runtime import device_of
+from resnet_utils.runtime import classes_of, device_of
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -74,9 +74,11 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
         device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, or names more classes than the model has outputs.
     """
-    return collected(model, loader, compute=model, caller="predict", device=device)
+    logits, labels = collected(model, loader, compute=model, caller="predict", device=device)
+    _require_outputs(logits, loader)
+    return logits, labels
 
 
 @torch.no_grad()
@@ -99,7 +101,7 @@ def evaluate(
         loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, or names more classes than the model has outputs.
     """
     device = device_of(model) if device is None else device
     loss_sum, correct, seen = 0.0, 0, 0
@@ -108,6 +110,7 @@ def evaluate(
         for images, labels in loader:  # (N, C, H, W), (N,)
             images, labels = images.to(device), labels.to(device)
             logits = model(images)  # (N, num_classes)
+            _require_outputs(logits, loader)
             if loss_function is None:
                 loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             else:
@@ -117,3 +120,13 @@ def evaluate(
     if seen == 0:
         raise ValueError("evaluate() needs at least one sample, but the loader was empty")
     return loss_sum / seen, correct / seen
+
+
+def _require_outputs(logits: Tensor, loader: Batches) -> None:
+    """Refuse a network with fewer outputs than ``loader`` names classes; more of them do no harm."""
+    classes = classes_of(loader)
+    if classes is not None and logits.ndim == 2 and logits.shape[1] < len(classes):
+        raise ValueError(
+            f"the network has {logits.shape[1]} outputs, too few for the loader's {len(classes)} classes "
+            f"({', '.join(map(repr, classes[:12]))})"
+        )

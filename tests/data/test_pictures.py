@@ -125,7 +125,7 @@ BAD = {
     "header.gif": (content(two_tone(), "GIF")[:20], "damaged: |no picture"),
     "range.tiff": (
         content(Image.new("F", (8, 8), 0.5), "TIFF"),
-        "32-bit or signed values .mode F. have no known range",
+        "32-bit values .mode F. have no known range",
     ),
 }
 
