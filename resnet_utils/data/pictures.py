@@ -69,6 +69,8 @@ def read_picture(path: str | os.PathLike[str] | bytes, size: int, *, smallest: i
             nobody states or hardly uses; the message gives the reason, not the name.
         TypeError: if ``path`` is neither.
     """
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
     with _readable(path):
         _head(path, smallest=smallest)
         with _opened(path) as image:

@@ -123,8 +123,11 @@ def seeded_if_torchvision(transform: Callable[[Tensor], Tensor], *, seed: int) -
         seed: of the generator where one is made.
 
     Raises:
+        TypeError: if it is no function.
         ValueError: if it is one of those that change the labels too.
     """
+    if not callable(transform):
+        raise TypeError(f"a transform is a function of images, got {transform!r}")
     made = [transform, *(transform.modules() if isinstance(transform, nn.Module) else ())]
     bases = [base.__module__ for each in made for base in type(each).__mro__]
     is_theirs = any(module.startswith("torchvision.transforms") for module in bases)

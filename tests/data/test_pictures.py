@@ -299,6 +299,11 @@ def test_the_first_bytes_say_what_it_is_and_what_to_do(name):
         data.read_picture(BEGINNINGS[name][0], 8)
 
 
+def test_a_picture_of_no_pixels_is_refused():
+    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
+        data.read_picture(content(two_tone(), "PNG"), 0)
+
+
 def test_what_is_no_file_is_said_in_words(tmp_path):
     with pytest.raises(ValueError, match="a folder, not a file"):
         data.read_picture(tmp_path, 8)
