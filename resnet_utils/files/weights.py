@@ -30,6 +30,7 @@ CARD = "card"  # the one key in the header of a file of ours
 MAX_NAMED = 3  # differences that an error message spells out
 UNSAFE = "is no checkpoint that can be read safely"
 ENDINGS = {".safetensors", ".pth", ".pt", ".th", ".bin", ".ckpt", ".tar"}  # under which weights are kept
+TRIPLES, NUMBER = ("mean", "std"), re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")  # texts in older cards
 FIRST = ("conv1.weight", "conv1.0.weight")  # the convolution that sees the image
 # What training scripts keep beside the weights; its classes are never imported, `_Inert` takes their place.
 NOTES = {
@@ -101,7 +102,8 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
             builds the network.
 
     Raises:
-        ValueError: if the name does not end in ``.safetensors``, or the card holds what JSON cannot say.
+        ValueError: if the name does not end in ``.safetensors``, the card holds what JSON cannot say, or the
+            model has values that are not finite, which ``load_weights`` would refuse.
         FileNotFoundError: if the folder does not exist.
     """
     path = Path(path)
@@ -109,6 +111,11 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
         raise ValueError(f"weights are saved as .safetensors, got the name {path.name!r}")
     header = {} if card is None else {CARD: _as_json(card)}
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ValueError(
+            f"{len(broken)} tensors have values that are not finite ({_some(broken)}); not saved"
+        )
     content = save(state, metadata=header)
     atomic.write(path, content)  # not by save_file: it makes a file that nobody else may read
     return hashlib.sha256(content).hexdigest()
@@ -161,7 +168,8 @@ def _older(header: dict[str, str]) -> Any:
         return header
     options = {"width": int(header["width"])} if "width" in header else {}
     options |= {"stem": header["stem"]} if "stem" in header else {}
-    return header | {"classes": header["classes"].split(", "), "options": options}
+    numbers = {key: [float(x) for x in NUMBER.findall(header[key])] for key in TRIPLES if key in header}
+    return header | numbers | {"classes": header["classes"].split(", "), "options": options}
 
 
 def _check_sha256(path: Path, expected: str) -> None:

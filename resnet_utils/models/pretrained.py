@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from resnet_utils.files import downloads
@@ -90,9 +91,14 @@ def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, An
     """
     if not isinstance(model, ResNet):
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
-        raise ValueError(f"the model must come from models.build, got a {kind}")
+        raise ValueError(
+            f"the model must come from models.build, got a {kind}; a ResNet of torchvision or timm gives its "
+            "weights to ours: models.build(name, num_classes).load_state_dict(model.state_dict())"
+        )
     if network not in SPECS:
         raise ValueError(f"unknown network {network!r}; the valid names are {', '.join(SPECS)}")
+    if not isinstance(model.fc, nn.Linear):
+        raise ValueError(f"the head must be one linear layer, as of build or reset_head, got {model.fc}")
     if len(classes) != model.fc.out_features:
         raise ValueError(f"need a name for each of {model.fc.out_features} classes, got {tuple(classes)}")
     usual = SPECS[network]
@@ -107,7 +113,30 @@ def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, An
     first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     if first.in_channels != 3:
         options["in_channels"] = first.in_channels
+    with torch.device("meta"):
+        twin = build(network, len(classes), **options)
+    if changed := _unlike(model, twin):
+        raise ValueError(
+            f"the model was changed after it was built ({changed}), so that its card could not build it again"
+        )
     return {"network": network, "options": options, "classes": list(classes)}
+
+
+def _unlike(model: ResNet, twin: ResNet) -> str:
+    """Where a network and one built by the same options differ: the name and both kinds; "" if nowhere."""
+    sides = [
+        {name: "Linear" if isinstance(m, nn.Linear) else type(m).__name__ for name, m in net.named_modules()}
+        for net in (model, twin)
+    ]
+    sides = [
+        kinds | {name: str(tuple(value.shape)) for name, value in net.state_dict().items()}
+        for kinds, net in zip(sides, (model, twin), strict=True)
+    ]
+    for name in {**sides[0], **sides[1]}:
+        here, there = (side.get(name, "nothing") for side in sides)
+        if here != there:
+            return f"{name}: {here} instead of {there}"
+    return ""
 
 
 def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None = None) -> ResNet:
