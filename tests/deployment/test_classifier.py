@@ -417,7 +417,7 @@ def test_a_classifier_with_weights_that_are_not_finite_neither_answers_nor_is_sa
 def test_settings_come_as_any_numbers_and_leave_as_plain_ones(tmp_path):
     model = models.build("resnet20", 3, width=8)
     given_ = made(
-        model, "resnet20", size=np.int64(32), mean=torch.tensor([0.5, 0.25, 0.5]), std=np.array([0.5, 0.5, 0.5]),
+        model, "resnet20", size=np.int64(32), mean=torch.tensor([0.5, 0.25, 0.5]), std=np.full(3, 0.5),
         temperature=np.float32(1.5), threshold=torch.tensor(0.5), flip=np.bool_(False),
     )  # fmt: skip
     given_.save(tmp_path / "x.safetensors")
