@@ -4,6 +4,7 @@ from resnet_utils.data.datasets import cats_vs_dogs, cifar10, data_folder, drawn
 from resnet_utils.data.folder import image_folder, read_picture, read_split
 from resnet_utils.data.in_memory import Split, loader, mean_std
 from resnet_utils.data.transforms import Compose, Mixup, RandomCrop, RandomHorizontalFlip, RandomResizedCrop
+from resnet_utils.data.upload import ask_for_photographs
 
 __all__ = [
     "Compose",
@@ -12,6 +13,7 @@ __all__ = [
     "RandomHorizontalFlip",
     "RandomResizedCrop",
     "Split",
+    "ask_for_photographs",
     "cats_vs_dogs",
     "cifar10",
     "data_folder",

@@ -1,7 +1,7 @@
 """A trained network for another task: six ways to use it, and the whole way from your own photographs."""
 
 from resnet_utils.finetuning.backbones import Backbone, choose_backbone
-from resnet_utils.finetuning.own import finetune_folder
+from resnet_utils.finetuning.own import about_parts, finetune_folder
 from resnet_utils.finetuning.parts import (
     ALL_BUT_HEAD,
     freeze,
@@ -20,6 +20,7 @@ __all__ = [
     "Backbone",
     "Parts",
     "Way",
+    "about_parts",
     "cached_features",
     "choose_backbone",
     "class_weights",
