@@ -96,8 +96,7 @@ def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> i
     try:
         with zipfile.ZipFile(archive) as packed:
             kept = [entry for entry in packed.infolist() if not entry.is_dir() and _is_wanted(entry.filename)]
-            out = [e.filename for e in kept if ".." in PurePosixPath(e.filename.replace("\\", "/")).parts]
-            if out or any(entry.filename.startswith(("/", "\\")) for entry in kept):
+            if any(_leads_out(entry.filename) for entry in kept):
                 raise ValueError(f"{Path(archive).name} holds names that lead out of the folder")
             if (total := sum(entry.file_size for entry in kept)) > MOST_BYTES:
                 raise ValueError(
@@ -110,6 +109,11 @@ def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> i
     return len(kept)
 
 
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts
+
+
 def _is_wanted(name: str) -> bool:
-    parts = PurePosixPath(name).parts
+    parts = PurePosixPath(name.replace("\\", "/")).parts
     return not any((p.startswith(".") and p != "..") or p.lower() in SKIPPED | LITTER for p in parts)

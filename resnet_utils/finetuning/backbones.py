@@ -5,6 +5,7 @@ Introduced in chapter 5.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,8 +53,6 @@ class Backbone:
             num_classes: outputs of the head, at least 2.
             seed: of the head's first weights.
         """
-        import copy
-
         model = copy.deepcopy(self.model)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -153,7 +152,7 @@ def _from_file(path: Path, network: str | None, size: int | None) -> Backbone:
         raise ValueError(f"{path.name} does not say which network it is of; name it: --network resnet50")
     else:
         model, name = models.build(network, 1000), network
-        files.load_weights(model, path)
+        files.load_weights(model, path, keep_head=True)  # any number of classes; the head is replaced anyway
     mean, std = (tuple(card.get(key, usual)) for key, usual in (("mean", MEAN), ("std", STD)))
     usual = card.get("size") or (96 if model.spec.stem == "cifar" else 224)
     rate = 0.05 if model.spec.stem == "cifar" else 0.01
