@@ -92,7 +92,7 @@ def of_loader(loader: Iterable) -> dict[str, Any]:
     Args:
         loader: a ``DataLoader``, what mixes the batches of one, or any list of batches.
     """
-    settings = {"the number of batches": length(loader)}
+    settings: dict[str, Any] = {"the number of batches": length(loader)}
     while not isinstance(loader, DataLoader) and isinstance(getattr(loader, "loader", None), Iterable):
         settings |= {
             f"{key} of {type(loader).__name__}": value
@@ -232,7 +232,7 @@ def _without_address(thing: Any) -> str:
 def _sum(values: Any) -> str:
     """A checksum, eight hex digits, of tensors, arrays or lists of plain values."""
     if isinstance(values, Tensor):
-        content = values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        content = values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
     elif hasattr(values, "tobytes"):
         content = values.tobytes()
     elif isinstance(values, (list, tuple)) and values and isinstance(values[0], Tensor):
