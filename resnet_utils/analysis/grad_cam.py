@@ -84,7 +84,8 @@ def enlarge(maps: Tensor, size: int) -> Tensor:
 def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
     """The share of each map's sum that lies where ``masks`` (N, H, W) are True: ``(N,)`` in [0, 1].
 
-    In float64, on the CPU. NaN for a map that is zero everywhere. A map without any preference scores the mask's share of the area.
+    In float64, on the CPU. NaN for a map that is zero everywhere. A map without any preference scores the
+    mask's share of the area.
     Source: the energy-based pointing game of Wang et al. 2020, arXiv:1910.01279, section 4.3.
 
     Args:

@@ -30,6 +30,7 @@ CARD = "card"  # the one key in the header of a file of ours
 MAX_NAMED = 3  # differences that an error message spells out
 UNSAFE = "is no checkpoint that can be read safely"
 ENDINGS = {".safetensors", ".pth", ".pt", ".th", ".bin", ".ckpt", ".tar"}  # under which weights are kept
+TRIPLES, NUMBER = ("mean", "std"), re.compile(r"\d+(?:\.\d+)?(?:e-?\d+)?")  # texts in older cards
 FIRST = ("conv1.weight", "conv1.0.weight")  # the convolution that sees the image
 # What training scripts keep beside the weights; its classes are never imported, `_Inert` takes their place.
 NOTES = {
@@ -79,13 +80,32 @@ def load_weights(
         found, _ = naming.find_state(_read(path), entry=entry)
     except naming.NoStateError as error:
         raise ValueError(f"{path.name} is no checkpoint: {error}") from None
+    model.load_state_dict(fitted(model, found, name=path.name, keep_head=keep_head), strict=True)
+
+
+def fitted(
+    model: nn.Module, state: Mapping[str, Tensor], *, name: str, keep_head: bool = False
+) -> dict[str, Tensor]:
+    """A state dict that fits a model to the last name, made of one from elsewhere as ``load_weights`` does.
+
+    Tensors on the "meta" device stand for weights that are not there yet: names and shapes are compared.
+
+    Args:
+        model: the network; it stays as it is.
+        state: tensors by any of the names that ``naming`` knows.
+        name: what a message calls their source.
+        keep_head: as in ``load_weights``.
+
+    Raises:
+        ValueError: if they do not fit; the message names the difference and the way on.
+    """
     own = model.state_dict()
-    state = _renamed(found, own, path)
+    renamed = _renamed(dict(state), own, name)
     if keep_head:
-        state = {key: value for key, value in state.items() if not _is_head(key)}
-        state |= {key: value for key, value in own.items() if _is_head(key)}
-    _check_fit(own, state, path)
-    model.load_state_dict({key: value for key, value in own.items() if key not in state} | state, strict=True)
+        renamed = {key: value for key, value in renamed.items() if not _is_head(key)}
+        renamed |= {key: value for key, value in own.items() if _is_head(key)}
+    _check_fit(own, renamed, name)
+    return {key: value for key, value in own.items() if key not in renamed} | renamed
 
 
 def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] | None = None) -> str:
@@ -101,7 +121,8 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
             builds the network.
 
     Raises:
-        ValueError: if the name does not end in ``.safetensors``, or the card holds what JSON cannot say.
+        ValueError: if the name does not end in ``.safetensors``, the card holds what JSON cannot say, or the
+            model has values that are not finite, which ``load_weights`` would refuse.
         FileNotFoundError: if the folder does not exist.
     """
     path = Path(path)
@@ -109,6 +130,11 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
         raise ValueError(f"weights are saved as .safetensors, got the name {path.name!r}")
     header = {} if card is None else {CARD: _as_json(card)}
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ValueError(
+            f"{len(broken)} tensors have values that are not finite ({_some(broken)}); not saved"
+        )
     content = save(state, metadata=header)
     atomic.write(path, content)  # not by save_file: it makes a file that nobody else may read
     return hashlib.sha256(content).hexdigest()
@@ -161,7 +187,8 @@ def _older(header: dict[str, str]) -> Any:
         return header
     options = {"width": int(header["width"])} if "width" in header else {}
     options |= {"stem": header["stem"]} if "stem" in header else {}
-    return header | {"classes": header["classes"].split(", "), "options": options}
+    numbers = {key: [float(x) for x in NUMBER.findall(header[key])] for key in TRIPLES if key in header}
+    return header | numbers | {"classes": header["classes"].split(", "), "options": options}
 
 
 def _check_sha256(path: Path, expected: str) -> None:
@@ -252,7 +279,7 @@ def _would_run(foreign: list[str]) -> str:
     return f"opening it would run code named in the file ({_some(foreign)})"
 
 
-def _renamed(found: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+def _renamed(found: dict[str, Tensor], own: dict[str, Tensor], source: str) -> dict[str, Tensor]:
     """The tensors of a file under the model's names, where they can be told; the others as in the file."""
     found = {key: value for key, value in found.items() if key in own or key not in naming.NOT_WEIGHTS}
     if found.keys() <= own.keys():
@@ -265,9 +292,7 @@ def _renamed(found: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> di
     for key, value in found.items():
         name = places.get(naming.canonical(key), key)
         if name in sources:
-            raise ValueError(
-                f"{path.name} is ambiguous: both {sources[name]!r} and {key!r} would be {name!r}"
-            )
+            raise ValueError(f"{source} is ambiguous: both {sources[name]!r} and {key!r} would be {name!r}")
         renamed[name], sources[name] = value, key
     return renamed
 
@@ -276,7 +301,7 @@ def _is_head(key: str) -> bool:
     return naming.canonical(key).startswith("fc.")
 
 
-def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None:
+def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], source: str) -> None:
     spared = {key for key in own if key.endswith("num_batches_tracked")} | naming.NOT_WEIGHTS
     missing = [key for key in own if key not in state and key not in spared]
     extra = [key for key in state if key not in own]
@@ -287,14 +312,14 @@ def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> 
         for key in other
     ]
     numbers = [key for key in both if state[key].is_floating_point() != own[key].is_floating_point()]
-    broken = [key for key in both if not torch.isfinite(state[key]).all()]
+    broken = [key for key in both if not state[key].is_meta and not torch.isfinite(state[key]).all()]
     found = [("missing", missing), ("extra", extra), ("of another shape", shapes)]
     found += [("of another kind of number", numbers), ("with values that are not finite", broken)]
     complaints = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in found if keys]
     if complaints:
         advice = _way_on(own, state, missing, extra, other)
         raise ValueError(
-            f"{path.name} does not fit the model: {'; '.join(complaints)}. The model is unchanged{advice}"
+            f"{source} does not fit the model: {'; '.join(complaints)}. The model is unchanged{advice}"
         )
 
 

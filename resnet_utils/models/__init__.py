@@ -1,7 +1,7 @@
 """Residual networks: blocks, their relatives, whole networks, and weights for them."""
 
 from resnet_utils.models.anatomy import adapt_input, replace_head
-from resnet_utils.models.pretrained import card_of, from_card, load_imagenet, shipped
+from resnet_utils.models.pretrained import card_of, from_card, load_imagenet, published_input, shipped
 from resnet_utils.models.resnet import NAMES, SPECS, STEMS, ResNet, Spec, build
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "card_of",
     "from_card",
     "load_imagenet",
+    "published_input",
     "replace_head",
     "shipped",
 ]

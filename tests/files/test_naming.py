@@ -169,9 +169,7 @@ def test_other_channels_and_stems_are_refused_with_the_way_on(tmp_path):
 
 def test_another_architecture_is_refused_with_both_families_of_names(tmp_path):
     squeeze = torchvision.models.squeezenet1_1(num_classes=3)
-    families = (
-        "The names in the file begin with features, the model's with bn1, conv1, fc, layer1"
-    )
+    families = "The names in the file begin with features, the model's with bn1, conv1, fc, layer1"
     with pytest.raises(ValueError, match=families):
         loaded(squeeze.state_dict(), tmp_path)
 
