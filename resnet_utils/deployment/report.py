@@ -154,7 +154,6 @@ def judge(classifier: Classifier, test: data.Split, strangers: Mapping[str, Tens
     low, high = evaluation.accuracy_interval(int(right.sum()), len(test))
     rows = _rows(test.classes, table)
     given = calibration.confidence(logits) >= classifier.threshold
-    recalls = [row.recall for row in rows if row.recall is not None]
     others = strangers_for(classifier) if strangers is None else strangers
     return Report(
         count=len(test),
@@ -162,7 +161,7 @@ def judge(classifier: Classifier, test: data.Split, strangers: Mapping[str, Tens
         low=low,
         high=high,
         always_largest=int(sizes.max()) / len(test),
-        balanced=sum(recalls) / len(recalls),
+        balanced=evaluation.balanced_accuracy(logits, test.labels),
         uneven=bool(sizes.max() > UNEVEN * sizes.min()),
         classes=rows,
         confusion=tuple(tuple(row) for row in table.tolist()),

@@ -801,18 +801,18 @@ def _threshold(threshold_for: object) -> str:
 # --- your own photographs -----------------------------------------------------------------------------
 
 
-def check_balanced_accuracy(balanced_accuracy: object) -> str:
+def check_balanced_accuracy(mean_of_recalls: object) -> str:
     """Whether a function gives the mean of the recalls of the classes.
 
     It is tried on random answers about classes of very different sizes, and where one class has no image.
 
     Args:
-        balanced_accuracy: a function ``balanced_accuracy(logits, labels)`` that returns a number in [0, 1].
+        mean_of_recalls: a function ``mean_of_recalls(logits, labels)`` that returns a number in [0, 1].
 
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_balanced_accuracy, balanced_accuracy)
+    return _judged(_balanced_accuracy, mean_of_recalls)
 
 
 def _balanced_accuracy(function: object) -> str:
@@ -822,7 +822,7 @@ def _balanced_accuracy(function: object) -> str:
         logits = torch.randn(len(labels), len(sizes), generator=generator)
         logits[:, 0] += 0.7  # the first class is answered more often
         where = f"for classes of {' and '.join(map(str, sizes))} images"
-        about = _call(function, logits, labels, name="balanced_accuracy", about=where)
+        about = _call(function, logits, labels, name="mean_of_recalls", about=where)
         found = _number(about, f"the result {where}")
         answers = logits.argmax(dim=1)
         right = (answers == labels).double()

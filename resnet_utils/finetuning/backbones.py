@@ -112,14 +112,11 @@ def _shipped(network: str | None, size: int | None, *, advice: str = "") -> Back
 
 
 def _imagenet(network: str, size: int | None) -> Backbone:
-    from torchvision import models as published
-
     if network not in IMAGENET:
         raise ValueError(f"there are ImageNet weights for {', '.join(IMAGENET)}, not for {network}")
     model = models.build(network, 1000)
-    name = published.get_model_weights(network).__members__["DEFAULT"].name
-    models.load_imagenet(model, network, weights=name)
-    return Backbone(network, f"torchvision's {name}", size or 224, 0.01, model=model)
+    chosen = models.load_imagenet(model, network)
+    return Backbone(network, f"torchvision's {chosen.name}", size or 224, 0.01, model=model)
 
 
 def _first_at_hand(network: str | None, size: int | None) -> Backbone:

@@ -41,9 +41,14 @@ def class_weights(train: data.Split) -> torch.Tensor:
     ``nn.CrossEntropyLoss(weight=...)`` takes them; the mean over the photographs is 1.
 
     Args:
-        train: the photographs that are trained on, at least one of each class.
+        train: the photographs that are trained on.
+
+    Raises:
+        ValueError: if a class has none.
     """
     counts = train.labels.bincount(minlength=len(train.classes))
+    if counts.min() == 0:
+        raise ValueError(f"no photograph of {train.classes[int(counts.argmin())]!r}, so it can have no weight")
     return len(train) / (len(counts) * counts.float())
 
 
@@ -140,10 +145,9 @@ def to_classifier(
     temperature = calibration.fit_temperature(logits, labels)
     if evaluation.accuracy(logits, labels) == 1:  # no mistake says how sure it may be: not surer than it is
         temperature = max(1.0, temperature)
-    try:
-        threshold = selective.threshold_for_risk(logits, labels, temperature=temperature, risk=risk)
-    except ValueError:  # too few photographs to promise anything
-        threshold = 0.0
+    threshold = selective.threshold_for_risk(
+        logits, labels, temperature=temperature, risk=risk, otherwise=0.0
+    )
     return replace(plain, temperature=temperature, threshold=threshold)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -154,13 +155,13 @@ def test_without_a_connection_auto_takes_the_books_and_says_why(monkeypatch):
 @pytest.mark.parametrize(
     ("network", "wanted"), [("resnet18", "IMAGENET1K_V1"), ("resnet50", "IMAGENET1K_V2")]
 )
-def test_with_a_connection_imagenets_newest_weights_are_asked_for(monkeypatch, network, wanted):
-    asked = []
-    monkeypatch.setattr(
-        models, "load_imagenet", lambda model, name, *, weights: asked.append((name, weights))
-    )
+def test_with_a_connection_imagenets_newest_weights_are_taken(monkeypatch, network, wanted):
+    def fetched(model, name):
+        assert model.fc.out_features == 1000
+        return torchvision.models.get_model_weights(name).DEFAULT
+
+    monkeypatch.setattr(models, "load_imagenet", fetched)
     start = finetuning.choose_backbone(network=network)
-    assert asked == [(network, wanted)]
     assert (start.size, start.weights) == (224, f"torchvision's {wanted}")
 
 
@@ -202,11 +203,15 @@ def test_few_photographs_get_many_passes_and_many_get_few():
 
 
 def test_the_weights_of_the_classes_make_them_count_the_same():
-    train = pictures(30).subset([*torch.nonzero(pictures(30).labels == 0)[:, 0].tolist(), 1, 2])
+    whole = pictures(30)
+    first = [int(torch.nonzero(whole.labels == k)[0]) for k in (1, 2)]
+    train = whole.subset([*torch.nonzero(whole.labels == 0)[:, 0].tolist(), *first])
     weight = finetuning.class_weights(train)
     counts = train.labels.bincount(minlength=3)
     assert torch.allclose(weight * counts, (weight * counts).mean().expand(3))
     assert float((weight[train.labels]).mean()) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="no photograph of 'c'"):
+        finetuning.class_weights(train.subset(range(len(train) - 1)))
 
 
 def test_a_balanced_training_gets_a_loss_in_which_rare_classes_count_more(start, monkeypatch):
