@@ -76,7 +76,7 @@ def run(folder):
 def test_a_run_prints_the_accuracy_with_its_interval_and_the_source_of_the_weights(run):
     _, out = run
     assert re.search(r"accuracy \d+\.\d % on 60 test photographs \(95 % interval \d+\.\d to \d+\.\d %\)", out)
-    assert out.startswith("start: resnet18 with the small ones that come with the book")
+    assert out.startswith("start: resnet18 with the small weights that come with the book")
     assert "--weights imagenet" in out.splitlines()[0]
     assert "180 to train, 60 to set the temperature, 60 to test" in out
 
@@ -220,6 +220,9 @@ WORDS = st.lists(
 @given(WORDS)
 def test_no_command_line_ends_in_a_traceback(tmp_path, monkeypatch, words):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "resnet_utils.models.load_imagenet", lambda *_: pytest.fail("a connection was asked for")
+    )
     try:
         status = main(words)
     except SystemExit as end:  # argparse has said what is wrong

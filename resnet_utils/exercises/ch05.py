@@ -869,7 +869,7 @@ def _prior(function: object) -> str:
             if torch.allclose(found.softmax(dim=1), logits.softmax(dim=1), atol=1e-4):
                 return f"{where} the probabilities are still those of the training"
             rare = found.softmax(dim=1)[:, -1].mean() > evidence.softmax(dim=1)[:, -1].mean()
-            return f"{where} the rare class gets too {'much' if rare else 'little'}"
+            return f"{where} the last class gets too {'much' if rare else 'little'}"
     return "correct"
 
 

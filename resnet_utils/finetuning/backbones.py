@@ -103,7 +103,7 @@ def _shipped(network: str | None, size: int | None, *, advice: str = "") -> Back
         )
     return Backbone(
         card["network"],
-        "the small ones that come with the book",
+        "the small weights that come with the book",
         size or 96,
         0.05,
         advice=advice or "with --weights imagenet (a connection, once) the start is much better",
@@ -131,8 +131,7 @@ def _first_at_hand(network: str | None, size: int | None) -> Backbone:
         return _shipped(
             None,
             size,
-            advice=f"ImageNet's weights, a much better start, could not be fetched{why}; "
-            "run it once where there is a connection",
+            advice=f"ImageNet's, a much better start, could not be had{why}: run it once with a connection",
         )
 
 

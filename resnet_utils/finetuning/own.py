@@ -15,6 +15,7 @@ from typing import Any
 
 from resnet_utils import deployment, runtime, training
 from resnet_utils.data import near_duplicates
+from resnet_utils.data.layout import find_layout
 from resnet_utils.deployment.page import Section, to_html
 from resnet_utils.deployment.report import Report, judge
 from resnet_utils.files import atomic
@@ -101,8 +102,9 @@ def finetune_folder(
     runtime.setup(seed)
     target = _checked_output(folder, output)
     _check(epochs, lr, risk)
+    find_layout(folder)  # a wrong folder is noticed before anything is fetched
     start = choose_backbone(weights, network=network, size=size)
-    tell(f"start: {start.network} with {start.weights}" + (f" ({start.advice})" if start.advice else ""))
+    tell(f"start: {start.network} with {start.weights}" + (f"; {start.advice}" if start.advice else ""))
     parts = split_photographs(read_photographs(folder, size=start.size), seed=seed)
     _tell_parts(parts, tell)
     epochs = default_epochs(len(parts.train)) if epochs is None else epochs

@@ -46,7 +46,7 @@ class Parts:
 
     def __str__(self) -> str:
         counts = [f"{len(part)} to {use}" for part, use in self._uses()]
-        return f"{', '.join(counts)}; {len(self.copies)} copies kept together, {len(self.aside)} put aside"
+        return f"{', '.join(counts)}; pairs of copies: {len(self.copies)}; put aside: {len(self.aside)}"
 
     def _uses(self) -> list[tuple[data.Split, str]]:
         return [(self.train, "train"), (self.valid, "set the temperature"), (self.test, "test")]

@@ -36,7 +36,7 @@ def default_epochs(count: int) -> int:
 
 
 def class_weights(train: data.Split) -> torch.Tensor:
-    """A weight for each class, (num_classes,), with which all classes count the same in the loss.
+    """A weight for each class, (num_classes,), with which all count the same in the loss.
 
     ``nn.CrossEntropyLoss(weight=...)`` takes them; the mean over the photographs is 1.
 
@@ -48,7 +48,9 @@ def class_weights(train: data.Split) -> torch.Tensor:
     """
     counts = train.labels.bincount(minlength=len(train.classes))
     if counts.min() == 0:
-        raise ValueError(f"no photograph of {train.classes[int(counts.argmin())]!r}, so it can have no weight")
+        raise ValueError(
+            f"no photograph of {train.classes[int(counts.argmin())]!r}, so it can have no weight"
+        )
     return len(train) / (len(counts) * counts.float())
 
 
