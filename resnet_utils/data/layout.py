@@ -16,18 +16,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resnet_utils.data.folder import LITTER, read_split
+from resnet_utils.data.folder import read_split
 from resnet_utils.data.in_memory import Split
+from resnet_utils.data.labels import name_prefix
+from resnet_utils.data.listing import LITTER, PARTS, require_folder, walk
 
-PARTS = {
-    "train": ("train", "training"),
-    "valid": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "test1"),  # test1 is Kaggle's
-}
-IGNORED = {"__macosx"}  # what macOS puts into an archive beside the files
+USES = {"train": "train", "test": "test"}  # every other part validates
 CAMERAS = {"img", "image", "dsc", "dscn", "dscf", "photo", "picture", "pic", "pxl", "screenshot", "p", "vid"}
-IN_FRONT = re.compile(r"(.*?)[\W_]*\(?\d+\)?(?:[\W_]*\(\d+\))?$", re.DOTALL)  # cat.12, cat_12 (1), cat12
 PICTURES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
+AGAIN = re.compile(r"\s*\(\d+\)$")  # what a file manager puts behind the name of a second copy
 FEWEST = 2  # files of a class whose name stands in the names of the files
 SHOWN = 5  # names in a message
 EXPECTED = (
@@ -41,7 +38,7 @@ class Layout:
     """Which files of a folder belong to which class and part.
 
     Args:
-        root: the folder that the names count from; it may lie deeper than the one asked for.
+        root: the folder that was asked for; the names count from it.
         classes: the name of each class, sorted.
         files: for each part ("train", "valid", "test", or "all" where the folder has no parts) the files, as
             (name with /, number of the class).
@@ -74,26 +71,29 @@ def find_layout(folder: str | os.PathLike[str]) -> Layout:
         ValueError: if there are fewer than two classes, one of them is empty, or the parts have different
             classes; the message says what was found, and what is understood.
     """
-    asked = Path(folder)
-    if not asked.exists():
-        raise FileNotFoundError(f"no folder {asked}; {EXPECTED}")
-    if not asked.is_dir():
-        raise NotADirectoryError(f"{asked} is a file, not a folder; {EXPECTED}")
-    root = asked
+    root, inside = Path(folder), ""
+    require_folder(root)
     folders, files = _entries(root)
-    outside: list[tuple[str, str]] = []
+    outside: list[str] = []
     while len(folders) == 1 and not any(Path(name).suffix.lower() in PICTURES for name in files):
-        outside += [(_inside(asked, root / name), "lies beside the class folders") for name in files]
-        root = root / folders[0]
-        folders, files = _entries(root)
+        outside += [inside + name for name in files]
+        inside += f"{folders[0]}/"
+        folders, files = _entries(root / inside)
     parts = {_part(name): name for name in folders}
-    if "train" in parts and None not in parts and len(parts) == len(folders):
-        outside += [(_inside(asked, root / name), "lies beside the folders of the parts") for name in files]
-        return _with_parts(root, parts, outside)
-    found, aside = _classes(root, "")
-    _require_two(root, found)
+    if folders and None not in parts:
+        if "train" not in parts or len(parts) < len(folders):
+            raise ValueError(
+                f"the folders {', '.join(folders)} of {root / inside} look like parts of a data set, not like "
+                "classes; there has to be one train, and at most one val and one test"
+            )
+        outside += [inside + name for name in files]
+        aside = [(name, "lies beside the folders of the parts") for name in outside]
+        return _with_parts(root, inside, parts, aside)
+    found, aside = _classes(root, inside)
+    _require_two(root / inside, found)
     classes = tuple(sorted(found))
-    return Layout(root, classes, {"all": _numbered(found, classes)}, tuple(outside + aside))
+    aside = [(name, "lies beside the class folders") for name in outside] + aside
+    return Layout(root, classes, {"all": _numbered(found, classes)}, tuple(aside))
 
 
 def read_layout(layout: Layout, *, size: int, source: str = "photographs") -> dict[str, Split]:
@@ -121,80 +121,83 @@ def read_layout(layout: Layout, *, size: int, source: str = "photographs") -> di
     }
 
 
-def _inside(asked: Path, path: Path) -> str:
-    return path.relative_to(asked).as_posix()
-
-
 def _entries(folder: Path) -> tuple[list[str], list[str]]:
     """Names of the folders and of the files in a folder, sorted, without what nobody put there."""
     entries = [
         entry
         for entry in folder.iterdir()
-        if not entry.name.startswith(".") and entry.name.lower() not in LITTER | IGNORED
+        if not entry.name.startswith(".") and entry.name.lower() not in LITTER
     ]
     folders = sorted(entry.name for entry in entries if entry.is_dir())
-    return folders, sorted(entry.name for entry in entries if entry.is_file())
+    return folders, sorted(entry.name for entry in entries if not entry.is_dir())
 
 
 def _part(folder: str) -> str | None:
     """The part that a folder's name stands for, or None."""
-    return next((part for part, names in PARTS.items() if folder.lower() in names), None)
+    found = PARTS.fullmatch(folder)
+    return USES.get(found[1].lower(), "valid") if found else None
 
 
-def _with_parts(root: Path, parts: dict[str, str], outside: Sequence[tuple[str, str]]) -> Layout:
+def _with_parts(
+    root: Path, inside: str, parts: dict[str | None, str], aside: Sequence[tuple[str, str]]
+) -> Layout:
     """A folder with ``train`` and others, each of which is laid out by classes."""
     found: dict[str, dict[str, list[str]]] = {}
-    aside = list(outside)
-    for part, folder in parts.items():
-        found[part], more = _classes(root, folder)
+    put_aside = list(aside)
+    for part, folder in ((part, folder) for part, folder in parts.items() if part):
+        found[part], more = _classes(root, f"{inside}{folder}/")
         if part == "test" and len(found[part]) < 2:  # Kaggle's test pictures have no labels
-            aside.append((f"{folder}/", "its files have no class, so they can test nothing"))
+            put_aside.append((f"{inside}{folder}/", "its files have no class, so they can test nothing"))
             del found[part]
         else:
-            aside += more
-    _require_two(root / parts["train"], found["train"])
+            put_aside += more
+    _require_two(root / inside / parts["train"], found["train"])
     classes = tuple(sorted(found["train"]))
     for part in found:
         if set(found[part]) != set(classes):
             here, there = (", ".join(map(repr, sorted(found[p]))) or "none" for p in ("train", part))
             raise ValueError(
-                f"the parts of {root} have different classes: {parts['train']} has {here}; "
+                f"the parts of {root / inside} have different classes: {parts['train']} has {here}; "
                 f"{parts[part]} has {there}. Give both the same folders"
             )
-    return Layout(root, classes, {part: _numbered(found[part], classes) for part in found}, tuple(aside))
+    return Layout(root, classes, {part: _numbered(found[part], classes) for part in found}, tuple(put_aside))
 
 
 def _classes(root: Path, inside: str) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
     """Class -> files relative to ``root``, of the folder ``inside`` it, and what belongs to no class."""
     folder = root / inside
-    folders, files = _entries(folder)
-    start = f"{inside}/" if inside else ""
+    folders, _ = _entries(folder)
+    found: dict[str, list[str]] = {name: [] for name in folders}
+    loose, aside = [], []
+    for name, hidden, unusable in walk(folder):
+        head, slash, _ = name.partition("/")
+        if not hidden and unusable:
+            aside.append((inside + name, unusable))
+        elif not hidden:
+            (found[head] if slash else loose).append(inside + name)
     if folders:
-        found = {name: _below(root, f"{start}{name}") for name in folders}
         empty = [name for name, names in found.items() if not names]
         if empty:
             raise ValueError(f"no file in the class folder(s) {empty} of {folder}; fill or remove them")
-        return found, [(f"{start}{name}", "lies beside the class folders") for name in files]
-    in_front: dict[str, list[str]] = {}
-    for name in files:
-        stem = IN_FRONT.match(Path(name).stem)
-        in_front.setdefault(stem[1] if stem else "", []).append(f"{start}{name}")
-    found = {name: names for name, names in in_front.items() if name and len(names) >= FEWEST}
-    if CAMERAS & {name.lower() for name in found}:
-        return {}, []
-    odd = [name for key, names in in_front.items() if key not in found for name in names]
-    return found, [(name, "its name begins with no class that others have") for name in odd]
+        return found, aside + [(name, "lies beside the class folders") for name in loose]
+    for name in loose:
+        found.setdefault(_in_front(name), []).append(name)
+    odd = [kind for kind, names in found.items() if not kind or len(names) < FEWEST]
+    aside += [
+        (name, "its name begins with no class that others have") for kind in odd for name in found.pop(kind)
+    ]
+    return (found, aside) if not CAMERAS & {name.lower() for name in found} else ({}, [])
 
 
-def _below(root: Path, folder: str) -> list[str]:
-    """All files below a folder, relative to ``root``, with /; hidden ones and litter left out."""
-    names = [path.relative_to(root) for path in (root / folder).rglob("*") if path.is_file()]
-    return sorted(
-        name.as_posix()
-        for name in names
-        if name.name.lower() not in LITTER
-        and not any(part.startswith(".") or part.lower() in IGNORED for part in name.parts)
-    )
+def _in_front(name: str) -> str:
+    """The class before the number in a file's name; "" where there is none."""
+    stem = Path(name).stem
+    for text in (AGAIN.sub("", stem), stem):
+        try:
+            return name_prefix(f"{text}.")
+        except ValueError:
+            continue
+    return ""
 
 
 def _numbered(found: dict[str, list[str]], classes: tuple[str, ...]) -> list[tuple[str, int]]:

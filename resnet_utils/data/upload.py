@@ -12,11 +12,10 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from resnet_utils.data.folder import LITTER
+from resnet_utils.data.listing import LITTER
 from resnet_utils.files import atomic
 
 MOST_BYTES = 8e9  # that an archive may become
-SKIPPED = {"__macosx"}
 
 
 def ask_for_photographs(folder: str | os.PathLike[str], *, kind: str = "") -> int:
@@ -116,4 +115,4 @@ def _leads_out(name: str) -> bool:
 
 def _is_wanted(name: str) -> bool:
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    return not any((p.startswith(".") and p != "..") or p.lower() in SKIPPED | LITTER for p in parts)
+    return not any((p.startswith(".") and p != "..") or p.lower() in LITTER for p in parts)

@@ -12,7 +12,7 @@ from resnet_utils.finetuning.parts import (
 from resnet_utils.finetuning.photographs import Parts, read_photographs, split_photographs
 from resnet_utils.finetuning.probe import cached_features, linear_probe
 from resnet_utils.finetuning.strategies import WAYS, Way, fine_tune
-from resnet_utils.finetuning.tuning import class_weights, to_classifier, tune
+from resnet_utils.finetuning.tuning import to_classifier, tune
 
 __all__ = [
     "ALL_BUT_HEAD",
@@ -23,7 +23,6 @@ __all__ = [
     "about_parts",
     "cached_features",
     "choose_backbone",
-    "class_weights",
     "fine_tune",
     "finetune_folder",
     "freeze",

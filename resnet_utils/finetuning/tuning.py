@@ -35,25 +35,6 @@ def default_epochs(count: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
 
 
-def class_weights(train: data.Split) -> torch.Tensor:
-    """A weight for each class, (num_classes,), with which all count the same in the loss.
-
-    ``nn.CrossEntropyLoss(weight=...)`` takes them; the mean over the photographs is 1.
-
-    Args:
-        train: the photographs that are trained on.
-
-    Raises:
-        ValueError: if a class has none.
-    """
-    counts = train.labels.bincount(minlength=len(train.classes))
-    if counts.min() == 0:
-        raise ValueError(
-            f"no photograph of {train.classes[int(counts.argmin())]!r}, so it can have no weight"
-        )
-    return len(train) / (len(counts) * counts.float())
-
-
 def tune(
     start: Backbone,
     parts: Parts,
@@ -164,4 +145,4 @@ def _batches(start: Backbone, train: data.Split, seed: int) -> torch.utils.data.
 
 
 def _loss(train: data.Split, device: torch.device) -> LossFunction:
-    return nn.CrossEntropyLoss(weight=class_weights(train).to(device))
+    return nn.CrossEntropyLoss(weight=data.class_weights(train).to(device))

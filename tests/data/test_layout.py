@@ -52,7 +52,7 @@ def test_the_class_may_stand_in_front_of_the_names(tmp_path, start):
 def test_a_single_folder_is_opened_even_if_a_readme_lies_beside_it(tmp_path):
     plant(tmp_path, "README.txt", "data/deep/cat/1.jpg", "data/deep/dog/1.jpg", "__MACOSX/x", ".git/config")
     found = layout.find_layout(tmp_path)
-    assert found.root == tmp_path / "data" / "deep"
+    assert labelled(found) == {"data/deep/cat/1.jpg": "cat", "data/deep/dog/1.jpg": "dog"}
     assert found.aside == (("README.txt", "lies beside the class folders"),)
 
 
@@ -98,6 +98,8 @@ REFUSED = {
     "a single class": (("a/cat/1.jpg", "a/x.jpg"), "only the class 'cat'"),
     "camera names": (("IMG_1.jpg", "IMG_2.jpg", "DSC_1.jpg", "DSC_2.jpg"), "4 file\\(s\\) without a class"),
     "numbers": (("1.jpg", "2.jpg"), "2 file\\(s\\) without a class: 1.jpg, 2.jpg"),
+    "parts without training": (("val/cat.1.jpg", "test/cat.1.jpg"), "look like parts of a data set"),
+    "two trainings": (("train/cat/1.jpg", "training/cat/1.jpg"), "one train, and at most one val"),
     "an empty class": (("cat/1.jpg", "dog/.hidden"), "no file in the class folder"),
 }
 
@@ -107,6 +109,22 @@ def test_what_is_not_understood_is_refused_with_what_was_found(tmp_path, name):
     files, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         layout.find_layout(plant(tmp_path, *files))
+
+
+def test_a_broken_link_is_put_aside_and_not_forgotten(tmp_path):
+    plant(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "dog" / "2.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    [(name, reason)] = layout.find_layout(tmp_path).aside
+    assert name == "dog/2.jpg"
+    assert "broken link" in reason
+
+
+def test_the_names_count_from_the_folder_that_was_asked_for(tmp_path):
+    plant(tmp_path, "archive/training_set/cat.1.jpg", "archive/training_set/cat.2 (1).jpg")
+    plant(tmp_path, "archive/training_set/dog (1).jpg", "archive/training_set/dog (2).jpg")
+    found = layout.find_layout(tmp_path)
+    assert found.classes == ("cat", "dog")
+    assert all((tmp_path / name).is_file() for name, _ in found.files["all"])
 
 
 def test_a_missing_folder_and_a_file_are_refused(tmp_path):
@@ -141,9 +159,9 @@ def test_any_tree_is_understood_without_losing_a_file_or_refused(tmp_path_factor
     assert len(found.classes) >= 2
     assert all(count > 0 for counts in found.counts().values() for count in counts.values())
     told = {found.root / name for files in found.files.values() for name, _ in files}
-    aside = [found.root / name for name, _ in found.aside] + [root / name for name, _ in found.aside]
+    aside = [root / name for name, _ in found.aside]
     for path in (path for path in root.rglob("*") if path.is_file()):
         parts = [part.lower() for part in path.relative_to(root).parts]
-        nobodys = any(part.startswith(".") or part in layout.IGNORED | layout.LITTER for part in parts)
+        nobodys = any(part.startswith(".") or part in layout.LITTER for part in parts)
         kept_aside = any(path == other or other in path.parents for other in aside)
         assert nobodys or path in told or kept_aside, f"{path} is lost"

@@ -202,18 +202,6 @@ def test_few_photographs_get_many_passes_and_many_get_few():
     assert [tuning.default_epochs(n) for n in (20, 180, 10_000)] == [60, 24, 8]
 
 
-def test_the_weights_of_the_classes_make_them_count_the_same():
-    whole = pictures(30)
-    first = [int(torch.nonzero(whole.labels == k)[0]) for k in (1, 2)]
-    train = whole.subset([*torch.nonzero(whole.labels == 0)[:, 0].tolist(), *first])
-    weight = finetuning.class_weights(train)
-    counts = train.labels.bincount(minlength=3)
-    assert torch.allclose(weight * counts, (weight * counts).mean().expand(3))
-    assert float((weight[train.labels]).mean()) == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="no photograph of 'c'"):
-        finetuning.class_weights(train.subset(range(len(train) - 1)))
-
-
 def test_a_balanced_training_gets_a_loss_in_which_rare_classes_count_more(start, monkeypatch):
     losses = []
     monkeypatch.setattr(tuning.training, "fit", lambda *_, loss_function, **__: losses.append(loss_function))
@@ -222,7 +210,7 @@ def test_a_balanced_training_gets_a_loss_in_which_rare_classes_count_more(start,
     finetuning.tune(start, parts, epochs=1, balanced=True)
     assert losses[0] is None
     assert isinstance(losses[1], nn.CrossEntropyLoss)
-    assert torch.equal(losses[1].weight, finetuning.class_weights(parts.train))
+    assert torch.equal(losses[1].weight, data.class_weights(parts.train))
 
 
 def test_one_seed_gives_the_same_bits_and_a_checkpoint_changes_none(start, tmp_path):
