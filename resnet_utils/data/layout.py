@@ -83,8 +83,8 @@ def find_layout(folder: str | os.PathLike[str]) -> Layout:
     if folders and None not in parts:
         if "train" not in parts or len(parts) < len(folders):
             raise ValueError(
-                f"the folders {', '.join(folders)} of {root / inside} look like parts of a data set, not like "
-                "classes; there has to be one train, and at most one val and one test"
+                f"the folders {', '.join(folders)} of {root / inside} look like parts of a data set, not "
+                "like classes; there has to be one train, and at most one val and one test"
             )
         outside += [inside + name for name in files]
         aside = [(name, "lies beside the folders of the parts") for name in outside]

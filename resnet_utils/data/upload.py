@@ -58,11 +58,7 @@ def store(
     """
     if kind and (Path(kind).name != kind or kind in (".", "..") or "\\" in kind):
         raise ValueError(f"the class must be a plain name, got {kind!r}")
-    if isinstance(uploaded, Mapping) and not all(isinstance(v, Mapping) for v in uploaded.values()):
-        files = [(name, bytes(content)) for name, content in uploaded.items()]
-    else:  # ipywidgets 8: a tuple of dictionaries; 7: a dictionary of them
-        entries = uploaded.items() if isinstance(uploaded, Mapping) else ((e["name"], e) for e in uploaded)
-        files = [(name, bytes(entry["content"])) for name, entry in entries]
+    files = _files(uploaded)
     target = Path(folder) / kind
     target.mkdir(parents=True, exist_ok=True)
     written = 0
@@ -76,6 +72,16 @@ def store(
             atomic.write(target / plain, content)
             written += 1
     return written
+
+
+def _files(uploaded: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[tuple[str, bytes]]:
+    """Name and content of each file: from Colab, or from ipywidgets 8 (dictionaries) or 7 (by name)."""
+    if not isinstance(uploaded, Mapping):
+        return [(str(entry["name"]), bytes(entry["content"])) for entry in uploaded]
+    contents = (
+        (str(name), it["content"] if isinstance(it, Mapping) else it) for name, it in uploaded.items()
+    )
+    return [(name, bytes(content)) for name, content in contents]
 
 
 def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> int:

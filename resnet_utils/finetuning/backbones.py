@@ -31,20 +31,20 @@ class Backbone:
         weights: where its weights come from, in a few words.
         size: side in pixels of the pictures that it is asked about.
         lr: the peak of the learning rate that goes with it.
+        model: the network with the head that it came with; ``with_head`` copies it.
         mean: of each colour in [0, 1], as it was trained.
         std: likewise.
         advice: what else there is, in a sentence; "" where there is nothing better.
-        model: the network with the head that it came with; ``with_head`` copies it.
     """
 
     network: str
     weights: str
     size: int
     lr: float
+    model: ResNet = field(repr=False)
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
     advice: str = ""
-    model: ResNet = field(repr=False, default=None)  # pyright: ignore[reportArgumentType] - always given
 
     def with_head(self, num_classes: int, *, seed: int = 0) -> ResNet:
         """A copy of the network with a fresh head, on the CPU.
@@ -150,6 +150,7 @@ def _from_file(path: Path, network: str | None, size: int | None) -> Backbone:
         model, name = models.build(network, 1000), network
         files.load_weights(model, path, keep_head=True)  # any number of classes; the head is replaced anyway
     mean, std = (tuple(card.get(key, usual)) for key, usual in (("mean", MEAN), ("std", STD)))
-    usual = card.get("size") or (96 if model.spec.stem == "cifar" else 224)
-    rate = 0.05 if model.spec.stem == "cifar" else 0.01
-    return Backbone(name, f"the file {path.name}", size or int(usual), rate, mean, std, model=model)
+    is_small = model.spec.stem == "cifar"  # a network for small pictures
+    side = size or int(card.get("size") or (96 if is_small else 224))
+    rate = 0.05 if is_small else 0.01
+    return Backbone(name, f"the file {path.name}", side, rate, model, mean=mean, std=std)

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from resnet_utils import deployment, runtime, training
 from resnet_utils.data import near_duplicates
 from resnet_utils.data.layout import find_layout
@@ -154,7 +156,7 @@ def _tell_parts(parts: Parts, tell: Callable[[str], None]) -> None:
     counts = [
         part.labels.bincount(minlength=len(part.classes)) for part in (parts.train, parts.valid, parts.test)
     ]
-    sizes = dict(zip(parts.train.classes, (int(n) for n in sum(counts)), strict=True))
+    sizes = dict(zip(parts.train.classes, torch.stack(counts).sum(dim=0).tolist(), strict=True))
     tell(f"classes: {', '.join(f'{name} ({count})' for name, count in sizes.items())}")
     tell(f"photographs: {parts}")
     for pair in parts.mixed[:3]:

@@ -107,7 +107,7 @@ def split_photographs(found: dict[str, data.Split], *, seed: int = 0) -> Parts:
         pieces["valid"], leaked = _without_copies(pieces["valid"], pieces["test"], "test")
         aside += leaked
     pairs = near_duplicates.find_copies(whole.images)
-    group = near_duplicates.groups(len(whole), pairs)
+    group = near_duplicates.groups(len(whole), [pair[:2] for pair in pairs])
     mixed = [pair for pair in pairs if whole.labels[pair.first] != whole.labels[pair.second]]
     copies, mixed = _names(whole, pairs), _names(whole, mixed)
     shares = {part: share for part, share in (("test", TEST), ("valid", VALID)) if part not in pieces}

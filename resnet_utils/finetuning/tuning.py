@@ -75,7 +75,7 @@ def tune(
     device = torch.device(device or runtime.device())
     runtime.seed_everything(seed)
     model = start.with_head(len(parts.train.classes), seed=seed)
-    model = model.to(device, memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last).to(device)
     batches = _batches(start, parts.train, seed)
     epochs = default_epochs(len(parts.train)) if epochs is None else epochs
     lr = start.lr if lr is None else lr
