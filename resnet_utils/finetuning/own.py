@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,12 +116,11 @@ def finetune_folder(
     target.mkdir(parents=True, exist_ok=True)
     _claim(target, settings | {"photographs": _digest(parts)})
     tell(f"training: {epochs} passes over {len(parts.train)} photographs; stop it at will, and call it again")
-    began = time.perf_counter()
     model, history = tune(
         start, parts, epochs=epochs, lr=lr, seed=seed, balanced=balanced,
         checkpoint=target / CHECKPOINT, progress=progress,
     )  # fmt: skip
-    tell(f"trained in {sum(history.seconds):.0f} s ({time.perf_counter() - began:.0f} s of them now)")
+    tell(f"trained in {sum(history.seconds):.0f} s")
     classifier = to_classifier(model, start, parts, risk=risk)
     report = judge(classifier, parts.test)
     _write(target, classifier, report, parts, start, settings)
