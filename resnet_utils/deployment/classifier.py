@@ -161,7 +161,7 @@ class Classifier:
             raise ValueError(f"size, mean, std, temperature and threshold are numbers: {error}") from None
         if any(whole[name] != value for name, value in counts.items()):
             raise ValueError(f"size and resize are whole numbers, got {self.size!r} and {self.resize!r}")
-        return whole | settled | {"classes": tuple(self.classes), "flip": bool(self.flip)}
+        return {**whole, **settled, "classes": tuple(self.classes), "flip": bool(self.flip)}
 
     @property
     def channels(self) -> int:
@@ -189,9 +189,13 @@ class Classifier:
         return torch.cat(parts).clone()
 
     @overload
-    def answer(self, picture: Picture) -> Answer: ...
+    def answer(self, picture: Picture) -> Answer:
+        """Of one picture."""
+
     @overload
-    def answer(self, picture: Sequence[Picture]) -> list[Answer]: ...
+    def answer(self, picture: Sequence[Picture]) -> list[Answer]:
+        """Of each of several pictures."""
+
     def answer(self, picture: Picture | Sequence[Picture]) -> Answer | list[Answer]:
         """What a picture shows: the centred square of it is looked at. Of a list, an answer for each.
 

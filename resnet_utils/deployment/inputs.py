@@ -100,8 +100,12 @@ def _source(picture: object, name: str) -> str | os.PathLike[str] | bytes:
 def _from_array(picture: Tensor | np.ndarray) -> Image.Image:
     from PIL import Image
 
-    array = np.asarray(picture.detach().cpu().movedim(0, -1) if _is_image(picture) else picture)
     tensor = isinstance(picture, Tensor)
+    if isinstance(picture, Tensor):
+        plain = picture.detach().cpu()
+        array = np.asarray(plain.movedim(0, -1) if _is_image(picture) else plain)
+    else:
+        array = picture
     fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in ((1, 3) if tensor else (1, 3, 4)))
     if array.dtype != np.uint8 or not fits or array.size == 0 or (tensor and not _is_image(picture)):
         wanted = "tensor uint8 (1 or 3, H, W)" if tensor else "uint8 (H, W) or (H, W, 1, 3 or 4)"

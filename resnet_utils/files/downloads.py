@@ -108,7 +108,9 @@ def _once(url: str, path: Path, sha256: str, *, timeout: float, bar: tqdm | None
     # Without compression on the way, the announced length is the file's.
     identity = {"Accept-Encoding": "identity"}
     downloader = pooch.HTTPDownloader(
-        progressbar=False if bar is None else bar, timeout=timeout, headers=identity
+        progressbar=False if bar is None else bar,  # pyright: ignore[reportArgumentType] - a bar will do
+        timeout=timeout,
+        headers=identity,
     )
     try:
         downloader(url, str(path), None)

