@@ -82,7 +82,7 @@ def _add_finetune(commands: argparse._SubParsersAction) -> None:
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="share of the answers that may be wrong; less sure ones become \"I don't know\" "
+        help='share of the answers that may be wrong; less sure ones become "I don\'t know" '
         "(default: %(default)s)",
     )
 

@@ -43,7 +43,7 @@ def draw(root, count, *, names=KINDS, seed=3):
 
 def command(*words, cwd):
     """The words of a command line, run as a reader would."""
-    variables = {**os.environ, "PYTHONPATH": str(project.ROOT), "BOOK_THREADS": "1"}
+    variables = {**os.environ, "PYTHONPATH": str(project.ROOT), "BOOK_THREADS": "1", "BOOK_PROGRESS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "resnet_utils", *map(str, words)],
         cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -167,6 +167,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_call_gets_one_line_and_status_two(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOOK_PROGRESS", "0")  # a bar would stand before the line
     draw(tmp_path / "good", 30)
     draw(tmp_path / "few", 6)
     draw(tmp_path / "one", 3, names=("cat", "cat", "cat"))
