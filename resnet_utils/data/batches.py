@@ -137,7 +137,9 @@ def loader(
         raise ValueError(f"no batch of {batch_size} in {len(split)} images (drop_last={drop_last})")
     generator = torch.Generator().manual_seed(seed)
     return _Loader(
-        _Batches(split, seeded_if_torchvision(augment, seed=seed), statistics),
+        _Batches(
+            split, augment if augment is None else seeded_if_torchvision(augment, seed=seed), statistics
+        ),
         sampler=BatchSampler(_order(split, generator, shuffle, balanced), batch_size, drop_last),
         batch_size=None,  # the sampler makes the batches
         generator=generator,
@@ -153,8 +155,8 @@ def _order(
     if balanced:
         weights = (1 / _counts(split).double())[split.labels.cpu()]
         with torch.device("cpu"):  # it makes a tensor of the weights
-            return _OnCpu(WeightedRandomSampler(weights.tolist(), len(split), generator=generator))
-    return _OnCpu(RandomSampler(places, generator=generator)) if shuffle else SequentialSampler(places)
+            return _Balanced(weights.tolist(), len(split), generator=generator)
+    return _Shuffled(places, generator=generator) if shuffle else SequentialSampler(places)
 
 
 def _checked_statistics(
@@ -184,22 +186,28 @@ def _checked_statistics(
     return kept[0], kept[1]
 
 
-class _OnCpu(Sampler[int]):
-    """The order of a sampler whose generator lies on the CPU, also where torch's default device is a GPU."""
-
-    def __init__(self, sampler: Sampler[int]) -> None:
-        self.sampler = sampler
-
-    def __len__(self) -> int:
-        return len(self.sampler)  # type: ignore[arg-type]
+class _Shuffled(RandomSampler):
+    """Every place once, in random order."""
 
     def __iter__(self) -> Iterator[int]:
-        if torch.get_default_device().type == "cpu":
-            yield from self.sampler
-            return
-        with torch.device("cpu"):
-            order = list(self.sampler)
-        yield from order
+        return _drawn_on_cpu(super().__iter__())
+
+
+class _Balanced(WeightedRandomSampler):
+    """Places drawn with replacement, each class as often as any other on average."""
+
+    def __iter__(self) -> Iterator[int]:
+        return _drawn_on_cpu(super().__iter__())
+
+
+def _drawn_on_cpu(places: Iterator[int]) -> Iterator[int]:
+    """``places``, whose generator lies on the CPU, also where torch's default device is a GPU."""
+    if torch.get_default_device().type == "cpu":
+        yield from places
+        return
+    with torch.device("cpu"):
+        order = list(places)
+    yield from order
 
 
 class _Loader(DataLoader):

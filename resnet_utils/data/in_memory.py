@@ -147,7 +147,7 @@ def take_places(labels: Tensor, classes: Sequence[str], per_class: int, *, seed:
     """
     labels = labels.cpu()
     counts = labels.bincount(minlength=len(classes))
-    if not 1 <= per_class <= counts.min():
+    if not isinstance(per_class, int) or not 1 <= per_class <= counts.min():
         sizes = dict(zip(classes, counts.tolist(), strict=True))
         raise ValueError(f"per_class must be 1 to {counts.min()}, got {per_class}; there are {sizes}")
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed), device="cpu")

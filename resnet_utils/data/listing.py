@@ -174,7 +174,7 @@ def _sorted_out(
 
 
 def _checked(classes: Sequence[str]) -> list[str]:
-    if isinstance(classes, str) or not all(isinstance(name, str) and name for name in classes):
+    if not isinstance(classes, (list, tuple)) or not all(isinstance(name, str) and name for name in classes):
         raise TypeError(f"classes must be a list of names, got {classes!r}")
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise ValueError(f"classes must be two different names or more, got {list(classes)}")

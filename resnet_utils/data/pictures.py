@@ -69,8 +69,10 @@ def read_picture(path: str | os.PathLike[str] | bytes, size: int, *, smallest: i
             nobody states or hardly uses; the message gives the reason, not the name.
         TypeError: if ``path`` is neither.
     """
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
     with _readable(path):
-        check_head(path, smallest=smallest)
+        _head(path, smallest=smallest)
         with _opened(path) as image:
             image.draft("RGB", (4 * size, 4 * size))
             image.load()
@@ -90,7 +92,7 @@ def check_picture(path: str | os.PathLike[str]) -> None:
         ValueError: with the reason, as ``read_picture``.
     """
     with _readable(path):
-        if check_head(path) in ("JPEG", "MPO"):
+        if _head(path) in ("JPEG", "MPO"):
             with open(path, "rb") as file:
                 file.seek(-min(os.path.getsize(path), 64), os.SEEK_END)
                 if b"\xff\xd9" in file.read():  # its end; cameras may write some bytes behind it
@@ -98,16 +100,8 @@ def check_picture(path: str | os.PathLike[str]) -> None:
     read_picture(path, 8)
 
 
-def check_head(path: str | os.PathLike[str] | bytes, *, smallest: int = 1) -> str:
-    """The name of a picture's format, which its head states; for a PNG, all checksums are compared.
-
-    Args:
-        path: a file, or the content of one as bytes.
-        smallest: pixels that the picture's shorter side must have at least.
-
-    Raises:
-        Exception: whatever Pillow raises; ValueError if it is too small.
-    """
+def _head(path: str | os.PathLike[str] | bytes, *, smallest: int = 1) -> str:
+    """The name of a picture's format, which its head states; for a PNG, all checksums are compared."""
     with _opened(path) as image:
         if min(image.size) < smallest:
             raise _RefusedError(
@@ -220,7 +214,7 @@ def _to_rgb(image: Image.Image, *, head: Image.Image) -> Image.Image:
         return ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB") or image
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
-        most = image.getchannel("A").getextrema()[1]
+        most = int(np.asarray(image.getchannel("A")).max())
         if most < LEAST_ALPHA:
             raise _RefusedError(f"wholly transparent: alpha is {most} of 255 at most, so nothing can be seen")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
@@ -231,8 +225,9 @@ def _eight_bits(image: Image.Image, head: Image.Image) -> np.ndarray:
     """Deep grey as uint8 (H, W), scaled from the range that the file states in its ``head``."""
     most = _stated_most(head)
     if most is None:
+        kind = "32-bit" if head.mode == "F" else "32-bit or signed"
         raise _RefusedError(
-            f"32-bit or signed values (mode {image.mode}) have no known range; scale them to 0 to 255 or "
+            f"{kind} values (mode {image.mode}) have no known range; scale them to 0 to 255 or "
             "to 0 to 65535, and write them as PNG"
         )
     gray = np.asarray(image).astype(np.int64)

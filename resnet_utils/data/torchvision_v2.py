@@ -115,25 +115,23 @@ class MixedBatches:
             yield images, shares
 
 
-def seeded_if_torchvision(
-    transform: Callable[[Tensor], Tensor] | None, *, seed: int
-) -> Callable[[Tensor], Tensor] | None:
+def seeded_if_torchvision(transform: Callable[[Tensor], Tensor], *, seed: int) -> Callable[[Tensor], Tensor]:
     """``PerImage(transform, seed=seed)`` for one of torchvision's transforms; any other as it is.
 
     Args:
-        transform: a function of images, or None.
+        transform: a function of images.
         seed: of the generator where one is made.
 
     Raises:
+        TypeError: if it is no function.
         ValueError: if it is one of those that change the labels too.
     """
+    if not callable(transform):
+        raise TypeError(f"a transform is a function of images, got {transform!r}")
     made = [transform, *(transform.modules() if isinstance(transform, nn.Module) else ())]
-    if not any(
-        base.__module__.startswith("torchvision.transforms") for t in made for base in type(t).__mro__
-    ):
-        return transform
-    assert transform is not None
-    return PerImage(transform, seed=seed)
+    bases = [base.__module__ for each in made for base in type(each).__mro__]
+    is_theirs = any(module.startswith("torchvision.transforms") for module in bases)
+    return PerImage(transform, seed=seed) if is_theirs else transform
 
 
 def _class_names(transform: object) -> Iterator[str]:

@@ -175,6 +175,11 @@ def test_a_transform_that_gives_anything_but_as_many_images_of_bytes_is_refused(
 # imbalance
 
 
+def test_a_transform_that_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="a transform is a function of images, got 'flip'"):
+        data.loader(split_of([0, 1]), 2, augment="flip")
+
+
 def test_class_weights_make_every_class_count_the_same_and_an_image_one_on_average():
     split = split_of([0] * 8 + [1] * 2 + [2] * 5)
     each = data.class_weights(split)[split.labels]  # the weight of every image

@@ -141,6 +141,7 @@ def test_validation_takes_the_classes_of_training_and_may_lack_one(folder):
         (("cat", "cat", "dog"), ValueError, "two different names or more"),
         (("cat",), ValueError, "two different names or more"),
         ("cat", TypeError, "classes must be a list of names"),
+        ({"cat", "dog"}, TypeError, "classes must be a list of names"),  # a set has no order
         ((1, 2), TypeError, "classes must be a list of names"),
     ],
 )

@@ -34,7 +34,7 @@ def test_smaller_take_is_part_of_a_bigger_one_and_seeds_differ():
     assert set(split.take(9, seed=2).names) != set(split.take(9, seed=3).names)
 
 
-@pytest.mark.parametrize("number", [0, 3])
+@pytest.mark.parametrize("number", [0, 3, 1.5])
 def test_take_more_than_there_is_tells_the_sizes(number):
     with pytest.raises(
         ValueError, match=rf"per_class must be 1 to 2, got {number}; there are .*'a': 3, 'b': 2"

@@ -125,7 +125,7 @@ BAD = {
     "header.gif": (content(two_tone(), "GIF")[:20], "damaged: |no picture"),
     "range.tiff": (
         content(Image.new("F", (8, 8), 0.5), "TIFF"),
-        "32-bit or signed values .mode F. have no known range",
+        "32-bit values .mode F. have no known range",
     ),
 }
 
@@ -297,6 +297,11 @@ BEGINNINGS = {
 def test_the_first_bytes_say_what_it_is_and_what_to_do(name):
     with pytest.raises(ValueError, match=f"no picture.* but .*{BEGINNINGS[name][1]}"):
         data.read_picture(BEGINNINGS[name][0], 8)
+
+
+def test_a_picture_of_no_pixels_is_refused():
+    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
+        data.read_picture(content(two_tone(), "PNG"), 0)
 
 
 def test_what_is_no_file_is_said_in_words(tmp_path):
