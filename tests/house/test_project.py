@@ -47,9 +47,36 @@ def test_conda_environment_is_that_of_pyproject():
     given = dict(requirement(entry) for entry in conda if isinstance(entry, str))
     lab = PYPROJECT["dependency-groups"]["lab"]
     wanted = dict(requirement(entry) for entry in [*PYPROJECT["project"]["dependencies"], *lab])
-    wanted |= {"python": PYPROJECT["project"]["requires-python"], "pip": ""}
-    assert given == wanted
-    assert {"pip": ["--no-deps -e ."]} in conda
+    python = given.pop("python")
+    assert given == wanted | {"pip": ""}
+    # One minor version in exactly this form: Binder's own Python, an older one, stays where it finds none.
+    assert re.fullmatch(r"=3\.\d+", python)
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    assert [int(n) for n in python[1:].split(".")] >= [int(n) for n in oldest.split(".")]
+
+
+def given_to_pip(lines: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """What pip says to ``lines``, in a file of their own as conda writes it; nothing is installed or fetched."""
+    listed = folder / "condaenv.requirements.txt"
+    listed.write_text("\n".join(lines), encoding="utf-8")
+    offline = ["--dry-run", "--no-index", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "install", *offline, "-r", str(listed)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_pip_takes_the_list_that_conda_hands_it(tmp_path):
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    (lines,) = [entry["pip"] for entry in conda if isinstance(entry, dict)]
+    assert "-e ." in lines  # so that Binder copies the whole book before it installs
+    done = given_to_pip(lines, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Would install resnet-utils" in done.stdout
+
+
+def test_a_list_that_pip_refuses_is_noticed(tmp_path):
+    done = given_to_pip(["--no-deps -e ."], tmp_path)  # an option of the command line, not of such a list
+    assert done.returncode != 0
+    assert "no such option" in done.stderr
 
 
 def test_dependencies_have_lower_bounds_only():
