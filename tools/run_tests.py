@@ -40,6 +40,7 @@ OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"
 KNOWN = ("lint", "site", "unit", "faults", "notebooks", "portable")
 USUAL = {"lint": 0.5, "site": 0.5, "unit": 3, "faults": 0.5}  # minutes on two idle cores
 SLOWER = 4  # how much longer the notebooks take on the simplest processor
+WIDTH = "140"  # pytest cuts the message of a failure to it
 MOST_NAMED = 8  # failures that the summary names one by one
 SUMMARY = re.compile(r"^=+ (.*\d (?:passed|failed|error|skipped).*) =+$|^(no tests ran.*)$")
 FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+\.(?:py|ipynb)\S*)(.*)$")
@@ -84,7 +85,13 @@ def run(
         minutes: how long it usually takes.
         again: the command that repeats it, where it is another one.
     """
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "BOOK_PROGRESS": "0", **(environment or {})}
+    variables = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "BOOK_PROGRESS": "0",
+        "COLUMNS": WIDTH,
+        **(environment or {}),
+    }
     variables = {name: value for name, value in variables.items() if value is not None}
     print(f"\n##### {title}{f' ({duration(minutes)})' if minutes else ''}", flush=True)
     start, said, failures = time.monotonic(), "", []

@@ -340,6 +340,33 @@ def test_what_comes_after_a_cell_that_took_too_long_does_not_bury_it(copy):
     assert "XFAIL" not in done.stdout
 
 
+UNEQUAL = """
+import torch
+
+def test_apart():
+    x = torch.zeros(2, 3)
+    assert torch.equal(x, x)
+    assert torch.equal(*(x, x + torch.tensor([0.0, 0.25, 0.5])))
+
+def test_other_shapes():
+    assert torch.equal(torch.zeros(2), torch.zeros(3)), "a message of its own"
+
+def test_something_else():
+    assert not torch.equal(torch.zeros(2), torch.ones(2))
+    raise ValueError("no tensor")
+"""
+
+
+def test_unequal_tensors_say_how_far_they_are_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # pytest cuts its last lines to the width of the terminal
+    shutil.copy(project.ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_planted.py").write_text(UNEQUAL, encoding="utf-8")
+    done = pytest_in(tmp_path, "-p", "no:cacheprovider", "-p", "no:xdist", "test_planted.py")
+    assert "::test_apart - assert False: 4 of 6 values differ, by 0.5 at most\n" in done.stdout
+    assert "shapes differ: (2,) and (3,)\n" in done.stdout
+    assert "::test_something_else - ValueError: no tensor\n" in done.stdout
+
+
 def test_a_skipped_cell_turns_the_run_red(copy):
     done = tiny(copy, code("x = 1"), code("x = 2", tags=["nbval-skip"]))
     assert done.returncode == 1, done.stdout
