@@ -10,6 +10,7 @@ This file runs on any Python 3, so that an old one gets a clear message.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,11 +25,11 @@ KINDS = {  # name: folder, what is installed, how much it is
     "full": (".venv", ["--group", "test", "-e", "."], "6 GB"),
     "lowest": (".venv-lowest", ["--group", "test", "-e", "."], "6 GB"),
 }
-NO_NETWORK = """nothing can be fetched. Is there a network?
-pip was asked for one small package ({}) and said:
+NO_NETWORK = """nothing can be fetched. Is there a network? pip says:
     {}
 Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL.
 What has arrived is kept: the same command goes on from there."""
+CUT_OFF = re.compile(r"connection broken|Failed to resolve|NewConnection|Network is unreachable|ProxyError")
 PROBE = "tqdm"  # small, without dependencies on Linux and macOS, and one that the book needs anyway
 
 
@@ -78,15 +79,20 @@ def heard(*command):
     return process.returncode == 0, said
 
 
-def ask_for_a_network(python):
-    """Leave with that question if pip, by whatever index and proxy it is set to, can fetch nothing."""
+def ask_for_a_network(said):
+    """Leave with that question if ``said``, by pip, speaks of a connection that did not come about."""
+    lines = [line.strip() for line in said.splitlines() if CUT_OFF.search(line)]
+    if lines:
+        complain(NO_NETWORK.format(lines[-1]))
+
+
+def probe(python):
+    """Leave with the same question if pip, with the index and proxy it is set to, cannot fetch a package."""
     folder = tempfile.mkdtemp()
-    asked = ["pip", "download", "-q", "--no-deps", "--no-cache-dir", "--retries", "0", "--timeout", "20"]
-    works, said = heard(python, "-m", *([*asked, "--disable-pip-version-check", "-d", folder, PROBE]))
+    asked = ["pip", "download", "-q", "--no-deps", "--no-cache-dir", "--retries", "1", "--timeout", "20"]
+    _, said = heard(python, "-m", *([*asked, "--disable-pip-version-check", "-d", folder, PROBE]))
     shutil.rmtree(folder, ignore_errors=True)
-    if not works:
-        lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing"]
-        complain(NO_NETWORK.format(PROBE, lines[-1]))
+    ask_for_a_network(said)
 
 
 def disk(path):
@@ -129,13 +135,20 @@ def install(kind, python, locked):
             constraint = ["--resolution", "lowest-direct"]
         if run(*(command + quiet + constraint + requirements)):
             return
-    ask_for_a_network(python)
+    else:
+        ask_for_a_network(said)
+    probe(python)
     if kind == "lowest":
         complain("only uv can choose the lowest versions, and it did not work here:\n" + said)
     print(said + "environment: uv did not work here, pip takes its place (slower)", flush=True)
     pip = [python, "-m", "pip", "install", "-q"]
-    if run(*([*pip, "--upgrade", "pip>=25.1"])) and run(*(pip + constraint + requirements)):
+    works, said = heard(*([*pip, "--upgrade", "pip>=25.1"]))
+    if works:
+        works, said = heard(*(pip + constraint + requirements))
+    if works:
         return
+    ask_for_a_network(said)  # where a folder of packages has some of them, pip would call it a conflict
+    print(said, flush=True)
     complain("the packages could not be installed; the lines above say why. A second try goes on from there.")
 
 

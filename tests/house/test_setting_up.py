@@ -181,7 +181,7 @@ def test_root_is_told_how_to_start_the_lab():
 
 # environments
 
-ASK = "import sys; from tools import environment; environment.ask_for_a_network(sys.executable)"
+ASK = "import sys; from tools import environment; environment.probe(sys.executable)"
 
 
 def test_without_a_network_the_question_is_whether_there_is_one(tmp_path):
@@ -209,6 +209,13 @@ def test_an_index_that_answers_is_a_network(tmp_path):
     command = [sys.executable, "-c", ASK]
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_conflict_for_want_of_a_network_is_told_as_what_it_is(capsys):
+    broken = "WARNING: Retrying after connection broken by 'NameResolutionError'\nERROR: ResolutionImpossible"
+    with pytest.raises(SystemExit, match="Is there a network"):
+        environment.ask_for_a_network(broken)
+    environment.ask_for_a_network("ERROR: ResolutionImpossible: torch 2.8 wants another numpy")  # a real one
 
 
 def test_the_lowest_versions_are_refused_where_nobody_has_built_them():
