@@ -8,6 +8,7 @@ Source, with convolutional networks: He et al. 2015, arXiv:1512.03385, section 1
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +122,42 @@ def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Net(depth, residual=residual, width=width)
+
+
+@torch.no_grad()
+def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
+    """Make the last ``pairs`` plain pairs of ``net``, in place, return what they get from the points ``x``.
+
+    Both matrices become the identity, and each BatchNorm's scale and shift undo what it does to all of these
+    points: a scale of the standard deviation, a shift of the mean. On a batch of them in train mode the pair
+    is nearly the identity. The running statistics become those of the points, so in eval mode it is exact.
+
+    Args:
+        net: plain; its first layers stay as they are.
+        x: points ``(N, 8)``, where ``net`` lies.
+        pairs: how many, from 1 to all.
+
+    Raises:
+        ValueError: if ``net`` has shortcuts, or ``pairs`` is not from 1 to the number it has.
+    """
+    if net.pairs[0].residual:
+        raise ValueError(
+            "a residual pair is the identity with its last scale at zero; this is for plain nets"
+        )
+    if not 1 <= pairs <= len(net.pairs):
+        raise ValueError(f"pairs must be from 1 to {len(net.pairs)}, as many as the net has, got {pairs}")
+    front = copy.deepcopy(net).train()  # a copy, since train mode moves the running statistics
+    h = torch.relu(front.bn(front.stem(x)))
+    for pair in front.pairs[:-pairs]:
+        h = pair(h)
+    mean, variance = h.mean(dim=0), h.var(dim=0, correction=0)
+    for pair in net.pairs[-pairs:]:
+        for fc, bn in ((pair.fc1, pair.bn1), (pair.fc2, pair.bn2)):
+            nn.init.eye_(fc.weight)
+            bn.weight.copy_((variance + bn.eps).sqrt())
+            bn.bias.copy_(mean)
+            bn.running_mean.copy_(mean)
+            bn.running_var.copy_(variance)
 
 
 @dataclass(frozen=True)
