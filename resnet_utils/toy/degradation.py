@@ -91,6 +91,7 @@ class Net(nn.Module):
             raise ValueError(f"depth must be even and at least 4 (stem, pairs of layers, head), got {depth}")
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}")
+        self.residual = residual
         self.stem = nn.Linear(IN_FEATURES, width, bias=False)
         self.bn = nn.BatchNorm1d(width)
         self.pairs = nn.Sequential(*(Pair(width, residual=residual) for _ in range((depth - 2) // 2)))
@@ -140,9 +141,9 @@ def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
     Raises:
         ValueError: if ``net`` has shortcuts, or ``pairs`` is not from 1 to the number it has.
     """
-    if net.pairs[0].residual:
+    if net.residual:
         raise ValueError(
-            "a residual pair is the identity with its last scale at zero; this is for plain nets"
+            "a residual pair is the identity once its last scale is zero; this is for plain nets"
         )
     if not 1 <= pairs <= len(net.pairs):
         raise ValueError(f"pairs must be from 1 to {len(net.pairs)}, as many as the net has, got {pairs}")
@@ -152,12 +153,13 @@ def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
         h = pair(h)
     mean, variance = h.mean(dim=0), h.var(dim=0, correction=0)
     for pair in net.pairs[-pairs:]:
-        for fc, bn in ((pair.fc1, pair.bn1), (pair.fc2, pair.bn2)):
-            nn.init.eye_(fc.weight)
-            bn.weight.copy_((variance + bn.eps).sqrt())
-            bn.bias.copy_(mean)
-            bn.running_mean.copy_(mean)
-            bn.running_var.copy_(variance)
+        for module in pair.children():
+            if isinstance(module, nn.Linear):
+                nn.init.eye_(module.weight)
+            elif isinstance(module, nn.BatchNorm1d):
+                module.weight.copy_((variance + module.eps).sqrt())
+                module.bias.copy_(mean)
+                module.running_mean, module.running_var = mean.clone(), variance.clone()
 
 
 @dataclass(frozen=True)
