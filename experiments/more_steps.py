@@ -1,9 +1,9 @@
 """Give the small networks of chapter 2 that hardly learn in 150 steps more steps, or help for the first ones.
 
-Sixteen blocks of two layers of width 32 on the points of chapter 1: plain at He's scale, plain with BatchNorm,
-and residual with neither BatchNorm nor a rule in its place. Each is trained for 150 and for 1,000 steps with a
-one-cycle rate; the residual one also with its gradients clipped to a norm of one, and by AdamW. The losses are
-means over the last steps, in train mode.
+Sixteen blocks of two layers of width 32 on the points of chapter 1: plain at He's scale, plain with
+BatchNorm, and residual with neither BatchNorm nor a rule in its place. Each is trained for 150 and for 1,000
+steps with a one-cycle rate; the residual one also with its gradients clipped to a norm of one, and by AdamW.
+The losses are means over the last steps, in train mode.
 
     python experiments/more_steps.py [--workers 2] [--keep FOLDER]
 """
