@@ -501,7 +501,7 @@ def check_moved(names: object) -> str:
 # --- a different start -------------------------------------------------------------------------------------
 
 
-def check_mirror(between: object) -> str:
+def check_mirrored_layer(between: object) -> str:
     """Whether weights turn relu(z) and relu(-z) into w z and -w z.
 
     Args:
