@@ -1,7 +1,7 @@
 """Count the passes that plain and residual networks of 6 to 26 layers need to reach a training loss of 0.1.
 
-The small networks of chapter 1, at its rate and at others. Beside the counts stand the losses after the
-twelve passes of the chapter's sweep. He et al. 2015, section 4.1, conjecture for deep plain nets
+The small networks of chapter 1, at its rate. Beside the counts stand the losses after the twelve passes of
+the chapter's sweep, for the deepest nets at four other rates too. He et al. 2015, section 4.1, conjecture for deep plain nets
 "exponentially low convergence rates". The losses are means over the batches of a pass, in train mode.
 
     python experiments/passes.py [--workers 2] [--keep FOLDER]
@@ -16,8 +16,7 @@ import torch
 from resnet_utils.toy import degradation, trainer
 
 SEEDS, DEPTHS, LR = range(5), (6, 10, 14, 18, 22, 26), 0.03  # the chapter's rate
-FEWER, OTHER_RATES = range(3), (0.01, 0.1)  # for the shallowest and the deepest nets
-SMALL_RATES = (0.001, 0.003)  # for the deepest, and as long as the sweep only
+OTHER_RATES, FEWER = (0.001, 0.003, 0.01, 0.1), range(3)  # for the deepest, as long as the sweep only
 GOAL, MOST, SWEEP = 0.1, 300, 12  # nats, passes, passes
 
 
@@ -41,10 +40,9 @@ def rows(asked: argparse.Namespace) -> list[record.Row]:
     if asked.tiny:
         jobs = [(6, residual, 0.03, 0, 2 * SWEEP) for residual in (False, True)]
     else:
-        kinds, ends = (False, True), (DEPTHS[0], DEPTHS[-1])
-        jobs = [(*job, MOST) for job in product(DEPTHS, kinds, (LR,), SEEDS)]
-        jobs += [(*job, MOST) for job in product(ends, kinds, OTHER_RATES, FEWER)]
-        jobs += [(*job, SWEEP) for job in product(ends[1:], kinds, SMALL_RATES, FEWER)]
+        kinds = (False, True)
+        jobs = [(*job, SWEEP) for job in product(DEPTHS[-1:], kinds, OTHER_RATES, FEWER)]
+        jobs += [(*job, MOST) for job in product(DEPTHS, kinds, (LR,), SEEDS)]
     return record.rows_of(train, jobs, asked)
 
 
