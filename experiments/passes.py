@@ -1,8 +1,9 @@
 """Count the passes that plain and residual networks of 6 to 26 layers need to reach a training loss of 0.1.
 
 The small networks of chapter 1, at its rate. Beside the counts stand the losses after the twelve passes of
-the chapter's sweep, for the deepest nets at four other rates too. He et al. 2015, section 4.1, conjecture for deep plain nets
-"exponentially low convergence rates". The losses are means over the batches of a pass, in train mode.
+the chapter's sweep, for the deepest nets at four other rates too. He et al. 2015, section 4.1, conjecture for
+deep plain nets "exponentially low convergence rates". The losses are means over the batches of a pass, in
+train mode.
 
     python experiments/passes.py [--workers 2] [--keep FOLDER]
 """
