@@ -38,7 +38,8 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
 if __name__ == "__main__":
     record.run(
         record.every(train, CURES, tuning_cures.SEEDS, tiny=(("none",), (0,))),
-        claim="One temperature saves about as much loss as any single cure, and the usual cures together more.",
+        claim="One temperature saves about as much loss as any single cure, "
+        "and the usual cures together more.",
         data=f"{tuning_cures.PER_CLASS} photographs a class to train on, as many others for the temperature, "
         "1,000 to validate",
         inputs=[pets.SOURCE],

@@ -10,6 +10,8 @@ from resnet_utils.evaluation.statistics import (
     mean_interval,
     paired_gains,
     paired_interval,
+    recipe_gain,
+    recipe_interval,
 )
 
 __all__ = [
@@ -27,4 +29,6 @@ __all__ = [
     "paired_gains",
     "paired_interval",
     "predict",
+    "recipe_gain",
+    "recipe_interval",
 ]

@@ -86,10 +86,11 @@ class Record:
         }
 
     def origin(self) -> str:
-        """Where the numbers come from, in two lines for the reader."""
+        """Where the numbers come from, in two lines for the reader; in a third, what the note says."""
         return (
             f"recorded {self.date} by `{self.command}` in {self.seconds / 60:.0f} min ({self.hardware})\n"
             f"data: {self.data}; seeds {', '.join(map(str, self.seeds))}"
+            + (f"\nnote: {self.note}" if self.note else "")
         )
 
     def write(self, path: str | Path) -> None:
