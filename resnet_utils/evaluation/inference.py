@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from resnet_utils.runtime import device_of
+from resnet_utils.evaluation.answers import logits_of, require_labels, right_answers
+from resnet_utils.runtime import classes_of, device_of
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -74,9 +75,11 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
         device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, or names more classes than the model has outputs.
     """
-    return collected(model, loader, compute=model, caller="predict", device=device)
+    logits, labels = collected(model, loader, compute=model, caller="predict", device=device)
+    _require_outputs(logits, loader)
+    return logits, labels
 
 
 @torch.no_grad()
@@ -89,31 +92,47 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss (nats) and accuracy (fraction in [0, 1]) over every sample of a loader.
 
+    What counts as an answer, and which labels are understood, stands in ``answers``.
     Sums over samples and divides once, so a short last batch is not over-weighted.
     The model computes in eval mode and float32, and is left in the mode it came in.
 
     Args:
         model: from images to logits.
-        loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
+        loader: images ``(N, C, H, W)`` and labels, batch by batch.
         device: where ``model`` lies, and the batches go (default: found out).
         loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, images or labels that do not fit the network, or names
+            more classes than it has outputs.
     """
     device = device_of(model) if device is None else device
-    loss_sum, correct, seen = 0.0, 0, 0
+    loss_sum, correct, asked, seen = 0.0, 0, 0, 0
     with kept_modes(model):
         model.eval()
         for images, labels in loader:  # (N, C, H, W), (N,)
-            images, labels = images.to(device), labels.to(device)
-            logits = model(images)  # (N, num_classes)
+            logits = logits_of(model, images.to(device))  # (N, num_classes)
+            labels = labels.to(device)
+            require_labels(logits, labels, loss_function=loss_function)
+            _require_outputs(logits, loader)
             if loss_function is None:
                 loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             else:
                 loss_sum += loss_function(logits, labels).item() * len(labels)
-            correct += (logits.argmax(dim=1) == labels).sum().item()
+            right = right_answers(logits, labels, loss_function=loss_function)
+            correct += right.sum().item()
+            asked += right.numel()
             seen += len(labels)
     if seen == 0:
         raise ValueError("evaluate() needs at least one sample, but the loader was empty")
-    return loss_sum / seen, correct / seen
+    return loss_sum / seen, correct / asked
+
+
+def _require_outputs(logits: Tensor, loader: Batches) -> None:
+    """Refuse a network with fewer outputs than ``loader`` names classes; more of them do no harm."""
+    classes = classes_of(loader)
+    if classes is not None and logits.ndim == 2 and logits.shape[1] < len(classes):
+        raise ValueError(
+            f"the network has {logits.shape[1]} outputs, too few for the loader's {len(classes)} classes "
+            f"({', '.join(map(repr, classes[:12]))})"
+        )

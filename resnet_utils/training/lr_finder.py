@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -37,8 +36,30 @@ class RangeTest:
         return min(zip(self.losses, self.rates, strict=True))[1]
 
     def suggestion(self) -> float:
-        """A tenth of the rate at which the loss was lowest: as large as is safe for many steps."""
-        return self.lowest() / 10
+        """A tenth of the rate at which the loss was lowest: as large as is safe for many steps.
+
+        Never below the rates that were tried: then it is the smallest of them. ``doubt`` says when the test
+        has not shown enough for a suggestion.
+        """
+        return max(self.lowest() / 10, self.rates[0])
+
+    def doubt(self) -> str:
+        """Why the suggestion is not to be trusted, in words; "" where nothing speaks against it.
+
+        The loss should fall first and then rise: a lowest loss at the last rate has no rise after it, and one
+        near the first rate hardly a fall before it.
+        """
+        if self.lowest() == self.rates[-1]:
+            return (
+                f"the loss was lowest at {self.rates[-1]:.3g}, the largest rate measured, so its turn was "
+                "not seen: test again with a larger `high`, or more `steps`"
+            )
+        if self.lowest() / 10 < self.rates[0]:
+            return (
+                f"the loss was lowest at {self.lowest():.3g}, not ten times the smallest rate tried, "
+                f"{self.rates[0]:.3g}: test again with a smaller `low`"
+            )
+        return ""
 
 
 def lr_range_test(
@@ -82,7 +103,7 @@ def lr_range_test(
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
-    with _kept_generators(loader):
+    with seeding.kept_generators(loader):
         for step, batch in zip(range(steps), _endless(loader), strict=False):
             rate = low * (high / low) ** (step / (steps - 1))
             for group in optimizer.param_groups:
@@ -112,16 +133,3 @@ def _endless(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
             yield batch
         if empty:
             raise ValueError("lr_range_test() needs batches each time it asks the loader, but got none")
-
-
-@contextmanager
-def _kept_generators(loader: DataLoader) -> Iterator[None]:
-    """On leaving, put the generators of ``loader`` and of the process back to where they were."""
-    own = [(generator, generator.get_state()) for generator in seeding.generators_of(loader)]
-    everywhere = seeding.global_generators()
-    try:
-        yield
-    finally:
-        for generator, state in own:
-            generator.set_state(state)
-        seeding.set_global_generators(everywhere)
