@@ -1,11 +1,11 @@
 """Four steps of a modern recipe, one on top of the other, for a ResNet-20 on the CIFAR-10 pixels at hand.
 
-The base is that of ``cifar10.py`` (flips, shifts of four pixels, weight decay, one cycle, batches of 64), half
-as long. Then TrivialAugment; then mixup or CutMix, one of the two for each batch; then the same for twice
-as long. Each run also carries an exponential moving average of its weights, which changes nothing in the run:
-it is tested at half-time and at the end, with BatchNorm's averages as the raw weights left them, and with
-averages of its own (``update_bn`` over the training images as they are tested). The test images are only
-looked at.
+The base is that of ``cifar10.py`` (flips, shifts of four pixels, weight decay, one cycle, batches of 64),
+but for half the time. Then TrivialAugment; then mixup or CutMix, one of the two for each batch; then the
+same for twice as long. Each run also carries an exponential moving average of its weights, which changes
+nothing in the run: it is tested at half-time and at the end, with BatchNorm's averages as the raw weights
+left them, and with averages of its own (``update_bn`` over the training images as they are tested). The
+test images are only looked at.
 
     RESNET_BOOK_DATA=... python experiments/modern_recipe.py [--workers 2] [--keep FOLDER]
 """

@@ -1,10 +1,10 @@
 """BatchNorm, GroupNorm, and GroupNorm with standardised weights, with batches of 2 to 64 images.
 
-A ResNet-20 of width 8 on 400 images of each class of Fashion-MNIST, two epochs of one cycle, three seeds. The
-peak rate shrinks with the batch in two ways, in proportion to its size and to the root of it, so that no
-kind of norm is judged by one rate alone. Networks with BatchNorm are tested twice: with their running averages,
-and with averages taken afresh over large batches (``update_bn``), which tells what the training has cost from what
-the averages have. All test images are looked at once, at the end.
+A ResNet-20 of width 8 on 400 images of each class of Fashion-MNIST, two epochs of one cycle, three seeds.
+The peak rate shrinks with the batch in two ways, in proportion to its size and to the root of it, so that
+no kind of norm is judged by one rate alone. Networks with BatchNorm are tested twice: with their running
+averages, and with averages taken afresh over large batches (``update_bn``), which tells what the training
+has cost from what the averages have. All test images are looked at once, at the end.
 
     RESNET_BOOK_DATA=... python experiments/small_batches.py [--workers 2] [--keep FOLDER]
 """
