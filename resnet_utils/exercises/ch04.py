@@ -170,6 +170,8 @@ def check_classifier(classify: Callable[[Tensor], Tensor], pixels: Tensor) -> st
             return f"{count} image(s) should give logits of shape ({count}, classes), not {_kind(logits)}"
     if not torch.allclose(alone[0].detach(), together[0].detach(), atol=1e-3):
         return "the logits of an image depend on the others in its batch: is BatchNorm in train mode?"
+    if torch.equal(together, together[:1].expand_as(together)) and not torch.equal(pixels[0], pixels[1]):
+        return "every image gets the same logits: the function does not look at them"
     return CORRECT
 
 
@@ -208,7 +210,34 @@ def check_resnet26(model: nn.Module) -> str:
     layers = complexity.weighted_layers(model)
     if layers != 26:
         return f"that makes {layers} weighted layers, not 26"
-    return CORRECT if _layout(model) == _layout(_resnet26()) else "its widths or strides are not the table's"
+    if _layout(model) != _layout(_resnet26()):
+        return "its widths or strides are not the table's"
+    norms = [sum(isinstance(m, nn.BatchNorm2d) for m in net.modules()) for net in (model, _resnet26())]
+    if norms[0] != norms[1]:
+        return "behind each convolution, in branches and projections, stands one BatchNorm"
+    return (
+        CORRECT if _carries_past(found) else "a block adds its input to what its branch gives: is it added?"
+    )
+
+
+def _carries_past(found: list[nn.Module]) -> bool:
+    """Whether each block without a projection gives back a positive input when all its weights are zero."""
+    for block in found:
+        convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
+        if len(convolutions) > 3:  # the fourth one is the projection's
+            continue
+        silent = copy.deepcopy(block).to_empty(device="cpu").float().eval()
+        for module in silent.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+        for parameter in silent.parameters():
+            nn.init.zeros_(parameter)
+        x = torch.ones(1, convolutions[0].in_channels, 3, 3)
+        with torch.no_grad():
+            out, wrong = _tried(silent, x.clone())
+        if wrong or not isinstance(out, Tensor) or not torch.equal(out, x):
+            return False
+    return True
 
 
 def _layout(model: nn.Module) -> list[tuple]:
@@ -293,7 +322,7 @@ def check_preact(model: nn.Module) -> str:
         return "after the last block there should be one more BatchNorm, of 64 channels"
     if norms > 19:
         return "there is a BatchNorm too many: the stem has none, and after the last block there is one"
-    return _preact_costs(model) or _preact_end(model, x)
+    return _preact_costs(model) or _preact_row(model, x) or _preact_end(model, x)
 
 
 def _preact_costs(model: nn.Module) -> str:
@@ -309,6 +338,28 @@ def _preact_costs(model: nn.Module) -> str:
 def _twin() -> models.ResNet:
     with torch.device("meta"):
         return models.build("resnet20")
+
+
+def _preact_row(model: nn.Module, x: Tensor) -> str:
+    """Whether each block gets just what the one before has given, and the first what the stem has."""
+    ran: list[tuple[nn.Module, Tensor, Tensor]] = []
+    hooks = [
+        module.register_forward_hook(lambda module, inputs, out: ran.append((module, inputs[0].clone(), out)))
+        for module in model.modules()
+        if isinstance(module, preactivation.PreActBlock | nn.Conv2d)
+    ]
+    with torch.no_grad():
+        model(x)
+    for hook in hooks:
+        hook.remove()
+    blocks = [entry for entry in ran if isinstance(entry[0], preactivation.PreActBlock)]
+    given = [ran[0][2], *(out for _, _, out in blocks)]  # the first to run is the stem's convolution
+    if len(blocks) != 9 or any(
+        out.shape != seen.shape or not torch.equal(out, seen)
+        for out, (_, seen, _) in zip(given, blocks, strict=False)
+    ):
+        return "each block should get what stem or block before has given, and nothing else, once"
+    return ""
 
 
 def _preact_end(model: nn.Module, x: Tensor) -> str:
@@ -553,7 +604,7 @@ def check_unseen(change: Callable[[nn.Module], object]) -> str:
 
 
 def check_head(model: nn.Module, num_classes: int) -> str:
-    """Whether the loss of a new network begins near the logarithm of the number of classes.
+    """Whether a new network has an output for each class, and a loss near the logarithm of their number.
 
     The average over all labels, for random images of 28 x 28, in train mode (a copy of the network runs).
 
@@ -579,7 +630,12 @@ def check_head(model: nn.Module, num_classes: int) -> str:
     if logits.shape[1] < classes:
         return f"it has {logits.shape[1]} outputs for {classes} classes"
     away = -logits.log_softmax(dim=1)[:, :classes].mean().item() - math.log(classes)
-    return f"the loss begins {away:+.1f} nats off" if abs(away) > 1 else CORRECT
+    if abs(away) > 1:
+        return f"the loss begins {away:+.1f} nats off"
+    many = logits.shape[1]
+    return (
+        CORRECT if many == classes else f"the loss hides it, but it has {many} outputs for {classes} classes"
+    )
 
 
 def check_rates(rates: Callable[[float, float, int], object]) -> str:

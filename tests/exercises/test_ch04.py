@@ -61,6 +61,29 @@ def preact(*end, stem=(), strides=(1, 2, 2), shortcut="A"):
     return nn.Sequential(*body, *end, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def bottlenecks_without_shortcuts():
+    model = of_row("resnet50", 2, 2, 2, 2)
+    for module in model.modules():
+        if isinstance(module, blocks.Bottleneck):
+            module.forward = lambda x, own=module: own.bn3(
+                own.conv3(own.bn2(own.conv2(own.bn1(own.conv1(x)).relu())).relu())
+            ).relu()
+    return model
+
+
+def projections_without_norm():
+    model = of_row("resnet50", 2, 2, 2, 2)
+    for stage in model.stages:
+        first = model.get_submodule(stage)[0]
+        first.downsample = first.downsample[:1]
+    return model
+
+
+def relus_between_the_blocks():
+    whole = preact(nn.BatchNorm2d(64), nn.ReLU())
+    return nn.Sequential(*whole[:4], nn.ReLU(), *whole[4:])
+
+
 class PreActNet(nn.Module):
     """The same network with the end registered first and a functional ReLU."""
 
@@ -239,6 +262,7 @@ RIGHT = [
     (ch04.check_classifier, (careful_in_double, PIXELS)),
     (ch04.check_resnet26, (of_row("resnet50", 2, 2, 2, 2),)),
     (ch04.check_resnet26, (resnet(torchvision.models.resnet.Bottleneck, 2, 2, 2, 2),)),
+    (ch04.check_resnet26, (of_row("resnet50", 2, 2, 2, 2).to("meta"),)),
     (ch04.check_layers, (26,)),
     (ch04.check_layers, (np.int64(26),)),
     (ch04.check_layers, (torch.tensor(26.0),)),
@@ -300,6 +324,7 @@ WRONG = [
     (ch04.check_classifier, (careful, PIXELS[:1]), "at least two images"),
     (ch04.check_classifier, (lambda pixels: None, PIXELS), "should give logits of shape"),
     (ch04.check_classifier, ("careful", PIXELS), "a function is wanted"),
+    (ch04.check_classifier, (lambda pixels: torch.zeros(len(pixels), 10), PIXELS), "same logits"),
     (ch04.check_classifier, (lambda pixels: pixels @ pixels[0, 0, 0], None), "at least two images"),
     (ch04.check_resnet26, (models.build("resnet50"),), "equally long"),
     (ch04.check_resnet26, (of_row("resnet50", 3, 3, 3, 3),), "38 weighted layers, not 26"),
@@ -307,6 +332,8 @@ WRONG = [
     (ch04.check_resnet26, (of_row("resnet18", 3, 3, 3, 3),), "should be a bottleneck"),
     (ch04.check_resnet26, (of_row("resnext50_32x4d", 2, 2, 2, 2),), "in groups"),
     (ch04.check_resnet26, (of_row("wide_resnet50_2", 2, 2, 2, 2),), "widths or strides"),
+    (ch04.check_resnet26, (bottlenecks_without_shortcuts(),), "is it added"),
+    (ch04.check_resnet26, (projections_without_norm(),), "stands one BatchNorm"),
     (ch04.check_resnet26, ((2, 2, 2, 2),), "a network (an nn.Module) is wanted"),
     (ch04.check_layers, (50,), "what its name says"),
     (ch04.check_layers, (12,), "those are the blocks"),
@@ -326,6 +353,7 @@ WRONG = [
     (ch04.check_preact, (preact(nn.BatchNorm2d(64)),), "a ReLU belongs last"),
     (ch04.check_preact, (PreActNet(relu_first=True),), "a ReLU belongs last"),
     (ch04.check_preact, (preact(nn.ReLU(), stem=(nn.BatchNorm2d(16),)),), "as many parameters"),
+    (ch04.check_preact, (relus_between_the_blocks(),), "nothing else"),
     (ch04.check_preact, (PreActNet(idle=True),), "should run after the last block"),
     (ch04.check_preact, (preact(nn.BatchNorm2d(64), nn.ReLU(), stem=(nn.BatchNorm2d(16),)),), "too many"),
     (ch04.check_preact, (preact(nn.BatchNorm2d(64), nn.ReLU(), shortcut="B"),), "as many parameters"),
@@ -371,6 +399,7 @@ WRONG = [
     (ch04.check_unseen, (None,), "a function is wanted"),
     (ch04.check_head, (grey(1000), 10), "nats off"),
     (ch04.check_head, (grey(5), 10), "5 outputs for 10 classes"),
+    (ch04.check_head, (grey(20), 10), "20 outputs for 10 classes"),
     (ch04.check_head, (nn.Linear(3, 3), 10), "does not give logits"),
     (ch04.check_head, (None, 10), "a network (an nn.Module) is wanted"),
     (ch04.check_head, (grey(10), "ten"), "a number of classes"),
