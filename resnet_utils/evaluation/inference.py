@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.evaluation.answers import logits_of, require_labels, right_answers
 from resnet_utils.runtime import device_of
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
@@ -89,31 +90,35 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss (nats) and accuracy (fraction in [0, 1]) over every sample of a loader.
 
+    What counts as an answer, and which labels are understood, stands in ``answers``.
     Sums over samples and divides once, so a short last batch is not over-weighted.
     The model computes in eval mode and float32, and is left in the mode it came in.
 
     Args:
         model: from images to logits.
-        loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
+        loader: images ``(N, C, H, W)`` and labels, batch by batch.
         device: where ``model`` lies, and the batches go (default: found out).
         loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, or images or labels that do not fit the network.
     """
     device = device_of(model) if device is None else device
-    loss_sum, correct, seen = 0.0, 0, 0
+    loss_sum, correct, asked, seen = 0.0, 0, 0, 0
     with kept_modes(model):
         model.eval()
         for images, labels in loader:  # (N, C, H, W), (N,)
-            images, labels = images.to(device), labels.to(device)
-            logits = model(images)  # (N, num_classes)
+            logits = logits_of(model, images.to(device))  # (N, num_classes)
+            labels = labels.to(device)
+            require_labels(logits, labels, loss_function=loss_function)
             if loss_function is None:
                 loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             else:
                 loss_sum += loss_function(logits, labels).item() * len(labels)
-            correct += (logits.argmax(dim=1) == labels).sum().item()
+            right = right_answers(logits, labels, loss_function=loss_function)
+            correct += right.sum().item()
+            asked += right.numel()
             seen += len(labels)
     if seen == 0:
         raise ValueError("evaluate() needs at least one sample, but the loader was empty")
-    return loss_sum / seen, correct / seen
+    return loss_sum / seen, correct / asked

@@ -1,6 +1,6 @@
 """Where and how a chapter runs: set-up, device, seeds, progress."""
 
-from resnet_utils.runtime.environment import device, device_of, progress, setup, versions
+from resnet_utils.runtime.environment import device, device_of, note, progress, setup, versions
 from resnet_utils.runtime.seeding import seed_everything
 
-__all__ = ["device", "device_of", "progress", "seed_everything", "setup", "versions"]
+__all__ = ["device", "device_of", "note", "progress", "seed_everything", "setup", "versions"]

@@ -3,7 +3,7 @@
 Introduced in the front matter.
 
 Environment variables read here: ``BOOK_DEVICE`` (auto, cpu, cuda, mps), ``BOOK_THREADS`` (a count) and
-``BOOK_PROGRESS`` (0 hides the progress bars).
+``BOOK_PROGRESS`` (0 hides the progress bars and lines).
 """
 
 from __future__ import annotations
@@ -121,6 +121,18 @@ def progress(iterable: Iterable, *, description: str, total: int | None = None) 
     return tqdm(
         iterable, desc=description, total=total, disable=not visible, file=sys.stderr, ncols=80, leave=False
     )
+
+
+def note(line: str) -> None:
+    """Print a line about a long computation on stderr, in terminals, notebooks and files alike.
+
+    ``BOOK_PROGRESS=0`` hides it.
+
+    Args:
+        line: what to say.
+    """
+    if os.environ.get("BOOK_PROGRESS", "") != "0":
+        print(line, file=sys.stderr, flush=True)
 
 
 def _in_notebook() -> bool:

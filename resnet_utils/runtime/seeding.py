@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -151,3 +152,20 @@ def set_global_generators(states: dict[str, Any]) -> None:
     random.setstate(states["python"])
     kind, keys, *rest = states["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
+
+
+@contextmanager
+def kept_generators(holder: object) -> Iterator[None]:
+    """On leaving, put the generators of ``holder`` and of the process back to where they were.
+
+    Args:
+        holder: a loader, or anything else that ``generators_of`` looks into.
+    """
+    own = [(generator, generator.get_state()) for generator in generators_of(holder)]
+    everywhere = global_generators()
+    try:
+        yield
+    finally:
+        for generator, state in own:
+            generator.set_state(state)
+        set_global_generators(everywhere)

@@ -3,66 +3,55 @@
 Introduced in chapter 4.
 
 A run is more than its weights: the optimiser has momentum, the schedule a position, and every generator of
-random numbers a state. All of it is kept, and the resumed run ends with the same bits on a CPU.
+random numbers a state. All of it is kept, and the resumed run ends with the same bits on a CPU. The settings
+it was built with (``settings``) are kept too, and compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
+from torch import Tensor
 
 from resnet_utils.files import atomic
 from resnet_utils.runtime.seeding import generators_of, global_generators, set_global_generators
-from resnet_utils.training.regularization import EarlyStopping
+from resnet_utils.training import optim, settings
+from resnet_utils.training.run import History, TrainingRun, unwrapped
 
-FORMAT = 2  # 1 had the loader's generators in another order
-MOST_TENSORS = 3  # that an error message names
-OPTIONAL = {"scheduler": "scheduler", "scaler": "scaler", "early_stopping": "stopping rule"}
-PARTS = {"format", "model", "optimizer", "history", "generators", "global_generators", *OPTIONAL}
-
-
-@dataclass
-class TrainingRun:
-    """Everything that changes while a model trains.
-
-    Args:
-        model: the network.
-        optimizer: has its momentum.
-        scheduler: has its position; None: no schedule.
-        scaler: of the loss, for 16 bits; None: none.
-        loader: of the training batches, with all generators it draws from (``seeding.generators_of``).
-        early_stopping: has the best weights so far; None: none.
-    """
-
-    model: nn.Module
-    optimizer: Optimizer
-    scheduler: LRScheduler | None
-    scaler: torch.amp.GradScaler | None
-    loader: DataLoader
-    early_stopping: EarlyStopping | None = None
+FORMAT = 3  # 2 had no settings; 1 had the loader's generators in another order
+MOST_PROBLEMS = 6  # that an error message names
+MOST_TENSORS = 3  # of them about the model
+OPTIONAL = {"scheduler": "scheduler", "scaler": "scaler"}
+PARTS = {
+    "format", "model", "optimizer", "callbacks", "history", "steps", "epochs", "begun", "settings",
+    "generators", "global_generators", *OPTIONAL,
+}  # fmt: skip
 
 
-def save(path: str | Path, run: TrainingRun, history: dict[str, list[float]]) -> None:
-    """Write the state of ``run`` and its ``history`` to ``path``.
+def save(path: str | Path, run: TrainingRun) -> None:
+    """Write the state of ``run`` to ``path``.
 
     The file is written under another name and then renamed: a run killed at any moment leaves the old file
-    or the new one, never half of one.
+    or the new one, never half of one. Weights have the names of the bare network (``run.unwrapped``).
 
     Args:
         path: the file; its folder is made where needed.
         run: what has a state.
-        history: what was measured so far, a list for each column.
     """
     path = Path(path)
-    state = _state(run) | {"format": FORMAT, "history": history, "global_generators": global_generators()}
+    state = _state(run) | {
+        "format": FORMAT,
+        "history": asdict(run.history),
+        "steps": run.steps,
+        "epochs": run.epochs,
+        "begun": run.begun,
+        "global_generators": global_generators(),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.whole(path) as unfinished, unfinished.open("wb") as file:  # a path's name would stand in it
         torch.save(state, file)
@@ -71,49 +60,72 @@ def save(path: str | Path, run: TrainingRun, history: dict[str, list[float]]) ->
 def _state(run: TrainingRun) -> dict[str, Any]:
     """The states of the parts of ``run``; None for a part that it does without."""
     return {
-        "model": run.model.state_dict(),
+        "model": unwrapped(run.model).state_dict(),
         "optimizer": run.optimizer.state_dict(),
         **{part: None if (it := getattr(run, part)) is None else it.state_dict() for part in OPTIONAL},
+        "callbacks": {
+            name: callback.state_dict() for name, callback in settings.kept_callbacks(run.callbacks).items()
+        },
+        "settings": run.settings,
         "generators": [generator.get_state() for generator in generators_of(run.loader)],
     }
 
 
-def restore(path: str | Path, run: TrainingRun, *, epochs: int) -> dict[str, list[float]]:
-    """Put the state in ``path`` into ``run`` and into the process's random generators; return the history.
+def restore(path: str | Path, run: TrainingRun, *, extend: bool = False) -> None:
+    """Put the state in ``path`` into ``run`` and into the process's random generators.
 
     Everything is checked before anything is changed. A file from elsewhere cannot run code.
 
     Args:
         path: a file that ``save`` wrote.
         run: built as the first time; its parts take on the states in the file.
-        epochs: the length of the whole run, at least what the file holds.
-
-    Returns:
-        What was measured before, a list for each column.
+        extend: whether a run of more epochs than the file's may have other settings: then the schedule
+            begins anew, and of the optimiser only what it has gathered, such as momentum, is taken over.
 
     Raises:
         ValueError: if the file is damaged, is no checkpoint of a run, belongs to another model, optimiser,
-            schedule or loader, or holds more than ``epochs`` epochs.
+            schedule, loader or loss, or holds more epochs than ``run`` wants, or the schedule ends too soon.
     """
     state = _read(path)
-    problems = _mismatches(state, _state(run))
-    if problems:
-        raise ValueError(
-            f"the checkpoint {str(path)!r} belongs to another run: {'; '.join(problems)}. "
-            "Give another path, or delete the file to begin anew"
-        )
     done = len(state["history"]["train_loss"])
-    if done > epochs:
-        raise ValueError(f"the checkpoint holds {done} epochs, more than the {epochs} asked for")
-    run.model.load_state_dict(state["model"])
+    extending = extend and run.epochs > state["epochs"]
+    own = _state(run)
+    unlike = _unlike_models(state["model"], own["model"])
+    problems = unlike + _unlike_parts(state, own, extending=extending)
+    if problems:
+        hint = "Give another path, or delete the file to begin anew"
+        longer = not extend and run.epochs > state["epochs"]
+        if longer and not unlike and not _unlike_parts(state, own, extending=True):
+            hint += "; extend=True trains on with other settings"
+        shown = "; ".join(problems[:MOST_PROBLEMS])
+        more = f"; and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
+        raise ValueError(f"the checkpoint {str(path)!r} belongs to another run: {shown}{more}. {hint}")
+    if done > run.epochs:
+        raise ValueError(f"the checkpoint holds {done} epochs, more than the {run.epochs} asked for")
+    run.begun = done if extending else state["begun"]
+    optim.require_schedule(run, epochs=run.epochs - run.begun, from_start=True)
+    _load(run, state, extending=extending)
+
+
+def _load(run: TrainingRun, state: dict[str, Any], *, extending: bool) -> None:
+    unwrapped(run.model).load_state_dict(state["model"])
+    groups = [dict(group) for group in run.optimizer.param_groups]
     run.optimizer.load_state_dict(state["optimizer"])
+    if extending:  # the rates and constants of today
+        for group, today in zip(run.optimizer.param_groups, groups, strict=True):
+            group.update(today)
     for part in OPTIONAL:
-        if state[part] is not None:
+        if state[part] is not None and not (extending and part == "scheduler"):
             getattr(run, part).load_state_dict(state[part])
-    for generator, bits in zip(generators_of(run.loader), state["generators"], strict=True):
-        generator.set_state(bits)
+    for name, callback in settings.kept_callbacks(run.callbacks).items():
+        if name in state["callbacks"]:
+            callback.load_state_dict(state["callbacks"][name])
+    own = generators_of(run.loader)
+    if len(own) == len(state["generators"]):  # an extended run may draw from others, and begins with these
+        for generator, bits in zip(own, state["generators"], strict=True):
+            generator.set_state(bits)
     set_global_generators(state["global_generators"])
-    return state["history"]
+    run.history, run.steps = History(**state["history"]), state["steps"]
 
 
 def _read(path: str | Path) -> dict[str, Any]:
@@ -125,53 +137,88 @@ def _read(path: str | Path) -> dict[str, Any]:
             raise ValueError(f"wrong checksum of {damaged}")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types here, depending on which byte is wrong
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        text = f"{str(path)!r} is damaged or no checkpoint ({reason}); delete it to begin anew"
-        raise ValueError(text) from None
+        raise ValueError(
+            f"{str(path)!r} is damaged or no checkpoint of a training run: {_first_bytes(path)}"
+            f"{type(error).__name__}. To begin anew, delete it or give another path"
+        ) from None
     if not isinstance(state, dict) or set(state) != PARTS or state["format"] != FORMAT:
-        raise ValueError(f"{str(path)!r} is no checkpoint of a training run (format {FORMAT})")
+        raise ValueError(
+            f"{str(path)!r} is no checkpoint of a training run (format {FORMAT}): {_what_it_is(state)}"
+        )
     return state
 
 
-def _mismatches(state: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """In words, what differs between the ``state`` of a file and the run as it is ``now``."""
+def _first_bytes(path: str | Path) -> str:
+    """What a file that torch cannot read begins like."""
+    with Path(path).open("rb") as file:
+        start = file.read(64)
+    kinds = {
+        "it is empty, ": start == b"",
+        "it is a page or text, ": start.lstrip()[:1] in (b"<", b"{") or start.startswith(b"version https"),
+        "it is a file of safetensors, which load_weights reads, ": start[8:9] == b"{",
+        "it holds more than tensors and plain values, or a part is damaged, ": start[:2] == b"PK",
+    }
+    return next((said for said, true in kinds.items() if true), "")
+
+
+def _what_it_is(content: Any) -> str:
+    """In words, what was found in a file in place of a checkpoint."""
+    if not isinstance(content, Mapping):
+        return f"it holds one {type(content).__name__}"
+    names = [str(name) for name in content]
+    some = ", ".join(names[:MOST_TENSORS]) + (", ..." if len(names) > MOST_TENSORS else "")
+    if content and all(isinstance(value, Tensor) for value in content.values()):
+        return f"it holds the weights of a network ({some}) and nothing else; load_weights reads them"
+    if isinstance(content.get("format"), int) and "global_generators" in content:
+        return f"it was written by another version of this package, as format {content['format']}"
+    wrapped = [name for name in ("state_dict", "model_state_dict", "model", "net") if name in content]
+    if wrapped:
+        return f"it is another program's, with the weights under {wrapped[0]!r} (it has {some})"
+    return f"it has {some or 'nothing in it'}"
+
+
+def _unlike_models(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    """In words, in which tensors the network of a file and the one at hand differ."""
+    problems = [
+        f"the model's {key} is {one} in the file, {other} here"
+        for key, one, other in _differences(_described(saved), _described(own))
+    ]
+    return problems[:MOST_TENSORS]
+
+
+def _unlike_parts(state: dict[str, Any], own: dict[str, Any], *, extending: bool) -> list[str]:
+    """In words, what else differs between the ``state`` of a file and the run at hand."""
     problems = []
-    for key, saved, own in _differences(_described(state["model"]), _described(now["model"])):
-        problems.append(f"the model's {key} is {saved} in the file, {own} here")
-    del problems[MOST_TENSORS:]
     for part, name in OPTIONAL.items():
-        if (state[part] is None) != (now[part] is None):
-            there, here = ("no" if side[part] is None else "a" for side in (state, now))
+        if (state[part] is None) != (own[part] is None) and not (extending and part == "scheduler"):
+            there, here = ("no" if side[part] is None else "a" for side in (state, own))
             problems.append(f"{there} {name} in the file, {here} {name} here")
-    settings = (_settings(side) for side in (state, now))
-    problems += [f"{key} is {saved} in the file, {own} here" for key, saved, own in _differences(*settings)]
-    counts = len(state["generators"]), len(now["generators"])
-    if counts[0] != counts[1]:
+    for key, saved, mine in _differences(state["settings"], own["settings"]):
+        optional = (
+            key.endswith("of the schedule") or " of group " in key
+        )  # another torch may know more of them
+        if optional and "missing" in (saved, mine):
+            continue
+        if not extending or key == "the optimizer" or key.startswith("the number of parameters"):
+            problems.append(f"{key} is {_short(saved)} in the file, {_short(mine)} here")
+    counts = len(state["generators"]), len(own["generators"])
+    if counts[0] != counts[1] and not extending:
         problems.append(f"the loader has {counts[0]} generators in the file, {counts[1]} here")
     return problems
 
 
-def _differences(saved: dict[str, Any], own: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def _differences(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Key and both values wherever two dictionaries differ."""
-    values = [(key, saved.get(key, "missing"), own.get(key, "missing")) for key in saved | own]
+    values = [(key, saved.get(key, "missing"), own.get(key, "missing")) for key in {**saved, **own}]
     return [(key, one, other) for key, one, other in values if one != other]
 
 
-def _settings(state: dict[str, Any]) -> dict[str, Any]:
-    """The choices in the state of a run that stay as they are while it trains."""
-    settings = {}
-    for index, group in enumerate(state["optimizer"]["param_groups"]):
-        settings[f"the number of parameters in group {index}"] = len(group["params"])
-        rate = "initial_lr" if "initial_lr" in group else "lr"  # with a schedule, lr itself changes
-        for key in ("weight_decay", "momentum", "nesterov", rate):
-            settings[f"{key} of group {index}"] = group.get(key)
-    for key in ("total_steps", "milestones", "gamma"):
-        settings[f"{key} of the schedule"] = (state["scheduler"] or {}).get(key)
-    settings["patience of the stopping rule"] = (state["early_stopping"] or {}).get("patience")
-    return settings
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= settings.SHOWN else f"{text[: settings.SHOWN]}..."
 
 
-def _described(weights: dict[str, Tensor]) -> dict[str, str]:
+def _described(weights: Mapping[str, Tensor]) -> dict[str, str]:
     """``{"conv1.weight": "float32 (64, 3, 7, 7)"}``: what must agree between file and model."""
     return {
         key: f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"

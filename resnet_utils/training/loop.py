@@ -1,16 +1,17 @@
 """The training loop: one epoch, and a whole run.
 
-Introduced in chapter 4. Optimiser and schedules stand in ``optim``, the state of a run in ``checkpoint``.
+Introduced in chapter 4. Optimiser and schedules stand in ``optim``, what else can happen in a run in
+``callbacks``, its state in ``checkpoint``.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
@@ -18,32 +19,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from resnet_utils import runtime
-from resnet_utils.evaluation import evaluate, kept_modes
+from resnet_utils.evaluation import answers, evaluate, kept_modes
 from resnet_utils.runtime.types import Batches, Device, LossFunction
-from resnet_utils.training import optim
-from resnet_utils.training.checkpoint import TrainingRun, restore, save
+from resnet_utils.training import checkpoint as files
+from resnet_utils.training import optim, settings
 from resnet_utils.training.regularization import EarlyStopping
-
-
-@dataclass
-class History:
-    """What ``fit`` measured, one entry an epoch: losses in nats, accuracies as fractions in [0, 1].
-
-    Args:
-        train_loss: mean loss while training, by the loss function that was trained with.
-        train_accuracy: share of right answers while training.
-        valid_loss: mean cross-entropy on the validation images after each epoch; empty without them.
-        valid_accuracy: share of right answers on them; likewise.
-        lr: the largest rate of all groups at the epoch's end.
-        seconds: time of training without validation.
-    """
-
-    train_loss: list[float] = field(default_factory=list)
-    train_accuracy: list[float] = field(default_factory=list)
-    valid_loss: list[float] = field(default_factory=list)
-    valid_accuracy: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+from resnet_utils.training.run import Callback, History, TrainingRun
 
 
 def train_mode(model: nn.Module) -> None:
@@ -72,6 +53,7 @@ def train_one_epoch(
     loss_function: LossFunction | None = None,
     autocast: bool = False,
     scaler: GradScaler | None = None,
+    callbacks: Sequence[Callback] = (),
     description: str = "training",
     progress: bool = False,
 ) -> tuple[float, float]:
@@ -79,14 +61,15 @@ def train_one_epoch(
 
     Args:
         model: the network, which is moved by the steps; its modules are left in the modes they came in.
-        loader: batches of images (N, C, H, W) and labels: class numbers (N,), or shares of classes
-            (N, num_classes), of which the accuracy takes the largest.
-        optimizer: takes a step after each batch.
+        loader: batches of images (N, C, H, W) and labels: class numbers (N,), shares of classes
+            (N, num_classes), or with a binary cross-entropy yes-or-no numbers (``evaluation.answers``).
+        optimizer: takes a step after each batch, or when the callbacks say so.
         device: where to compute; None: where the model lies.
-        scheduler: takes a step after each batch, not after each epoch.
+        scheduler: takes a step after each step of the optimiser, not after each epoch.
         loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy.
         autocast: whether to compute in 16 bits where that is safe.
         scaler: what ``gradient_scaler`` gives, kept from epoch to epoch; only for ``autocast``.
+        callbacks: what else to do around the steps, such as ``GradientClipping(1.0)``.
         description: text before the progress bar, and in the error about a loss that is not finite.
         progress: whether to show a bar.
 
@@ -95,35 +78,81 @@ def train_one_epoch(
         move, so they are not what ``evaluate`` would say afterwards.
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, images or labels that do not fit the network, or a last
+            batch of one image where a BatchNorm needs more.
         FloatingPointError: if the loss is not finite; the weights are then those before this batch.
     """
-    device = torch.device(device or runtime.device_of(model))
-    loss_function = loss_function or nn.functional.cross_entropy
-    scaler = scaler or GradScaler(device.type, enabled=False)  # disabled, it passes everything through
-    loss_sum, correct, seen = 0.0, 0, 0
-    batches = runtime.progress(loader, description=description) if progress else loader
-    with kept_modes(model):
-        train_mode(model)
+    run = TrainingRun(
+        model,
+        optimizer,
+        loader,
+        torch.device(device or runtime.device_of(model)),
+        scheduler=scheduler,
+        loss_function=loss_function,
+        autocast=autocast,
+        scaler=scaler,
+        callbacks=callbacks,
+    )
+    return _epoch(run, description, progress=progress)
+
+
+def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float, float]:
+    """Every batch once: forward, backward and, where it is due, a step. Mean loss and accuracy."""
+    batches = runtime.progress(run.loader, description=description) if progress else run.loader
+    loss_sum, correct, asked, seen = 0.0, 0, 0, 0
+    with kept_modes(run.model):
+        train_mode(run.model)
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
-            images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
-            with torch.autocast(device.type, optim.half_type(device=device), enabled=autocast):
-                logits = model(images)  # (N, num_classes)
-                loss = loss_function(logits, labels)
-            optim.require_finite(loss.item(), f"{description}, batch {number}", optimizer)
-            optimizer.zero_grad()
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            if scheduler is not None:
-                scheduler.step()
-            loss_sum += loss.item() * len(labels)
-            wanted = labels if labels.ndim == 1 else labels.argmax(dim=1)
-            correct += (logits.argmax(dim=1) == wanted).sum()  # stays on the device until the end
+            right = _backward(run, images, labels, f"{description}, batch {number}")
+            if all(callback.is_step_due(run) for callback in run.callbacks):
+                _step(run)
+            loss_sum += run.loss * len(labels)
+            correct += right.sum()  # stays on the device until the end
+            asked += right.numel()
             seen += len(labels)
+        if run.batches:  # left over, fewer than a step was waiting for
+            _step(run)
     if seen == 0:
         raise ValueError("train_one_epoch() needs at least one sample, but the loader was empty")
-    return loss_sum / seen, int(correct) / seen
+    return loss_sum / seen, int(correct) / asked
+
+
+def _backward(run: TrainingRun, images: Tensor, labels: Tensor, where: str) -> Tensor:
+    """Add the gradients of a batch to those that wait for a step; say which answers were right."""
+    with torch.autocast(run.device.type, optim.half_type(device=run.device), enabled=run.autocast):
+        logits = answers.logits_of(run.model, images.to(run.device, non_blocking=True))  # (N, num_classes)
+        answers.require_labels(logits, labels, loss_function=run.loss_function)
+        labels = labels.to(run.device, non_blocking=True)
+        loss = (run.loss_function or nn.functional.cross_entropy)(logits, labels)
+    run.loss = loss.item()
+    optim.require_finite(run.loss, where, run.optimizer)
+    if run.batches == 0:
+        run.optimizer.zero_grad()
+        run.samples, run.first = 0, len(labels)
+    run.batches, run.samples = run.batches + 1, run.samples + len(labels)
+    loss = loss * (len(labels) / run.first)  # a batch counts by its size beside the first one; that one as 1
+    (loss if run.scaler is None else run.scaler.scale(loss)).backward()
+    return answers.right_answers(logits, labels, loss_function=run.loss_function)
+
+
+def _step(run: TrainingRun) -> None:
+    """One step with the mean gradient of all samples that wait for it."""
+    scaler = run.scaler or GradScaler(run.device.type, enabled=False)  # passes everything through
+    scaler.unscale_(run.optimizer)
+    if run.batches > 1:
+        for group in run.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(run.first / run.samples)
+    for callback in run.callbacks:
+        callback.before_step(run)
+    scaler.step(run.optimizer)
+    scaler.update()
+    if run.scheduler is not None and run.schedule_every == "step":
+        run.scheduler.step()
+    run.batches, run.steps = 0, run.steps + 1
+    for callback in run.callbacks:
+        callback.after_step(run)
 
 
 def fit(
@@ -135,10 +164,13 @@ def fit(
     optimizer: Optimizer,
     device: Device | None = None,
     scheduler: LRScheduler | None = None,
+    schedule_every: str | None = None,
     autocast: bool = False,
     loss_function: LossFunction | None = None,
+    callbacks: Sequence[Callback] = (),
     early_stopping: EarlyStopping | None = None,
     checkpoint: str | Path | None = None,
+    extend: bool = False,
     progress: bool = True,
 ) -> History:
     """Train for a number of epochs, evaluating after each.
@@ -148,75 +180,101 @@ def fit(
         train_loader: batches of images (N, C, H, W) and labels, as ``train_one_epoch`` takes them.
         valid_loader: batches to evaluate on after each epoch; None: no evaluation.
         epochs: passes over ``train_loader``, at least 1; with a ``checkpoint``, those done before count.
-        optimizer: takes a step after each batch.
+        optimizer: takes a step after each batch, or when the callbacks say so.
         device: where to compute; None: where the model lies.
-        scheduler: takes a step after each batch.
+        scheduler: of the rate, made for ``optimizer``. ReduceLROnPlateau watches the validation: its loss,
+            or with ``mode="max"`` its accuracy.
+        schedule_every: what the schedule counts, "step" of the optimiser or "epoch". None: steps for
+            ``one_cycle`` and ``step_schedule``, epochs for ReduceLROnPlateau; any other has to be told.
         autocast: whether to compute in 16 bits where that is safe; gradients are scaled where that needs it.
         loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy.
+            Where it is a binary cross-entropy, the validation takes it too.
+        callbacks: what else to do, asked in this order (``run.Callback``; the usual ones in ``callbacks``).
         early_stopping: watches the loss on ``valid_loader``; ends the run before its time, and gives the
-            model the weights of its best epoch at the end.
+            model the weights of its best epoch at the end. The same as one more callback.
         checkpoint: a file to write the state to after each epoch. If it exists, the run goes on from it and
             ends as if it had never stopped, on a CPU with the same bits: build everything as the first time.
-        progress: whether to show a bar for each epoch.
+            Where only ``epochs`` is larger, and the schedule lasts, it goes on for longer.
+        extend: whether a run that asks for more epochs than its checkpoint was for may have other settings
+            from where the file ends: a new schedule, made for the epochs to come, another rate, batch size,
+            patience. The weights, the optimiser's memory and the history are taken over.
+        progress: whether to show a bar while an epoch runs and then a line with its numbers, on stderr.
 
     Returns:
         What was measured, epoch by epoch, those before an interruption included.
 
     Raises:
-        ValueError: for no epoch, an empty loader, too short a schedule, early stopping with nothing to watch
-            or for another model, or a checkpoint that is damaged or belongs to another run (nothing is
-            changed then).
+        ValueError: for no epoch, an empty loader, images, labels, classes, schedule, optimizer or callbacks
+            that do not fit, or a checkpoint that is damaged or belongs to another run (nothing is changed
+            then).
         FloatingPointError: if the loss is not finite; the last checkpoint stays.
     """
-    _check(model, valid_loader, epochs, early_stopping)
     device = torch.device(device or runtime.device_of(model))
-    resuming = checkpoint is not None and Path(checkpoint).exists()
-    optim.require_steps(scheduler, epochs * len(train_loader), from_start=resuming)
-    scaler = optim.gradient_scaler(device=device) if autocast else None
-    run = TrainingRun(model, optimizer, scheduler, scaler, train_loader, early_stopping)
-    history = History(**restore(checkpoint, run, epochs=epochs)) if checkpoint and resuming else History()
-    while len(history.train_loss) < epochs and not (early_stopping and early_stopping.is_due):
-        started = time.perf_counter()
-        loss, accuracy = train_one_epoch(
-            model,
-            train_loader,
-            optimizer,
-            device=device,
-            scheduler=scheduler,
-            loss_function=loss_function,
-            autocast=autocast,
-            scaler=scaler,
-            description=f"epoch {len(history.train_loss) + 1}/{epochs}",
-            progress=progress,
-        )
-        history.seconds.append(time.perf_counter() - started)
-        history.train_loss.append(loss)
-        history.train_accuracy.append(accuracy)
-        history.lr.append(max(group["lr"] for group in optimizer.param_groups))
-        if valid_loader is not None:
-            _validate(run, valid_loader, history, device=device)
+    run = TrainingRun(
+        model,
+        optimizer,
+        train_loader,
+        device,
+        valid_loader=valid_loader,
+        scheduler=scheduler,
+        schedule_every=optim.schedule_unit(scheduler, schedule_every),
+        loss_function=loss_function,
+        autocast=autocast,
+        scaler=optim.gradient_scaler(device=device) if autocast else None,
+        callbacks=[*callbacks, *([] if early_stopping is None else [early_stopping])],
+        epochs=epochs,
+    )
+    _start(run, checkpoint, extend=extend)
+    while run.epoch < epochs and not run.stopped:
+        _fit_one_epoch(run, progress=progress)
         if checkpoint is not None:
-            save(checkpoint, run, asdict(history))
-    if early_stopping is not None:
-        early_stopping.restore()
-    return history
+            files.save(checkpoint, run)
+    for callback in run.callbacks:
+        callback.after_fit(run)
+    return run.history
 
 
-def _check(
-    model: nn.Module, valid_loader: Batches | None, epochs: int, early_stopping: EarlyStopping | None
-) -> None:
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    if early_stopping is not None and valid_loader is None:
-        raise ValueError("early_stopping needs a valid_loader, whose loss it watches, got None")
-    if early_stopping is not None and early_stopping.model is not model:
-        raise ValueError("early_stopping was made for another model: make it with the one that is trained")
+def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> None:
+    """Check that everything fits, then take up the state in the checkpoint, where there is one."""
+    if run.epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {run.epochs}")
+    if extend and checkpoint is None:
+        raise ValueError("extend=True needs the checkpoint of the run to extend, got None")
+    mine = {id(one) for one in run.model.parameters()}
+    if not any(id(one) in mine for group in run.optimizer.param_groups for one in group["params"]):
+        raise ValueError(
+            "the optimizer has no parameter of this model: make it after the model, from its own"
+        )
+    for callback in run.callbacks:
+        callback.check(run)
+    if checkpoint is not None:
+        run.settings = settings.of_run(run)
+    if checkpoint is not None and Path(checkpoint).exists():
+        files.restore(checkpoint, run, extend=extend)
+    else:
+        optim.require_schedule(run, epochs=run.epochs, from_start=False)
+    for callback in run.callbacks:
+        callback.before_fit(run)
 
 
-def _validate(run: TrainingRun, loader: Batches, history: History, *, device: Device) -> None:
-    """Measure the model after an epoch, and tell it to the history and to whatever watches."""
-    loss, accuracy = evaluate(run.model, loader, device=device)
-    history.valid_loss.append(loss)
-    history.valid_accuracy.append(accuracy)
-    if run.early_stopping is not None:
-        run.early_stopping.should_stop(loss)
+def _fit_one_epoch(run: TrainingRun, *, progress: bool) -> None:
+    """Train on every batch, measure, and tell the history and whoever asks."""
+    name, history, started = f"epoch {run.epoch + 1}/{run.epochs}", run.history, time.perf_counter()
+    loss, accuracy = _epoch(run, name, progress=progress)
+    history.seconds.append(time.perf_counter() - started)
+    history.train_loss.append(loss)
+    history.train_accuracy.append(accuracy)
+    history.lr.append(run.rate)
+    said = f"{name}: training loss {loss:.4f}, accuracy {accuracy:.2%}"
+    if run.valid_loader is not None:
+        own = run.loss_function if answers.is_binary(run.loss_function) else None
+        loss, accuracy = evaluate(run.model, run.valid_loader, device=run.device, loss_function=own)
+        history.valid_loss.append(loss)
+        history.valid_accuracy.append(accuracy)
+        said += f"; validation loss {loss:.4f}, accuracy {accuracy:.2%}"
+    optim.step_after_epoch(run)
+    for callback in run.callbacks:
+        callback.after_epoch(run)
+    if progress:
+        stopped = f"; stopped: {run.stopped}" if run.stopped else ""
+        runtime.note(f"{said}; rate {history.lr[-1]:.3g}; {history.seconds[-1]:.1f} s{stopped}")

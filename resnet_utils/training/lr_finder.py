@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -82,7 +81,7 @@ def lr_range_test(
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
-    with _kept_generators(loader):
+    with seeding.kept_generators(loader):
         for step, batch in zip(range(steps), _endless(loader), strict=False):
             rate = low * (high / low) ** (step / (steps - 1))
             for group in optimizer.param_groups:
@@ -112,16 +111,3 @@ def _endless(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
             yield batch
         if empty:
             raise ValueError("lr_range_test() needs batches each time it asks the loader, but got none")
-
-
-@contextmanager
-def _kept_generators(loader: DataLoader) -> Iterator[None]:
-    """On leaving, put the generators of ``loader`` and of the process back to where they were."""
-    own = [(generator, generator.get_state()) for generator in seeding.generators_of(loader)]
-    everywhere = seeding.global_generators()
-    try:
-        yield
-    finally:
-        for generator, state in own:
-            generator.set_state(state)
-        seeding.set_global_generators(everywhere)

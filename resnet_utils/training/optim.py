@@ -13,9 +13,17 @@ import torch
 from torch import nn
 from torch.amp import GradScaler
 from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CyclicLR,
+    LRScheduler,
+    MultiStepLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
 from resnet_utils.runtime.types import Device
+from resnet_utils.training.run import TrainingRun, length, steps_in
 
 
 def sgd(
@@ -88,24 +96,87 @@ def step_schedule(optimizer: Optimizer, *, milestones: Sequence[int], factor: fl
         milestones: numbers of batches, rising.
         factor: by which a rate is multiplied at each.
     """
-    return MultiStepLR(optimizer, milestones=list(milestones), gamma=factor)
+    return _StepMilestones(optimizer, milestones=list(milestones), gamma=factor)
 
 
-def require_steps(scheduler: LRScheduler | None, steps: int, *, from_start: bool) -> None:
-    """Check that a schedule lasts long enough.
+class _StepMilestones(MultiStepLR):
+    """Milestones that are known to count steps, where torch leaves that to whoever calls ``step``."""
+
+
+def schedule_unit(scheduler: LRScheduler | None, every: str | None) -> str:
+    """What a schedule counts: "step" or "epoch".
 
     Args:
-        scheduler: the schedule; None, or one without an end, always does.
-        steps: batches to come.
+        scheduler: any of torch's; None: none.
+        every: what the caller says; None: nothing.
+
+    Raises:
+        ValueError: if that cannot be known, is neither, or is not what this schedule can count.
+    """
+    if every not in (None, "step", "epoch"):
+        raise ValueError(f"schedule_every must be 'step' or 'epoch', got {every!r}")
+    if scheduler is None:
+        if every is not None:
+            raise ValueError(f"schedule_every={every!r} needs a scheduler, got None")
+        return "step"
+    if isinstance(scheduler, ReduceLROnPlateau):
+        if every == "step":
+            raise ValueError("ReduceLROnPlateau watches the validation, so it counts epochs, not steps")
+        return "epoch"
+    if every is None and not isinstance(scheduler, (OneCycleLR, CyclicLR, _StepMilestones)):
+        raise ValueError(
+            f"{type(scheduler).__name__} may count steps or epochs: say schedule_every='step' or 'epoch'"
+        )
+    return every or "step"
+
+
+def require_schedule(run: TrainingRun, *, epochs: int, from_start: bool) -> None:
+    """Check that the schedule of ``run`` fits: its optimizer, what it watches, how long it lasts.
+
+    Args:
+        run: with its schedule; without one nothing is checked.
+        epochs: to come.
         from_start: whether they count from the schedule's start, or from where it stands.
 
     Raises:
         ValueError: if it does not.
     """
-    total = getattr(scheduler, "total_steps", math.inf)  # other schedules have no end
-    needed = steps + (0 if from_start else getattr(scheduler, "last_epoch", 0))
+    scheduler, every = run.scheduler, run.schedule_every
+    if scheduler is None:
+        return
+    kind = type(scheduler).__name__
+    if getattr(scheduler, "optimizer", run.optimizer) is not run.optimizer:
+        raise ValueError(f"the {kind} was made for another optimizer: make it with the one that trains")
+    if isinstance(scheduler, ReduceLROnPlateau) and run.valid_loader is None:
+        raise ValueError("ReduceLROnPlateau needs a valid_loader to watch, got None")
+    name = "T_max" if isinstance(scheduler, CosineAnnealingLR) else "total_steps"
+    total, steps = getattr(scheduler, name, None), steps_in(run)
+    if total is None or (every == "step" and steps is None):
+        return  # it has no end, or the run's is unknown
+    needed = epochs * (steps or 1) if every == "step" else epochs
+    if every == "epoch" and steps is not None and steps > 1 and total == epochs * steps:
+        raise ValueError(
+            f"the {kind} has {total} steps, as many as this run takes, but is to count its {epochs} epochs: "
+            f"say schedule_every='step', or make it with {name}={epochs}"
+        )
+    needed += 0 if from_start else scheduler.last_epoch
     if needed > total:
-        raise ValueError(f"the schedule has {total} steps, one a batch, but this run needs {needed}")
+        unit = "an epoch" if every == "epoch" else "a batch" if steps == length(run.loader) else "a step"
+        beyond = "; beyond T_max the cosine would rise again" if name == "T_max" else ""
+        raise ValueError(f"the schedule has {total} steps, one {unit}, but this run needs {needed}{beyond}")
+
+
+def step_after_epoch(run: TrainingRun) -> None:
+    """Move a schedule that counts epochs.
+
+    Args:
+        run: with the numbers of the epoch in its history.
+    """
+    if isinstance(run.scheduler, ReduceLROnPlateau):
+        watched = run.history.valid_accuracy if run.scheduler.mode == "max" else run.history.valid_loss
+        run.scheduler.step(watched[-1])
+    elif run.scheduler is not None and run.schedule_every == "epoch":
+        run.scheduler.step()
 
 
 def require_finite(loss: float, where: str, optimizer: Optimizer) -> None:

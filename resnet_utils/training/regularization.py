@@ -9,19 +9,23 @@ of ``optim.sgd``, and label smoothing one of torch's cross-entropy.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from resnet_utils.runtime.types import LossFunction
+from resnet_utils.training.run import Callback, TrainingRun, unwrapped
 
 
-class EarlyStopping:
+class EarlyStopping(Callback):
     """Keeps the weights of the best epoch, and says when the loss has not improved for some epochs.
 
-    Give it to ``fit``, or ask ``should_stop`` after each epoch and ``restore`` at the end. Watch images that
-    are neither trained on nor tested on: whoever stops where the test loss is lowest has used the test
-    images. Source: Prechelt 1998, doi:10.1007/3-540-49430-8_3.
+    Give it to ``fit``, as ``early_stopping`` or among the ``callbacks``: it watches the loss on the
+    ``valid_loader`` of the run, and gives the model its best weights at the end. Or ask ``should_stop`` after
+    each epoch and ``restore`` at the end. Watch images that are neither trained on nor tested on: whoever
+    stops where the test loss is lowest has used the test images. Source: Prechelt 1998,
+    doi:10.1007/3-540-49430-8_3.
 
     Args:
         model: the network that is trained.
@@ -35,7 +39,7 @@ class EarlyStopping:
     def __init__(self, model: nn.Module, *, patience: int) -> None:
         if patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, got {patience}")
-        self.model, self.patience = model, patience
+        self.model, self.patience = unwrapped(model), patience
         self.best_loss, self.best_epoch, self.epoch = math.inf, 0, 0
         self._kept: dict[str, Tensor] = {}
 
@@ -69,12 +73,42 @@ class EarlyStopping:
             raise RuntimeError("there is no best epoch yet: no finite loss has been noted")
         self.model.load_state_dict(self._kept)
 
+    def check(self, run: TrainingRun) -> None:
+        """The run has to be of this model, and to have a loss to watch."""
+        if run.valid_loader is None:
+            raise ValueError("early_stopping needs a valid_loader, whose loss it watches, got None")
+        if unwrapped(run.model) is not self.model:
+            raise ValueError(
+                "early_stopping was made for another model: make it with the one that is trained"
+            )
+
+    def before_fit(self, run: TrainingRun) -> None:
+        """A run that had stopped is not taken up again."""
+        self._stop(run)
+
+    def after_epoch(self, run: TrainingRun) -> None:
+        """Note the loss of the epoch."""
+        self.should_stop(run.history.valid_loss[-1])
+        self._stop(run)
+
+    def after_fit(self, run: TrainingRun) -> None:
+        """Give the model its best weights."""
+        self.restore()
+
+    def _stop(self, run: TrainingRun) -> None:
+        if self.is_due:
+            run.stop(f"no lower loss since epoch {self.best_epoch}")
+
+    def settings(self) -> dict[str, Any]:
+        """The patience."""
+        return {"patience": self.patience}
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint has to keep: the count of epochs, the best of them, and its weights."""
-        counts = {name: getattr(self, name) for name in ("patience", "best_loss", "best_epoch", "epoch")}
+        counts = {name: getattr(self, name) for name in ("best_loss", "best_epoch", "epoch")}
         return counts | {"weights": self._kept}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where another one stood; the patience stays.
 
         Args:
@@ -107,6 +141,7 @@ def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         return base(logits, labels) + strength * sum(w.abs().sum() for _, w in _penalized(model))
 
+    loss.__wrapped__ = base  # which labels it takes, its base says
     return loss
 
 
@@ -138,6 +173,7 @@ def with_l2_from_start(
         moved = sum((w - start[name]).square().sum() for name, w in _penalized(model))
         return base(logits, labels) + strength / 2 * moved
 
+    loss.__wrapped__ = base
     return loss
 
 
