@@ -9,17 +9,20 @@ same form and random weights to compare with.
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from resnet_utils import runtime
 from resnet_utils.evaluation import kept_modes
-from resnet_utils.models import ResNet
+from resnet_utils.models.anatomy import anatomy
 from resnet_utils.models.initialization import redraw
 
+Model = TypeVar("Model", bound=nn.Module)
 
-def grad_cam(model: ResNet, x: Tensor, target: Tensor, *, stage: str | None = None) -> Tensor:
+
+def grad_cam(model: nn.Module, x: Tensor, target: Tensor, *, stage: str | None = None) -> Tensor:
     """How much each place of a feature map speaks for a class, image by image: ``(N, h, w)``, at least 0.
 
     The channels of the map are added up, each with the mean gradient of the target's logit over the places as
@@ -35,25 +38,34 @@ def grad_cam(model: ResNet, x: Tensor, target: Tensor, *, stage: str | None = No
 
     Raises:
         ValueError: for a stage that the network does not have, or targets that do not fit.
+        TypeError: if the parts of ``model`` cannot be told (``models.anatomy``).
     """
-    stages = model.stages
-    if stage is not None and stage not in stages:
-        raise ValueError(f"stage must be one of {', '.join(stages)}, got {stage!r}")
+    body = anatomy(model, caller="grad_cam")
+    stage = body.stages[-1] if stage is None else stage
+    if stage not in body.stages:
+        raise ValueError(f"stage must be one of {', '.join(body.stages)}, got {stage!r}")
     if target.shape != x.shape[:1] or target.is_floating_point():
         raise ValueError(
             f"target must be whole numbers ({len(x)},), got {target.dtype} {tuple(target.shape)}"
         )
-    if not 0 <= target.min() <= target.max() < model.fc.out_features:
-        raise ValueError(f"targets must lie in 0 to {model.fc.out_features - 1}, got {target.tolist()}")
+    if not 0 <= target.min() <= target.max() < body.num_classes:
+        raise ValueError(f"targets must lie in 0 to {body.num_classes - 1}, got {target.tolist()}")
     device = runtime.device_of(model)
-    cut = 1 + stages.index(stage) if stage else len(stages)
-    with kept_modes(model), torch.enable_grad():
-        model.eval()
-        with torch.no_grad():  # no gradient is wanted below the map
-            out = _through(model, model.stem(x.to(device)), stages[:cut])
-        maps = out.clone().requires_grad_()  # (N, C, h, w)
-        logits = model.forward_head(_through(model, maps, stages[cut:]))
+    found: list[Tensor] = []
+
+    def from_here(out: Tensor) -> Tensor:
+        found.append(out.detach().clone().requires_grad_())  # no gradient is wanted below the map
+        return found[0]
+
+    with kept_modes(body.model), torch.enable_grad():
+        body.model.eval()
+        logits = body.with_map(x.to(device), stage, from_here)
+        if len(found) != 1:
+            raise ValueError(
+                f"images pass {stage!r} {len(found)} times on their way; once is needed for a map"
+            )
         chosen = logits.gather(1, target.to(device)[:, None]).sum()  # an image does not touch the others
+        (maps,) = found  # (N, C, h, w)
         (gradient,) = torch.autograd.grad(chosen, maps)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return (weights * maps.detach()).sum(dim=1).relu()
@@ -70,14 +82,15 @@ def enlarge(maps: Tensor, size: int) -> Tensor:
 
 
 def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
-    """The share of each map's sum that lies where ``masks`` (N, H, W) are True: ``(N,)`` in [0, 1], float64.
+    """The share of each map's sum that lies where ``masks`` (N, H, W) are True: ``(N,)`` in [0, 1].
 
-    NaN for a map that is zero everywhere. A map without any preference scores the mask's share of the area.
+    In float64, on the CPU. NaN for a map that is zero everywhere. A map without any preference scores the
+    mask's share of the area.
     Source: the energy-based pointing game of Wang et al. 2020, arXiv:1910.01279, section 4.3.
 
     Args:
         maps: ``(N, h, w)``, at least 0; enlarged to the masks.
-        masks: ``(N, H, H)``, bool; moved to where the maps lie.
+        masks: ``(N, H, H)``, bool.
 
     Raises:
         ValueError: if maps and masks do not fit, or a map has values below 0.
@@ -87,11 +100,11 @@ def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
         raise ValueError(f"need maps (N, h, w) and square masks (N, H, H), got {shapes}")
     if not (maps >= 0).all():
         raise ValueError("a map must not have values below 0 or nan")
-    whole = enlarge(maps.double(), masks.shape[-1])
-    return (whole * masks.to(whole.device)).sum(dim=(1, 2)) / whole.sum(dim=(1, 2))
+    whole = enlarge(maps.detach().cpu().double(), masks.shape[-1])  # Apple's GPUs have no float64
+    return (whole * masks.cpu()).sum(dim=(1, 2)) / whole.sum(dim=(1, 2))
 
 
-def randomized(model: ResNet, down_to: str = "stem", *, seed: int = 0) -> ResNet:
+def randomized(model: Model, down_to: str = "stem", *, seed: int = 0) -> Model:
     """A copy of ``model`` with fresh weights from the head ``fc`` down to the part ``down_to``.
 
     A map that stays the same after this shows the image, not what the network has learned.
@@ -99,29 +112,22 @@ def randomized(model: ResNet, down_to: str = "stem", *, seed: int = 0) -> ResNet
 
     Args:
         model: the network, which stays as it is.
-        down_to: a name of ``model.parts()``; they go in the order ``fc``, the stages from the last to the
-            first, ``stem``, which is all of it.
+        down_to: a part's name (``models.anatomy``); they go in the order ``fc``, the stages from the last
+            to the first, ``stem``, which is all of it.
         seed: decides the weights; torch's global generator is left as it was.
 
     Raises:
         ValueError: if ``down_to`` names no part.
+        TypeError: as ``grad_cam``.
     """
-    order = list(reversed(model.parts()))
+    order = list(reversed(anatomy(model, caller="randomized").parts))
     if down_to not in order:
         raise ValueError(f"down_to must be one of {', '.join(order)}, got {down_to!r}")
     fresh = copy.deepcopy(model)
-    parts = fresh.parts()
+    parts = anatomy(fresh).parts
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name in order[: order.index(down_to) + 1]:
             for layer in [layer for module in parts[name] for layer in module.modules()]:
                 redraw(layer)
     return fresh
-
-
-def _through(model: ResNet, out: Tensor, stages: list[str]) -> Tensor:
-    """``out`` after the named stages; the last one ends with what stands before the pooling."""
-    parts = model.parts()
-    for module in [module for name in stages for module in parts[name]]:
-        out = module(out)
-    return out

@@ -22,7 +22,7 @@ Direction = dict[str, Tensor]  # one tensor for each parameter, by name and of i
 
 
 def filter_norms(weight: Tensor) -> Tensor:
-    """Euclidean norm of each filter: ``(out, ...) -> (out,)``, float64.
+    """Euclidean norm of each filter: ``(out, ...) -> (out,)``, float64, on the CPU.
 
     A filter is what makes one output: a row of a linear layer's matrix, a kernel with all its input channels.
 
@@ -34,7 +34,7 @@ def filter_norms(weight: Tensor) -> Tensor:
     """
     if weight.ndim < 2:
         raise ValueError(f"a weight with filters has two dimensions or more, got shape {tuple(weight.shape)}")
-    return weight.detach().double().flatten(1).norm(dim=1)
+    return weight.detach().cpu().double().flatten(1).norm(dim=1)
 
 
 def random_direction(model: nn.Module, *, seed: int) -> Direction:
@@ -57,7 +57,7 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
         raise ValueError("the model has no parameter of two or more dimensions to move")
     for name, weight in weights.items():
         noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64, device="cpu")
-        ratio = filter_norms(weight).cpu() / filter_norms(noise)  # (out,)
+        ratio = filter_norms(weight) / filter_norms(noise)  # (out,)
         direction[name] = (noise * ratio.reshape(-1, *[1] * (weight.ndim - 1))).to(weight)
     return direction
 
@@ -71,7 +71,7 @@ def loss_slice(
     directions: Sequence[Direction],
     ticks: Sequence[float],
 ) -> Tensor:
-    """The loss along one direction, ``(T,)``, or over the plane of two, ``(T, T)``; float64.
+    """The loss along one direction, ``(T,)``, or over the plane of two, ``(T, T)``; float64, on the CPU.
 
     Entry ``[i, j]`` belongs to weights + ``ticks[i]`` * first direction + ``ticks[j]`` * second direction.
     Each entry costs one forward pass. Not a bit of ``model`` changes, running statistics included.
@@ -99,7 +99,7 @@ def loss_slice(
         for name, parameter in parameters.items():
             moves = [step * d[name].to(parameter.device) for step, d in zip(steps, directions, strict=True)]
             state[name] = parameter + sum(moves)
-        losses.append(loss_function(torch.func.functional_call(model, state, (x,))).double())
+        losses.append(loss_function(torch.func.functional_call(model, state, (x,))).cpu().double())
     return torch.stack(losses).reshape([len(ticks)] * len(directions))
 
 

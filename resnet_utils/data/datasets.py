@@ -23,6 +23,7 @@ import torch
 from resnet_utils.data import synthetic
 from resnet_utils.data.folder import image_folder, read_split
 from resnet_utils.data.in_memory import Split
+from resnet_utils.data.same_classes import require_same_classes
 from resnet_utils.files import downloads
 
 PROJECT = Path(__file__).parents[2]
@@ -131,6 +132,7 @@ def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Spli
     else:
         _tell("cats and dogs", "drawn cats and dogs", "cats_vs_dogs/train and cats_vs_dogs/val")
         return drawn_animals(2000, size=size, seed=0), drawn_animals(1000, size=size, seed=1)
+    require_same_classes(train, valid, names=("the training part", "the validation part"))
     left_out = len(train.quarantine) + len(valid.quarantine)
     if left_out:
         print(f"{left_out} files are no pictures and were left out; `quarantine` says which and why.")
@@ -158,6 +160,8 @@ def cifar10(*, download: bool = False) -> tuple[Split | None, Split | None]:
         train, test = _cifar(root, train=True), _cifar(root, train=False)
     else:
         train, test = None, None
+    if train is not None and test is not None:
+        require_same_classes(train, test, names=("cifar10/train", "cifar10/test"))
     missing = [f"cifar10/{name}" for name, split in (("train", train), ("test", test)) if split is None]
     if missing:
         _tell("CIFAR-10" if len(missing) == 2 else missing[0], "nothing", " and ".join(missing))

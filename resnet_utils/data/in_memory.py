@@ -196,6 +196,11 @@ class _Batches(Dataset):
         """Those of its transform."""
         return seeding.generators_of(self.augment)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those of its split."""
+        return self.split.classes
+
     def __len__(self) -> int:
         return len(self.split)
 

@@ -218,6 +218,9 @@ def _beta(alpha: float, generator: torch.Generator) -> float:
     torch's own sampler takes no generator.
     """
     while True:
-        u, v = (torch.rand(2, generator=generator, dtype=torch.float64) ** (1 / alpha)).tolist()
-        if 0 < u + v <= 1:
+        drawn = torch.rand(2, generator=generator, dtype=torch.float64)
+        u, v = (drawn ** (1 / alpha)).tolist()
+        if u == v == 0:  # too small for a float: all but certainly one is many times the other
+            return float(drawn[0] > drawn[1])
+        if u + v <= 1:
             return u / (u + v)

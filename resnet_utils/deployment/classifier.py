@@ -8,21 +8,32 @@ temperature and threshold.
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 import torch
 from torch import Tensor, nn
 
-from resnet_utils import data, models
-from resnet_utils.deployment import export
+from resnet_utils import models
+from resnet_utils.deployment import export, inputs
 from resnet_utils.evaluation import kept_modes
 from resnet_utils.files import weights
+from resnet_utils.models.anatomy import first_convolution
 from resnet_utils.runtime import device_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    Picture = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor
 
 BATCH = 100  # images at a time: with more, the maps of a CPU's pass outgrow its caches
 IN_CARD = ("size", "mean", "std", "temperature", "threshold", "flip")  # beside what models.card_of says
+LATER = ("resize",)  # in the card only where it is not the usual: files from before do not have it
 FLAT = 2  # grey values; a picture that varies less shows one colour
 
 
@@ -47,11 +58,11 @@ class Answer:
 
 
 class Pipeline(nn.Module):
-    """From pixels to tempered logits: ``(N, 3, size, size)`` from 0 to 255 -> ``(N, num_classes)``.
+    """From pixels to tempered logits: ``(N, channels, size, size)`` from 0 to 255 -> ``(N, num_classes)``.
 
     Normalises, averages the logits of an image and its mirror image if ``flip``, divides by the temperature.
 
-    ``mean`` and ``std`` are buffers (3, 1, 1), so they go where the network goes.
+    ``mean`` and ``std`` are buffers (channels, 1, 1), so they go where the network goes.
 
     Args:
         parts: the classifier; its network is used, not copied.
@@ -63,11 +74,12 @@ class Pipeline(nn.Module):
     def __init__(self, parts: Classifier) -> None:
         super().__init__()
         self.model, self.flip, self.temperature = parts.model, parts.flip, parts.temperature
-        self.register_buffer("mean", torch.tensor(parts.mean)[:, None, None])  # (3, 1, 1)
+        self.precision = first_convolution(parts.model).weight.dtype
+        self.register_buffer("mean", torch.tensor(parts.mean)[:, None, None])  # (channels, 1, 1)
         self.register_buffer("std", torch.tensor(parts.std)[:, None, None])
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = (pixels / 255 - self.mean) / self.std
+        x = ((pixels / 255 - self.mean) / self.std).to(self.precision)
         logits = self.model(x)
         if self.flip:
             logits = (logits + self.model(x.flip(3))) / 2
@@ -80,15 +92,18 @@ class Classifier:
 
     ``dataclasses.replace`` gives one with another temperature or threshold.
 
-    model: the trained network; its images have three channels.
+    model: the trained network; its images have three channels, or one: then pictures are made grey.
     network: the name that it was built by, one of ``models.NAMES``.
     classes: the name of each of its outputs, all different.
     size: side of the images it is asked about, in pixels; at least 8.
-    mean: what is taken from each colour, in units of 1 (not 255), as in training.
+    mean: what is taken from each colour, in units of 1 (not 255), as in training; one value for grey.
     std: what each colour is divided by then, above 0.
     temperature: what the logits are divided by, above 0 (``calibration.fit_temperature``).
     threshold: an answer below this probability, from 0 to 1, is withheld.
     flip: judge the mirror image too, and take the mean of both.
+    resize: side to which the centred square of a picture is scaled first; its middle is looked at. None:
+        ``size``, so that all of the square is seen. ``models.published_input`` has what torchvision's weights
+        want.
 
     Raises:
         ValueError: if the parts do not fit each other.
@@ -99,65 +114,120 @@ class Classifier:
     classes: tuple[str, ...]
     _: KW_ONLY
     size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     temperature: float = 1.0
     threshold: float = 0.0
     flip: bool = True
+    resize: int | None = None
 
     def __post_init__(self) -> None:
-        options = models.card_of(self.model, self.network, self.classes)["options"]
-        if options.get("in_channels", 3) != 3:
-            raise ValueError(f"pictures have 3 channels, but the network takes {options['in_channels']}")
+        for name, value in self._settled().items():  # plain numbers, which come back from a file as they are
+            object.__setattr__(self, name, value)
+        models.card_of(self.model, self.network, self.classes)
+        if self.channels not in (1, 3):
+            raise ValueError(
+                f"pictures have 3 channels, or 1 where they are grey, but the network takes {self.channels}"
+            )
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"the names of the classes must be all different, got {self.classes}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(f"mean and std need three values, std above 0; got {self.mean} and {self.std}")
+        if len(self.mean) != self.channels or len(self.std) != self.channels or not min(self.std) > 0:
+            values = {1: "one value", 3: "three values"}[self.channels]
+            raise ValueError(f"mean and std need {values}, std above 0; got {self.mean} and {self.std}")
+        if not all(0 <= value <= 1 for value in self.mean) or max(self.std) > 1:
+            raise ValueError(
+                f"mean and std are in units of 1, for pixels in [0, 1]; got {self.mean} and {self.std}: "
+                "divide them by 255"
+            )
         for name, value, fine in (
             ("size", self.size, self.size >= 8),
+            ("resize", self.resize, self.resize is None or self.resize >= self.size),
             ("temperature", self.temperature, 0 < self.temperature < float("inf")),
             ("threshold", self.threshold, 0 <= self.threshold <= 1),
         ):
             if not fine:
                 raise ValueError(f"{name} is {value!r}, which is not allowed")
 
+    def _settled(self) -> dict[str, object]:
+        """The settings as plain Python values; whatever cannot be one is refused."""
+        if isinstance(self.classes, str) or not all(isinstance(name, str) for name in self.classes):
+            raise ValueError(f"the names of the classes are texts, one an output, got {self.classes!r}")
+        try:
+            counts = {name: getattr(self, name) for name in ("size", "resize")}
+            whole = {name: None if value is None else int(value) for name, value in counts.items()}
+            settled = {name: tuple(float(x) for x in getattr(self, name)) for name in ("mean", "std")}
+            settled |= {name: float(getattr(self, name)) for name in ("temperature", "threshold")}
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"size, mean, std, temperature and threshold are numbers: {error}") from None
+        if any(whole[name] != value for name, value in counts.items()):
+            raise ValueError(f"size and resize are whole numbers, got {self.size!r} and {self.resize!r}")
+        return {**whole, **settled, "classes": tuple(self.classes), "flip": bool(self.flip)}
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that the network takes: 3, or 1 for grey ones."""
+        return first_convolution(self.model).in_channels
+
     def logits(self, images: Tensor) -> Tensor:
         """Tempered logits ``(N, num_classes)``, on the CPU; the network is left in its mode.
 
         Args:
-            images: uint8 ``(N, 3, size, size)``, N > 0.
+            images: uint8 ``(N, 3, size, size)``, or grey ``(N, 1, size, size)``, N > 0; made grey, or
+                repeated, as the network needs it.
 
         Raises:
             ValueError: for images of another type or shape.
         """
-        shape = (3, self.size, self.size)
-        if images.dtype != torch.uint8 or images.shape[1:] != shape or len(images) == 0:
-            raise ValueError(f"images must be uint8 (N, {shape}), got {images.dtype} {tuple(images.shape)}")
-        device = device_of(self.model)
+        shapes = [(channels, self.size, self.size) for channels in (3, 1)]
+        if images.dtype != torch.uint8 or tuple(images.shape[1:]) not in shapes or len(images) == 0:
+            wanted = f"(N, 3 or 1, {self.size}, {self.size}), N > 0"
+            raise ValueError(f"images must be uint8 {wanted}, got {images.dtype} {tuple(images.shape)}")
+        device, images = device_of(self.model), inputs.with_channels(images, self.channels)
         with kept_modes(self.model), torch.inference_mode():
             pipeline = Pipeline(self).to(device).eval()
-            parts = [pipeline(part.to(device)).cpu() for part in images.split(BATCH)]
+            parts = [pipeline(part.to(device)).float().cpu() for part in images.split(BATCH)]
         return torch.cat(parts).clone()
 
-    def answer(self, picture: str | os.PathLike[str] | bytes) -> Answer:
-        """What a picture shows: the centred square of it is looked at.
+    @overload
+    def answer(self, picture: Picture) -> Answer:
+        """Of one picture."""
+
+    @overload
+    def answer(self, picture: Sequence[Picture]) -> list[Answer]:
+        """Of each of several pictures."""
+
+    def answer(self, picture: Picture | Sequence[Picture]) -> Answer | list[Answer]:
+        """What a picture shows: the centred square of it is looked at. Of a list, an answer for each.
 
         Args:
-            picture: a file, or its content as bytes, of a kind that ``data.read_picture`` reads.
+            picture: a file, or its content as bytes, of a kind that ``data.read_picture`` reads; a picture of
+                Pillow, a uint8 array (H, W, 3) or a uint8 tensor (3, H, W), colours in the order red, green,
+                blue (OpenCV's come the other way round: give ``picture[..., ::-1]``); or a list of such.
 
         Raises:
+            TypeError: for anything else.
             ValueError: if it is no whole picture, smaller than half of ``size``, or of a single colour;
-                the message names the file and the reason.
+                the message names the file and the reason. An empty list.
         """
-        name = "the picture" if isinstance(picture, bytes) else Path(picture).name
-        try:
-            pixels = data.read_picture(picture, self.size, smallest=self.size // 2)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-        image = torch.from_numpy(pixels.copy())  # (3, size, size)
+        if isinstance(picture, list | tuple):
+            if not picture:
+                raise ValueError("the list of pictures is empty")
+            images = torch.stack([self._image(one) for one in picture])
+            return [self._said(logits) for logits in self.logits(images)]
+        return self._said(self.logits(self._image(picture)[None])[0])
+
+    def _image(self, picture: object) -> Tensor:
+        """The pixels that are looked at, uint8 (3, size, size)."""
+        image = inputs.pixels_of(picture, self.size, resize=self.resize or self.size)
         if int((image.amax(dim=(1, 2)).int() - image.amin(dim=(1, 2)).int()).max()) <= FLAT:
-            raise ValueError(f"{name}: a single colour, there is nothing to see")
-        shares = self.logits(image[None])[0].double().softmax(dim=0)
+            raise ValueError(f"{inputs.name_of(picture)}: a single colour, there is nothing to see")
+        return image
+
+    def _said(self, logits: Tensor) -> Answer:
+        """The answer that tempered logits ``(num_classes,)`` give."""
+        shares = logits.double().softmax(dim=0)
+        if not math.isfinite(float(shares.sum())):
+            raise ValueError("the network gives values that are not finite: its training went wrong")
         best = int(shares.argmax())
         known = shares[best] >= self.threshold
         return Answer(
@@ -174,11 +244,12 @@ class Classifier:
             path: the file to write, ending in ``.safetensors``, in a folder that exists.
 
         Raises:
-            ValueError: if the name does not end so.
+            ValueError: if the name does not end so, or the network has values that are not finite.
             FileNotFoundError: if the folder does not exist.
         """
         card = models.card_of(self.model, self.network, self.classes)
         card |= {name: getattr(self, name) for name in IN_CARD}
+        card |= {name: getattr(self, name) for name in LATER if getattr(self, name) is not None}
         return weights.save_weights(self.model, path, card=card)
 
     @classmethod
@@ -203,14 +274,13 @@ class Classifier:
                 f"{path.name} was not written by Classifier.save: its card lacks {', '.join(absent)}"
             )
         model = models.from_card(path, sha256=sha256).eval()
-        settings = {name: card[name] for name in IN_CARD}
-        settings |= {"mean": tuple(card["mean"]), "std": tuple(card["std"])}  # JSON has lists only
+        settings = {name: card[name] for name in (*IN_CARD, *LATER) if name in card}
         return cls(model, card["network"], tuple(card["classes"]), **settings)
 
     def to_onnx(self, path: str | Path) -> None:
         """Write it for programs without PyTorch (``export.to_onnx``): pixels in, tempered logits out.
 
-        Input "images": float32 (N, 3, size, size), values from 0 to 255 as they stand in the picture.
+        Input "images": float32 (N, channels, size, size), values from 0 to 255 as they stand in the picture.
         The softmax of the output "logits" is the calibrated probability; the threshold is the caller's.
 
         Args:
@@ -221,4 +291,4 @@ class Classifier:
             FileNotFoundError: if the folder does not exist.
             ModuleNotFoundError: if a package for ONNX is missing.
         """
-        export.to_onnx(Pipeline(self), path, (3, self.size, self.size))
+        export.to_onnx(Pipeline(self), path, (self.channels, self.size, self.size))

@@ -1,7 +1,14 @@
 """How good a network is, and how sure that is: predictions, metrics, intervals and tests, calibration."""
 
 from resnet_utils.evaluation.inference import evaluate, kept_modes, predict
-from resnet_utils.evaluation.metrics import accuracy, confusion, correct, most_wrong
+from resnet_utils.evaluation.metrics import (
+    accuracy,
+    balanced_accuracy,
+    confusion,
+    correct,
+    most_wrong,
+    recall,
+)
 from resnet_utils.evaluation.statistics import (
     Interval,
     Paired,
@@ -17,6 +24,7 @@ __all__ = [
     "Paired",
     "accuracy",
     "accuracy_interval",
+    "balanced_accuracy",
     "confusion",
     "correct",
     "evaluate",
@@ -27,4 +35,5 @@ __all__ = [
     "paired_gains",
     "paired_interval",
     "predict",
+    "recall",
 ]

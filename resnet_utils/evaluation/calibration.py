@@ -10,6 +10,7 @@ after division of the logits by a temperature.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -133,6 +134,37 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
     return 1 / math.sqrt(low * high)
+
+
+def prior_corrected(
+    logits: Tensor, *, trained: Sequence[float] | Tensor, wanted: Sequence[float] | Tensor | None = None
+) -> Tensor:
+    """Logits as of a network that had seen the classes in other shares: float64 ``(N, K)``, on the CPU.
+
+    By Bayes' rule a probability is proportional to the share of its class, so each logit changes by the
+    logarithm of the ratio of the shares. A network trained on 20 dogs for each cat says "dog" too often where
+    both come equally often. Correct first, then fit a temperature.
+
+    Args:
+        logits: as in ``confidence``.
+        trained: the share of each class among the training images, or their number; above 0.
+        wanted: likewise where it is used; None: all the same.
+
+    Source: Saerens et al. 2002, doi:10.1162/089976602753284446, equation 2.4; as "logit adjustment" Menon et
+    al. 2021, arXiv:2007.07314.
+
+    Raises:
+        ValueError: if the logits are not fit for a softmax, or there is not one share above 0 a class.
+    """
+    exact = _exact(logits)
+    shares = [torch.ones(exact.shape[1]) if given is None else given for given in (trained, wanted)]
+    there, here = (torch.as_tensor(given).detach().cpu().double() for given in shares)
+    for given in (there, here):
+        if given.shape != exact.shape[1:] or not (given > 0).all() or not torch.isfinite(given).all():
+            raise ValueError(
+                f"there must be one share above 0 for each of {exact.shape[1]} classes, got {given.tolist()}"
+            )
+    return exact + (here / here.sum()).log() - (there / there.sum()).log()
 
 
 def _exact(logits: Tensor) -> Tensor:

@@ -54,7 +54,13 @@ def risk_curve(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> R
 
 
 def threshold_for_risk(
-    logits: Tensor, labels: Tensor, *, risk: float, temperature: float = 1.0, delta: float = 0.05
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    risk: float,
+    temperature: float = 1.0,
+    delta: float = 0.05,
+    otherwise: float | None = None,
 ) -> float:
     """The threshold below which to abstain, so that at most a share ``risk`` of the given answers is wrong.
 
@@ -67,18 +73,22 @@ def threshold_for_risk(
         risk: share of the answers that may be wrong, in (0, 1).
         temperature: what the logits are divided by, above 0.
         delta: chance, in (0, 1), that the promise fails.
+        otherwise: the threshold to return where no threshold can promise that risk, from 0 to 1 (0: always
+            answer, and promise nothing); None: that is an error.
 
     Source: Geifman and El-Yaniv 2017, arXiv:1705.08500, algorithm 1 (SGR).
 
     Raises:
         ValueError: for a ``risk`` or ``delta`` outside (0, 1), shapes that do not fit, or if no threshold can
-            promise that risk from so few images.
+            promise that risk; the message says how many images it takes at least.
     """
     for name, value in (("risk", risk), ("delta", delta)):
         if not 0 < value < 1:
             raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    if otherwise is not None and not 0 <= otherwise <= 1:
+        raise ValueError(f"otherwise must be a threshold from 0 to 1, got {otherwise}")
     curve, total = risk_curve(logits, labels, temperature=temperature), len(labels)
-    tries = max(1, math.ceil(math.log2(total)))
+    tries = _tries(total)
     low, high, found = 0, len(curve.threshold) - 1, None
     while low <= high:  # in the direction of more coverage while the promise holds
         middle = (low + high) // 2
@@ -88,8 +98,36 @@ def threshold_for_risk(
             found, low = float(curve.threshold[middle]), middle + 1
         else:
             high = middle - 1
-    if found is None:
-        raise ValueError(
-            f"{total} images cannot promise a risk of {risk} with probability {1 - delta} for any threshold"
-        )
-    return found
+    if found is not None:
+        return found
+    if otherwise is not None:
+        return otherwise
+    raise ValueError(
+        f"{total} images cannot promise a risk of {risk:g} with probability {1 - delta:g} for any threshold: "
+        f"it takes at least {fewest_images(risk=risk, delta=delta)}, and few mistakes among the surest. "
+        "Take more images, a larger risk or delta, or say what to take `otherwise`"
+    )
+
+
+def fewest_images(*, risk: float, delta: float = 0.05) -> int:
+    """The number of images from which ``threshold_for_risk`` can promise a risk, if the surest are all right.
+
+    Args:
+        risk: share of the answers that may be wrong, in (0, 1).
+        delta: chance, in (0, 1), that the promise fails.
+
+    Raises:
+        ValueError: for a ``risk`` or ``delta`` outside (0, 1).
+    """
+    for name, value in (("risk", risk), ("delta", delta)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    images = 1
+    while risk_bound(0, images, delta=delta / _tries(images)) > risk:
+        images += 1
+    return images
+
+
+def _tries(images: int) -> int:
+    """Thresholds that a binary search over so many images looks at."""
+    return max(1, math.ceil(math.log2(images)))

@@ -709,3 +709,75 @@ def check_expected(expected: Callable[[int], float]) -> str:
         side = "too many" if given > right else "too few"
         _need(abs(given - right) < 1e-5 * num_blocks, f"{num_blocks} blocks: {given:g} is {side}")
     return CORRECT
+
+
+# --- The room about small batches ---------------------------------------------------------------------------
+
+
+@_checker
+def check_group_norm(normalize: Callable[[Tensor, int], Tensor]) -> str:
+    """Whether a function normalizes the channels of an image in groups, without scale and shift.
+
+    Args:
+        normalize: a function of ``x`` (N, C, H, W) and the number of groups that returns a tensor of the
+            same shape; to the variance it may add up to 1e-5.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    _function(normalize, "of x and the number of groups")
+    for channels, groups in ((8, 2), (6, 3), (4, 1), (4, 4)):
+        x = 3 * torch.rand(3, channels, 5, 4) + torch.arange(channels).view(-1, 1, 1)
+        case = f"{channels} channels in {groups} groups"
+        out = _tensor(case, normalize, x.clone(), groups)
+        _need(out.shape == x.shape, f"{case}: shape {tuple(out.shape)}, not that of x")
+        alone = _tensor(case, normalize, x[:1].clone(), groups)
+        _need(_is_close(alone, out[:1]), f"{case}: an image gets another answer in company")
+        parted = out.view(3, groups, -1)  # the values of each group in a row
+        variance, mean = torch.var_mean(parted, dim=2, correction=0)
+        _need(_is_close(mean, 0 * mean), f"{case}: the mean of a group is not zero")
+        _need(_is_close(variance, 0 * mean + 1, within=1e-3), f"{case}: the variance of a group is off")
+        known = nn.functional.group_norm(x, groups)
+        _need(_is_close(out, known, within=1e-3), f"{case}: other values")
+    return CORRECT
+
+
+@_checker
+def check_accumulated(step: Callable[[nn.Module, Tensor, Tensor, int], object]) -> str:
+    """Whether a function leaves the gradient of a whole batch, although it sees a few images at a time.
+
+    Args:
+        step: a function of (model, images, labels, most) that puts the gradient of the mean cross-entropy
+            over all images into ``p.grad`` and runs the model on at most ``most`` images at a time.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    _function(step, "of a model, images, labels and the largest number of images at a time")
+    for count, most in ((8, 4), (7, 3), (5, 5), (6, 1)):
+        body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten())
+        model = nn.Sequential(body, nn.Linear(4 * 9, 3)).double()
+        images, labels = torch.rand(count, 1, 5, 5).double(), torch.arange(count) % 3
+        loss = nn.functional.cross_entropy(model(images), labels)
+        wanted = torch.autograd.grad(loss, list(model.parameters()))
+        sizes: list[int] = []
+        hook = model.register_forward_pre_hook(lambda module, given, sizes=sizes: sizes.append(len(given[0])))
+        model.zero_grad()
+        before = [p.detach().clone() for p in model.parameters()]
+        case = f"{count} images, {most} at a time"
+        _run(case, step, model, images.clone(), labels.clone(), most)
+        hook.remove()
+        _need(sizes, f"{case}: the model was not run")
+        _need(max(sizes) <= most, f"{case}: the model was run on {max(sizes)} images at once")
+        _need(sum(sizes) == count, f"{case}: the model saw {sum(sizes)} images in all")
+        same = all(torch.equal(p.detach(), old) for p, old in zip(model.parameters(), before, strict=True))
+        _need(same, f"{case}: the weights were moved; only the gradient was asked for")
+        grads = [p.grad for p in model.parameters()]
+        _need(all(grad is not None for grad in grads), f"{case}: some weights have no gradient")
+        given = torch.cat([grad.flatten() for grad in grads if grad is not None])
+        whole = torch.cat([grad.flatten() for grad in wanted])
+        times = float((given @ whole) / (whole @ whole))
+        _need(
+            _is_close(given, whole), f"{case}: another gradient, {times:.3g} times as long in its direction"
+        )
+    return CORRECT

@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from resnet_utils.files import atomic
 
 TRIES = 3  # at each source, for what may pass by itself
@@ -34,6 +36,8 @@ def fetch(
     folder: Path | None = None,
     timeout: float = 30.0,
     pause: float = 1.0,
+    also: Sequence[Path] = (),
+    bar: tqdm | None = None,
 ) -> Path:
     """The path of a file of that name, fetched if it is not there yet.
 
@@ -48,6 +52,8 @@ def fetch(
         timeout: how many seconds a server may stay silent.
         pause: seconds before the second try; twice as many before the third. A server that says how long to
             wait (``Retry-After``) is obeyed, up to a minute.
+        also: other folders in which the right file may lie already; it is then used where it is.
+        bar: a progress bar, which counts bytes.
 
     Raises:
         ConnectionError: if no source gives the right file; says why, for each.
@@ -62,13 +68,14 @@ def fetch(
         raise ValueError(f"sha256 must be 8 to 64 hexadecimal digits, got {sha256!r}")
     folder = Path(folder) if folder is not None else cache_folder()
     final = folder / name
-    if final.is_file() and atomic.sha256(final).startswith(sha256):
-        return final
+    for path in (final, *(Path(other) / name for other in also)):
+        if path.is_file() and atomic.sha256(path).startswith(sha256):
+            return path
     folder.mkdir(parents=True, exist_ok=True)
     problems = []
     with atomic.whole(final) as unfinished:
         for url in urls:
-            problem = _from(url, unfinished, sha256, timeout=timeout, pause=pause)
+            problem = _from(url, unfinished, sha256, timeout=timeout, pause=pause, bar=bar)
             if problem is None:
                 return final
             problems.append(f"\n  {url}: {problem}")
@@ -78,11 +85,11 @@ def fetch(
         )
 
 
-def _from(url: str, path: Path, sha256: str, *, timeout: float, pause: float) -> str | None:
+def _from(url: str, path: Path, sha256: str, *, timeout: float, pause: float, bar: tqdm | None) -> str | None:
     """Fetch ``url`` to ``path``; None if the right file is there now, otherwise the reason why not."""
     problem = ""
     for attempt in range(TRIES):
-        problem, wait = _once(url, path, sha256, timeout=timeout)
+        problem, wait = _once(url, path, sha256, timeout=timeout, bar=bar)
         if not problem:
             return None
         wait = pause * 2**attempt if wait == 0 else wait
@@ -93,13 +100,18 @@ def _from(url: str, path: Path, sha256: str, *, timeout: float, pause: float) ->
     return problem
 
 
-def _once(url: str, path: Path, sha256: str, *, timeout: float) -> tuple[str, float | None]:
+def _once(url: str, path: Path, sha256: str, *, timeout: float, bar: tqdm | None) -> tuple[str, float | None]:
     """One attempt: the problem ("" if none), and the seconds to wait (None: give up; 0: no wish)."""
     import pooch
     import requests
 
     # Without compression on the way, the announced length is the file's.
-    downloader = pooch.HTTPDownloader(timeout=timeout, headers={"Accept-Encoding": "identity"})
+    identity = {"Accept-Encoding": "identity"}
+    downloader = pooch.HTTPDownloader(
+        progressbar=False if bar is None else bar,  # pyright: ignore[reportArgumentType] - a bar will do
+        timeout=timeout,
+        headers=identity,
+    )
     try:
         downloader(url, str(path), None)
     except requests.HTTPError as error:

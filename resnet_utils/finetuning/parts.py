@@ -2,21 +2,23 @@
 
 Introduced in chapter 5.
 
-The parts of a network are those of ``model.parts()``: ``stem``, the stages ``layer1``, ``layer2``, ..., and
-the head ``fc``. A frozen BatchNorm must also stay in eval mode:
-``training.train_one_epoch`` sees to it (``training.train_mode``).
+The parts of a network are those of ``models.anatomy``: ``stem``, the stages ``layer1``, ``layer2``, ..., and
+the head ``fc``; torchvision's and timm's ResNets have them too. A frozen BatchNorm must also stay in eval
+mode: ``training.train_one_epoch`` sees to it (``training.train_mode``).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from resnet_utils.models import ResNet
+from torch import nn
+
+from resnet_utils.models.anatomy import anatomy
 
 ALL_BUT_HEAD = "all but head"
 
 
-def freeze(model: ResNet, through: str = ALL_BUT_HEAD) -> None:
+def freeze(model: nn.Module, through: str = ALL_BUT_HEAD) -> None:
     """Freeze the parameters from the stem up to and including one part; leave the others alone.
 
     Args:
@@ -26,16 +28,18 @@ def freeze(model: ResNet, through: str = ALL_BUT_HEAD) -> None:
     Raises:
         ValueError: if ``through`` names no part; the head cannot be the last one frozen, since then
             nothing would be left to train.
+        TypeError: if the parts of ``model`` cannot be told (``models.anatomy``).
     """
-    names = [name for name in model.parts() if name != "fc"]
+    parts = anatomy(model, caller="freeze").parts
+    names = [name for name in parts if name != "fc"]
     if through not in [*names, ALL_BUT_HEAD]:
         raise ValueError(f"through must be one of {', '.join([*names, ALL_BUT_HEAD])}, got {through!r}")
     last = names[-1] if through == ALL_BUT_HEAD else through
     for name in names[: names.index(last) + 1]:
-        _set_trainable(model, name, False)
+        _set_trainable(parts[name], False)
 
 
-def unfreeze(model: ResNet, part: str) -> None:
+def unfreeze(model: nn.Module, part: str) -> None:
     """Make the parameters of one part trainable again; leave the others alone.
 
     Args:
@@ -44,18 +48,20 @@ def unfreeze(model: ResNet, part: str) -> None:
 
     Raises:
         ValueError: if ``part`` names no part.
+        TypeError: as ``freeze``.
     """
-    if part not in model.parts():
-        raise ValueError(f"part must be one of {', '.join(model.parts())}, got {part!r}")
-    _set_trainable(model, part, True)
+    parts = anatomy(model, caller="unfreeze").parts
+    if part not in parts:
+        raise ValueError(f"part must be one of {', '.join(parts)}, got {part!r}")
+    _set_trainable(parts[part], True)
 
 
-def _set_trainable(model: ResNet, part: str, trainable: bool) -> None:
-    for module in model.parts()[part]:
+def _set_trainable(modules: list[nn.Module], trainable: bool) -> None:
+    for module in modules:
         module.requires_grad_(trainable)
 
 
-def parameter_groups(model: ResNet, lr: float, *, factor: float = 0.3) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, lr: float, *, factor: float = 0.3) -> list[dict[str, Any]]:
     """One group of trainable parameters a part, for ``training.sgd(model, lr, groups=...)``, stem first.
 
     Early layers hold what many tasks share, so they learn more slowly. A frozen part has no group. Each group
@@ -69,11 +75,12 @@ def parameter_groups(model: ResNet, lr: float, *, factor: float = 0.3) -> list[d
 
     Raises:
         ValueError: if ``factor`` is not in (0, 1], or everything is frozen.
+        TypeError: as ``freeze``.
     """
     if not 0 < factor <= 1:
         raise ValueError(f"factor must be above 0 and at most 1, got {factor}")
-    groups = []
-    for depth, (name, modules) in enumerate(reversed(model.parts().items())):
+    groups, parts = [], anatomy(model, caller="parameter_groups").parts
+    for depth, (name, modules) in enumerate(reversed(parts.items())):
         trainable = [p for module in modules for p in module.parameters() if p.requires_grad]
         if trainable:
             groups.insert(0, {"name": name, "params": trainable, "lr": lr * factor**depth})
@@ -82,7 +89,7 @@ def parameter_groups(model: ResNet, lr: float, *, factor: float = 0.3) -> list[d
     return groups
 
 
-def unfreezing(model: ResNet, epochs: int) -> list[tuple[list[str], int]]:
+def unfreezing(model: nn.Module, epochs: int) -> list[tuple[list[str], int]]:
     """Which parts to open and for how many epochs to train then, phase by phase, from the head downward.
 
     One epoch a phase, and the last one has all that remain. With fewer epochs than parts, the lowest parts
@@ -97,10 +104,11 @@ def unfreezing(model: ResNet, epochs: int) -> list[tuple[list[str], int]]:
 
     Raises:
         ValueError: if ``epochs`` is below 1.
+        TypeError: as ``freeze``.
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
-    downward = list(reversed(model.parts()))
+    downward = list(reversed(anatomy(model, caller="unfreezing").parts))
     alone = min(len(downward), epochs) - 1  # phases that open one part
     phases = [([name], 1) for name in downward[:alone]]
     return [*phases, (downward[alone:], epochs - alone)]

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils.evaluation.inference import collected
-from resnet_utils.models import ResNet
+from resnet_utils.models.anatomy import anatomy
 from resnet_utils.runtime.types import Batches, Device
 
 
-def cached_features(model: ResNet, loader: Batches, *, device: Device | None = None) -> tuple[Tensor, Tensor]:
+def cached_features(
+    model: nn.Module, loader: Batches, *, device: Device | None = None
+) -> tuple[Tensor, Tensor]:
     """What the head sees for each sample of a loader: features ``(N, C)`` and labels ``(N,)``, on the CPU.
 
     Computed once in eval mode. With everything but the head frozen they never change, so a head trains on
@@ -27,13 +29,11 @@ def cached_features(model: ResNet, loader: Batches, *, device: Device | None = N
         device: where to compute; None: where the model lies.
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, or the head gets anything else than one vector an image.
+        TypeError: if the parts of ``model`` cannot be told (``models.anatomy``).
     """
-
-    def vectors(images: Tensor) -> Tensor:
-        return model.forward_head(model.forward_features(images), pre_logits=True)
-
-    return collected(model, loader, compute=vectors, caller="cached_features", device=device)
+    body = anatomy(model, caller="cached_features")
+    return collected(body.model, loader, compute=body.vectors, caller="cached_features", device=device)
 
 
 def linear_probe(
@@ -48,7 +48,7 @@ def linear_probe(
 
     Args:
         features: floats ``(N, C)``, as from ``cached_features``.
-        labels: class numbers ``(N,)``, on the same device.
+        labels: class numbers ``(N,)``.
         num_classes: outputs of the head.
         weight_decay: above 0, for standardised features; the larger, the less sure the head is.
 
@@ -60,7 +60,8 @@ def linear_probe(
             that is not positive (the best weights could be infinite), or features that are not finite.
     """
     _check_probe(features, labels, num_classes, weight_decay)
-    x = features.detach().double()
+    home = torch.device("cpu") if features.device.type == "mps" else features.device  # MPS has no float64
+    x, labels = features.detach().to(home).double(), labels.to(home)
     mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
     std = torch.where(std > 0, std, 1.0)  # a constant feature says nothing; its weight stays zero
     x = (x - mean) / std
@@ -79,7 +80,7 @@ def linear_probe(
     with torch.enable_grad():
         _minimize(objective, [w, bias])
     weight = (w @ basis / std).detach()
-    head = nn.Linear(x.shape[1], num_classes, device=x.device, dtype=features.dtype)
+    head = nn.Linear(x.shape[1], num_classes, device=features.device, dtype=features.dtype)
     with torch.no_grad():
         head.weight.copy_(weight)
         head.bias.copy_(bias - weight @ mean)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from resnet_utils import evaluation, runtime, training
 from resnet_utils.finetuning.parts import freeze, parameter_groups, unfreeze, unfreezing
 from resnet_utils.finetuning.probe import cached_features, linear_probe
-from resnet_utils.models import ResNet
+from resnet_utils.models.anatomy import anatomy
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -51,7 +51,7 @@ WAYS = {
 
 
 def fine_tune(
-    model: ResNet,
+    model: nn.Module,
     train_loader: DataLoader,
     valid_loader: Batches | None = None,
     *,
@@ -72,8 +72,8 @@ def fine_tune(
     it has one best answer, and its history one entry.
 
     Args:
-        model: comes with its new head (``model.reset_head``) and, where wanted, trained weights; it is
-            trained in place.
+        model: comes with its new head (``models.replace_head``) and, where wanted, trained weights; it is
+            trained in place. torchvision's and timm's ResNets will do (``models.anatomy``).
         train_loader: batches of images and labels; for a linear probe not augmented.
         valid_loader: batches to evaluate on after each epoch; None: no evaluation.
         way: one of ``WAYS``.
@@ -93,13 +93,15 @@ def fine_tune(
     Raises:
         ValueError: for an unknown way, no epoch, a ``factor`` not in (0, 1], or a linear probe of augmented
             images, whose features would not stay the same.
+        TypeError: if the parts of ``model`` cannot be told.
     """
     if way not in WAYS:
         raise ValueError(f"way must be one of {', '.join(WAYS)}, got {way!r}")
+    body = anatomy(model, caller="fine_tune")
     model.requires_grad_(True)
     if WAYS[way].cached:
         return _fit_probe(model, train_loader, valid_loader, device=device, weight_decay=probe_decay)
-    phases = [(list(model.parts()), epochs)]
+    phases = [(list(body.parts), epochs)]
     if WAYS[way].learns != "everything":
         freeze(model)
         phases = [(["fc"], epochs)] if WAYS[way].learns == "head" else unfreezing(model, epochs)
@@ -129,7 +131,7 @@ def fine_tune(
 
 
 def _fit_probe(
-    model: ResNet,
+    model: nn.Module,
     train_loader: DataLoader,
     valid_loader: Batches | None,
     *,
@@ -139,14 +141,14 @@ def _fit_probe(
     """Give the model the best head for its features; a history of one entry."""
     if getattr(getattr(train_loader, "dataset", None), "augment", None) is not None:
         raise ValueError("a linear probe sees each image once, as it is: give it a loader without augment")
-    device = torch.device(device or runtime.device_of(model))
+    device, body = torch.device(device or runtime.device_of(model)), anatomy(model, caller="fine_tune")
     freeze(model)
     started = time.perf_counter()
     features, labels = cached_features(model, train_loader, device=device)
-    head = linear_probe(features, labels, num_classes=model.fc.out_features, weight_decay=weight_decay)
+    head = linear_probe(features, labels, num_classes=body.num_classes, weight_decay=weight_decay)
     with torch.no_grad():
         logits = head(features)
-    model.fc = head.to(device)
+    body.set_head(head.to(device).train(body.head.training))
     history = training.History(lr=[0.0], seconds=[time.perf_counter() - started])
     history.train_loss.append(nn.functional.cross_entropy(logits, labels).item())
     history.train_accuracy.append((logits.argmax(dim=1) == labels).double().mean().item())

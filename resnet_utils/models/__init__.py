@@ -1,6 +1,7 @@
 """Residual networks: blocks, their relatives, whole networks, and weights for them."""
 
-from resnet_utils.models.pretrained import card_of, from_card, load_imagenet, shipped
+from resnet_utils.models.anatomy import adapt_input, replace_head
+from resnet_utils.models.pretrained import card_of, from_card, load_imagenet, published_input, shipped
 from resnet_utils.models.resnet import NAMES, SPECS, STEMS, ResNet, Spec, build
 
 __all__ = [
@@ -9,9 +10,12 @@ __all__ = [
     "STEMS",
     "ResNet",
     "Spec",
+    "adapt_input",
     "build",
     "card_of",
     "from_card",
     "load_imagenet",
+    "published_input",
+    "replace_head",
     "shipped",
 ]

@@ -12,10 +12,12 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
+from resnet_utils import runtime
 from resnet_utils.files import downloads
-from resnet_utils.files.weights import card, load_weights
+from resnet_utils.files.weights import card, fitted, load_weights
 from resnet_utils.models.resnet import SPECS, ResNet, build
 
 if TYPE_CHECKING:
@@ -38,22 +40,27 @@ def shipped(name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
-def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2") -> WeightsEnum:
+def load_imagenet(
+    model: nn.Module, name: str, *, weights: str = "DEFAULT", keep_head: bool = False, progress: bool = True
+) -> WeightsEnum:
     """Load torchvision's published ImageNet weights into a model of ours, key for key.
 
-    Needs a network the first time; the file is then kept in ``downloads.cache_folder()``. Returns
-    torchvision's enum member: its ``transforms()`` prepare an image, its ``meta`` holds the published
+    Needs a network the first time; the file is then kept in ``downloads.cache_folder()``. One that
+    torchvision itself has fetched before is found where ``torch.hub`` keeps it. Returns torchvision's enum
+    member: its ``transforms()`` prepare an image (``published_input``), its ``meta`` holds the published
     accuracy.
 
     Args:
         model: ``build(name)``, with a head of 1000 outputs.
         name: torchvision's name of the network, such as ``"resnet50"``.
-        weights: which of its weights, such as ``"IMAGENET1K_V1"``.
+        weights: which of its weights, such as ``"IMAGENET1K_V1"``; the newest of that network unless given.
+        keep_head: leave the model's own head as it is, with any number of classes.
+        progress: whether to show a bar while the file is fetched.
 
     Raises:
         ValueError: for a name or weights that torchvision does not have (the message lists the valid
-            ones), or where the file does not fit the model, for example because its head has not 1000
-            outputs.
+            ones), or where they do not fit the model, for example because its head has not 1000 outputs;
+            found out before anything is fetched.
         ConnectionError: if the file cannot be fetched.
     """
     from torchvision import models as published
@@ -68,10 +75,34 @@ def load_imagenet(model: nn.Module, name: str, *, weights: str = "IMAGENET1K_V2"
         allowed = ", ".join(choices.__members__)
         raise ValueError(f"{name} has no weights {weights!r}; torchvision has {allowed}")
     chosen = choices[weights]
+    with torch.device("meta"):
+        theirs = published.get_model(name, weights=None).state_dict()
+    fitted(model, theirs, name=f"{name}'s {chosen.name}", keep_head=keep_head)
     filename = chosen.url.rsplit("/", 1)[-1]  # torchvision ends the name with the first digits of the sha256
     prefix = filename.rsplit("-", 1)[-1].removesuffix(".pth")
-    load_weights(model, downloads.fetch(filename, [chosen.url], sha256=prefix))
+    # The server says the total; until then 1, since a bar of 0 counts as none.
+    bar = runtime.progress((), description=filename, total=1) if progress else None
+    if bar is not None:
+        bar.unit, bar.unit_scale = "B", True
+    kept = Path(torch.hub.get_dir()) / "checkpoints"
+    path = downloads.fetch(filename, [chosen.url], sha256=prefix, also=[kept], bar=bar)
+    load_weights(model, path, keep_head=keep_head)
     return chosen
+
+
+def published_input(weights: WeightsEnum) -> dict[str, Any]:
+    """What torchvision's weights want to see: ``size``, ``resize``, ``mean`` and ``std``.
+
+    By the names that ``deployment.Classifier`` has for them: the picture's shorter side is scaled to
+    ``resize`` pixels, and the middle ``size`` pixels are looked at (232 and 224 for the second edition, 256
+    and 224 for the first). Mean and standard deviation are of each colour, in [0, 1].
+
+    Args:
+        weights: what ``load_imagenet`` returned.
+    """
+    wanted = weights.transforms()
+    sides = {"size": int(wanted.crop_size[0]), "resize": int(wanted.resize_size[0])}
+    return sides | {"mean": tuple(wanted.mean), "std": tuple(wanted.std)}
 
 
 def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, Any]:
@@ -90,9 +121,14 @@ def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, An
     """
     if not isinstance(model, ResNet):
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
-        raise ValueError(f"the model must come from models.build, got a {kind}")
+        raise ValueError(
+            f"the model must come from models.build, got a {kind}; a ResNet of torchvision or timm gives its "
+            "weights to ours: models.build(name, num_classes).load_state_dict(model.state_dict())"
+        )
     if network not in SPECS:
         raise ValueError(f"unknown network {network!r}; the valid names are {', '.join(SPECS)}")
+    if not isinstance(model.fc, nn.Linear):
+        raise ValueError(f"the head must be one linear layer, as of build or reset_head, got {model.fc}")
     if len(classes) != model.fc.out_features:
         raise ValueError(f"need a name for each of {model.fc.out_features} classes, got {tuple(classes)}")
     usual = SPECS[network]
@@ -107,7 +143,30 @@ def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, An
     first = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
     if first.in_channels != 3:
         options["in_channels"] = first.in_channels
+    with torch.device("meta"):
+        twin = build(network, len(classes), **options)
+    if changed := _unlike(model, twin):
+        raise ValueError(
+            f"the model was changed after it was built ({changed}), so that its card could not build it again"
+        )
     return {"network": network, "options": options, "classes": list(classes)}
+
+
+def _unlike(model: ResNet, twin: ResNet) -> str:
+    """Where a network and one built by the same options differ: the name and both kinds; "" if nowhere."""
+    sides = [
+        {name: "Linear" if isinstance(m, nn.Linear) else type(m).__name__ for name, m in net.named_modules()}
+        for net in (model, twin)
+    ]
+    sides = [
+        kinds | {name: str(tuple(value.shape)) for name, value in net.state_dict().items()}
+        for kinds, net in zip(sides, (model, twin), strict=True)
+    ]
+    for name in {**sides[0], **sides[1]}:
+        here, there = (side.get(name, "nothing") for side in sides)
+        if here != there:
+            return f"{name}: {here} instead of {there}"
+    return ""
 
 
 def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None = None) -> ResNet:

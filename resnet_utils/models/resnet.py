@@ -136,6 +136,31 @@ class DropoutLinear(nn.Linear):
         return super().forward(nn.functional.dropout(input, self.chance, self.training))
 
 
+def fresh_head(old: nn.Linear, num_classes: int, *, dropout: float = 0.0) -> nn.Linear:
+    """A linear layer that takes what ``old`` takes, with torch's own initialisation, drawn on the CPU.
+
+    It has the old one's device, precision and mode.
+
+    Args:
+        old: the layer whose place it is to take.
+        num_classes: its outputs, at least 2.
+        dropout: chance with which each feature before it is left out in training, at least 0 and below 1.
+
+    Raises:
+        ValueError: if ``num_classes`` is below 2, or ``dropout`` not in [0, 1).
+    """
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(f"num_classes must be at least 2, got {num_classes!r}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+    fresh = (
+        DropoutLinear(old.in_features, num_classes, dropout)
+        if dropout
+        else nn.Linear(old.in_features, num_classes, device="cpu")
+    )
+    return fresh.to(old.weight.device, old.weight.dtype).train(old.training)
+
+
 class ResNet(nn.Module):
     """Stem, three or four stages of blocks, global average pooling, one linear layer.
 
@@ -224,17 +249,7 @@ class ResNet(nn.Module):
         Raises:
             ValueError: if ``num_classes`` is below 2, or ``dropout`` not in [0, 1).
         """
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be at least 2, got {num_classes}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
-        old, channels = self.fc, self.fc.in_features
-        fresh = (
-            DropoutLinear(channels, num_classes, dropout)
-            if dropout
-            else nn.Linear(channels, num_classes, device="cpu")
-        )
-        self.fc = fresh.to(old.weight.device, old.weight.dtype).train(old.training)
+        self.fc = fresh_head(self.fc, num_classes, dropout=dropout)
         self.spec = replace(self.spec, num_classes=num_classes)
 
 

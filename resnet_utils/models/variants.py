@@ -1,4 +1,4 @@
-"""Relatives of the residual block: wider, grouped, re-weighted, dropped at random, gently halved.
+"""Relatives of the residual block: wider, grouped, re-weighted, dropped at random, gently halved, re-normed.
 
 Introduced in chapter 3.
 
@@ -8,6 +8,7 @@ Each is a few lines on top of ``blocks``: what stays the same is inherited, what
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from resnet_utils.models.blocks import BasicBlock, Bottleneck, conv
 
@@ -142,3 +143,100 @@ def stem_d(in_channels: int = 3, width: int = 64) -> nn.Sequential:
     first = [conv(in_channels, half, 3, stride=2), nn.BatchNorm2d(half), nn.ReLU(inplace=True)]
     second = [conv(half, half, 3), nn.BatchNorm2d(half), nn.ReLU(inplace=True)]
     return nn.Sequential(*first, *second, conv(half, width, 3))
+
+
+class BlurPool(nn.Module):
+    """Blur each channel by (1 2 1) / 4 in both directions, then keep every second pixel of every second row.
+
+    Shapes: ``x`` (N, C, H, W) -> ``(N, C, ceil(H / 2), ceil(W / 2))``, as a strided convolution gives them; H
+    and W are at least 2. The edge is mirrored. No parameters.
+
+    Source: Zhang 2019, arXiv:1904.11486, section 3.2 ("Tri-3").
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        row = torch.tensor([0.25, 0.5, 0.25], dtype=x.dtype, device=x.device)
+        kernel = (row[:, None] * row).expand(channels, 1, 3, 3)
+        mirrored = nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")  # (N, C, H + 2, W + 2)
+        return nn.functional.conv2d(mirrored, kernel, stride=2, groups=channels)
+
+
+class BlurredBlock(BasicBlock):
+    """A basic block that blurs before it drops pixels, in the branch and on the shortcut.
+
+    Shapes, errors and arguments (``in_channels``, ``width``, ``stride``) as ``BasicBlock``. At stride 2 the
+    first convolution works on every pixel, and ``BlurPool`` halves the image behind its ReLU; the shortcut is
+    blurred, halved and projected. At stride 1 it is a ``BasicBlock``.
+
+    Source: Zhang 2019, arXiv:1904.11486, figure 3 and section 4.1.
+    """
+
+    def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
+        super().__init__(in_channels, width, stride)
+        if stride == 2:
+            self.conv1.stride = (1, 1)
+            self.conv2 = nn.Sequential(BlurPool(), self.conv2)
+            projection = conv(in_channels, width, 1)
+            self.downsample = nn.Sequential(BlurPool(), projection, nn.BatchNorm2d(width))
+
+
+def group_norm(model: nn.Module, *, groups: int = 8) -> nn.Module:
+    """Put a GroupNorm in the place of every BatchNorm of ``model``, under the same name; returns ``model``.
+
+    Args:
+        model: any network; it is changed in place, and keeps its mode.
+        groups: of channels that are normalized together; their number must divide that of the channels.
+
+    Raises:
+        ValueError: if some BatchNorm's channels cannot be parted into so many groups (nothing is changed
+            then), or there is no BatchNorm.
+
+    Source: Wu and He 2018, arXiv:1803.08494, section 3.
+    """
+    found = [
+        (module, name, norm)
+        for module in model.modules()
+        for name, norm in module.named_children()
+        if isinstance(norm, nn.BatchNorm2d)
+    ]
+    if not found:
+        raise ValueError(f"there is no BatchNorm2d in this {type(model).__name__}")
+    misfits = sorted({norm.num_features for _, _, norm in found if groups < 1 or norm.num_features % groups})
+    if misfits:
+        raise ValueError(f"{groups} groups do not divide the channels of every layer: {misfits}")
+    for module, name, norm in found:
+        new = nn.GroupNorm(groups, norm.num_features, eps=norm.eps).train(norm.training)
+        setattr(module, name, new.to(norm.weight) if norm.weight is not None else new)
+    return model
+
+
+class _Standardized(nn.Module):
+    """The weights of each output channel with mean 0 and variance 1."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(weight, dim=(1, 2, 3), keepdim=True, correction=0)
+        return (weight - mean) / (variance + 1e-5).sqrt()
+
+
+def standardize_weights(model: nn.Module) -> nn.Module:
+    """Make every convolution of ``model`` use its weights less their mean, at variance 1; returns ``model``.
+
+    The mean and the variance are those of one output channel. What is learned lies behind a parametrization
+    of torch (``conv.parametrizations.weight.original``), so the names in the state dictionary change;
+    ``torch.nn.utils.parametrize.remove_parametrizations`` puts plain weights in their place after training.
+
+    Args:
+        model: any network; it is changed in place.
+
+    Raises:
+        ValueError: if there is no convolution, or its weights are standardized already.
+
+    Source: Qiao et al. 2019, arXiv:1903.10520, section 3.1.
+    """
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    if not convolutions or any(parametrize.is_parametrized(module, "weight") for module in convolutions):
+        raise ValueError(f"this {type(model).__name__} has no convolution with plain weights to standardize")
+    for module in convolutions:
+        parametrize.register_parametrization(module, "weight", _Standardized())
+    return model

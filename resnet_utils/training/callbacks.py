@@ -246,8 +246,9 @@ class TensorBoard(Callback):
     def __init__(self, folder: str | Path, *, every: int = 50) -> None:
         if every < 1:
             raise ValueError(f"every must be at least 1 step, got {every}")
-        self.folder, self.every, self._writer = Path(folder), every, None
+        self.folder, self.every = Path(folder), every
         self._open = _summary_writer()
+        self._writer: Any = None
 
     def before_fit(self, run: TrainingRun) -> None:
         """Open the event file; what an interrupted run wrote after its checkpoint is marked as undone."""

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from resnet_utils import runtime
+from resnet_utils import data, runtime
 from resnet_utils.evaluation import answers, evaluate, kept_modes
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 from resnet_utils.training import checkpoint as files
@@ -245,6 +245,7 @@ def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> 
         raise ValueError(
             "the optimizer has no parameter of this model: make it after the model, from its own"
         )
+    data.require_same_classes(run.loader, run.valid_loader, names=("training", "validation"))
     for callback in run.callbacks:
         callback.check(run)
     if checkpoint is not None:

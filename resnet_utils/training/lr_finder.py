@@ -36,8 +36,30 @@ class RangeTest:
         return min(zip(self.losses, self.rates, strict=True))[1]
 
     def suggestion(self) -> float:
-        """A tenth of the rate at which the loss was lowest: as large as is safe for many steps."""
-        return self.lowest() / 10
+        """A tenth of the rate at which the loss was lowest: as large as is safe for many steps.
+
+        Never below the rates that were tried: then it is the smallest of them. ``doubt`` says when the test
+        has not shown enough for a suggestion.
+        """
+        return max(self.lowest() / 10, self.rates[0])
+
+    def doubt(self) -> str:
+        """Why the suggestion is not to be trusted, in words; "" where nothing speaks against it.
+
+        The loss should fall first and then rise: a lowest loss at the last rate has no rise after it, and one
+        near the first rate hardly a fall before it.
+        """
+        if self.lowest() == self.rates[-1]:
+            return (
+                f"the loss was lowest at {self.rates[-1]:.3g}, the largest rate measured, so its turn was "
+                "not seen: test again with a larger `high`, or more `steps`"
+            )
+        if self.lowest() / 10 < self.rates[0]:
+            return (
+                f"the loss was lowest at {self.lowest():.3g}, not ten times the smallest rate tried, "
+                f"{self.rates[0]:.3g}: test again with a smaller `low`"
+            )
+        return ""
 
 
 def lr_range_test(

@@ -25,6 +25,8 @@ from torch.optim.lr_scheduler import (
 from resnet_utils.runtime.types import Device
 from resnet_utils.training.run import TrainingRun, length, steps_in
 
+MANY = 10  # batches an epoch from which on a schedule of exactly as many steps is no schedule of epochs
+
 
 def sgd(
     model: nn.Module,
@@ -154,7 +156,7 @@ def require_schedule(run: TrainingRun, *, epochs: int, from_start: bool) -> None
     if total is None or (every == "step" and steps is None):
         return  # it has no end, or the run's is unknown
     needed = epochs * (steps or 1) if every == "step" else epochs
-    if every == "epoch" and steps is not None and steps > 1 and total == epochs * steps:
+    if every == "epoch" and steps is not None and steps >= MANY and total == epochs * steps:
         raise ValueError(
             f"the {kind} has {total} steps, as many as this run takes, but is to count its {epochs} epochs: "
             f"say schedule_every='step', or make it with {name}={epochs}"

@@ -170,6 +170,8 @@ def with_l2_from_start(
     start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        for name, w in _penalized(model):  # the model may have been moved since
+            start[name] = start[name].to(w.device)
         moved = sum((w - start[name]).square().sum() for name, w in _penalized(model))
         return base(logits, labels) + strength / 2 * moved
 

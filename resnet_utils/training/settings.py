@@ -29,7 +29,8 @@ MOVES = {  # what a schedule counts with, and so no setting
 }  # fmt: skip
 LABELS = ("labels", "targets", "tensors")  # where data sets keep what a sample is asked for
 AUGMENT = ("augment", "transform", "target_transform", "transforms")  # and what they do to an image
-SHOWN = 60  # letters of a value that an error message shows
+SHOWN = 200  # letters of a value that an error message shows
+MOST_NUMBERS = 60  # of a tensor that is compared as a list
 
 
 def of_run(run: TrainingRun) -> dict[str, Any]:
@@ -91,8 +92,11 @@ def of_loader(loader: Iterable) -> dict[str, Any]:
 
     Args:
         loader: a ``DataLoader``, what mixes the batches of one, or any list of batches.
+
+    Raises:
+        ValueError: if its workers live on from epoch to epoch, with generators that nobody else sees.
     """
-    settings = {"the number of batches": length(loader)}
+    settings: dict[str, Any] = {"the number of batches": length(loader)}
     while not isinstance(loader, DataLoader) and isinstance(getattr(loader, "loader", None), Iterable):
         settings |= {
             f"{key} of {type(loader).__name__}": value
@@ -102,6 +106,11 @@ def of_loader(loader: Iterable) -> dict[str, Any]:
         loader = loader.loader  # pyright: ignore[reportAttributeAccessIssue]
     if not isinstance(loader, DataLoader):
         return settings
+    if loader.persistent_workers:
+        raise ValueError(
+            "what persistent workers have drawn cannot be kept in a checkpoint, and the run would go on as "
+            "another one: make the loader with persistent_workers=False"
+        )
     batches = loader.batch_sampler
     if batches is None and isinstance(loader.sampler, BatchSampler):
         batches = loader.sampler  # the data set is asked for whole batches
@@ -134,6 +143,8 @@ def _of_images(dataset: Any) -> dict[str, Any]:
     for name in LABELS:
         if (labels := getattr(dataset, name, None)) is not None:
             settings[f"the sum over the {name}"] = _sum(labels)
+    if (names := getattr(dataset, "names", None)) and not hasattr(dataset, "images"):
+        settings["the sum over the names"] = _sum(names)
     for name in ("images", "data"):
         if isinstance(pixels := getattr(dataset, name, None), Tensor) or hasattr(pixels, "tobytes"):
             settings["the sum over the pixels"] = _sum(pixels)
@@ -213,7 +224,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(one) for one in value]
     if isinstance(value, Tensor):
-        return value.tolist() if value.numel() <= SHOWN else f"{tuple(value.shape)} {_sum(value)}"
+        return value.tolist() if value.numel() <= MOST_NUMBERS else f"{tuple(value.shape)} {_sum(value)}"
     return getattr(value, "__qualname__", type(value).__name__)
 
 
@@ -232,7 +243,7 @@ def _without_address(thing: Any) -> str:
 def _sum(values: Any) -> str:
     """A checksum, eight hex digits, of tensors, arrays or lists of plain values."""
     if isinstance(values, Tensor):
-        content = values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        content = values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
     elif hasattr(values, "tobytes"):
         content = values.tobytes()
     elif isinstance(values, (list, tuple)) and values and isinstance(values[0], Tensor):

@@ -235,3 +235,9 @@ def test_receptive_field_is_what_autograd_sees(name):
 def test_receptive_field_of_a_dilated_convolution():
     model = nn.Sequential(nn.Conv2d(1, 1, 3, dilation=2), nn.Conv2d(1, 1, 3, stride=2), nn.Conv2d(1, 1, 3))
     assert complexity.receptive_field(model) == {"0": (5, 1), "1": (7, 2), "2": (11, 2)}
+
+
+def test_the_longer_side_of_an_oblong_window_counts():
+    """The field is given as the side of a square that holds it: 1 + (5 - 1) * 1, then + (3 - 1) * 2."""
+    net = nn.Sequential(nn.Conv2d(1, 1, (1, 5), stride=(1, 2)), nn.MaxPool2d((3, 1), stride=1))
+    assert complexity.receptive_field(net) == {"0": (5, 2), "1": (9, 2)}

@@ -164,3 +164,9 @@ def test_the_seed_decides_and_other_draws_are_left_alone():
 def test_what_makes_no_sense_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_enlarging_puts_a_value_in_the_middle_of_its_square():
+    """Four pixels for two places: their middles lie a quarter of a place beside those of the pixels."""
+    found = grad_cam.enlarge(torch.tensor([[[0.0, 1.0], [0.0, 1.0]]]), 4)
+    assert found[0].tolist() == [[0.0, 0.25, 0.75, 1.0]] * 4

@@ -1,4 +1,4 @@
-"""Tests of ``resnet_utils.copies``."""
+"""Tests of ``resnet_utils.data.near_duplicates``."""
 
 import io
 

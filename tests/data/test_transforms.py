@@ -263,6 +263,14 @@ def test_the_loss_of_a_mixture_is_the_mixture_of_the_losses():
     assert mixed.item() == pytest.approx(0.7 * parts[0].item() + 0.3 * parts[1].item(), rel=1e-12)
 
 
+def test_a_tiny_alpha_ends_and_leaves_each_image_to_one_of_the_two():
+    """Both powers of the method are 0 in floating point then, and it waited for others for ever."""
+    generator = torch.Generator().manual_seed(0)
+    shares = [transforms._beta(1e-12, generator) for _ in range(400)]
+    assert set(shares) == {0.0, 1.0}
+    assert 150 < sum(shares) < 250  # five standard deviations
+
+
 @pytest.mark.parametrize("alpha", [0.0, -1.0, 2.1, math.nan])
 def test_another_alpha_is_refused(alpha):
     with pytest.raises(ValueError, match="alpha must be above 0 and at most 2"):

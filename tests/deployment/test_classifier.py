@@ -1,7 +1,10 @@
 """Tests of ``resnet_utils.classifier``: every odd file ends in the right answer or in a clear error."""
 
+import contextlib
+import copy
 import io
 import json
+import re
 import struct
 import zlib
 from dataclasses import replace
@@ -12,13 +15,18 @@ import safetensors.torch
 import torch
 import torchvision
 from bits import assert_same_bits, state
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
+from torchvision import transforms
 
 from resnet_utils import data, deployment, evaluation, models, training
 from resnet_utils.data import synthetic
-from resnet_utils.deployment import export
+from resnet_utils.deployment import export, inputs
 from resnet_utils.evaluation import calibration
 from resnet_utils.files import weights
+from resnet_utils.models import preactivation
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 needs_onnx = pytest.mark.skipif(bool(export.missing()), reason="needs the packages for ONNX")
@@ -287,7 +295,7 @@ def test_a_card_without_limits_or_with_another_test_is_refused(cats_and_dogs):
         ({"classes": ("cat", "cat")}, "all different"),
         ({"network": "resnet19"}, "unknown network 'resnet19'"),
         ({"network": "resnet32"}, "the model is no resnet32"),
-        ({"model": models.build("resnet20", 2, in_channels=1)}, "3 channels, but the network takes 1"),
+        ({"model": models.build("resnet20", 2, in_channels=1)}, "mean and std need one value"),
         ({"model": torchvision.models.resnet18(num_classes=2)}, "must come from models.build"),
         ({"size": 4}, "size is 4"),
         ({"std": (1.0, 1.0, 0.0)}, "std above 0"),
@@ -337,3 +345,272 @@ def test_a_classifier_saved_in_the_format_before_this_one_is_still_loaded(cats_a
     safetensors.torch.save_file(state_dict, tmp_path / "pets.safetensors", metadata=header)
     again = deployment.Classifier.load(tmp_path / "pets.safetensors")
     assert replace(again, model=cats_and_dogs.model) == cats_and_dogs
+
+
+# whatever can be built and saved can be loaded
+
+
+def made(model, network, *, size=32, **options):
+    grey = models.card_of(model, network, "abc")["options"].get("in_channels") == 1
+    values = {"mean": (0.5,), "std": (0.25,)} if grey else {"mean": MEAN, "std": STD}
+    return deployment.Classifier(model, network, ("a", "b", "c"), size=size, **(values | options))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(["resnet20", "plain20", "resnet18", "resnet50", "resnext50_32x4d"]),
+    width=st.sampled_from([16, 32]),
+    in_channels=st.sampled_from([1, 3]),
+    stem=st.sampled_from([None, "cifar", "deep", "imagenet"]),
+    shortcut=st.sampled_from([None, "A", "B", "C", "D"]),
+    order=st.sampled_from(list(preactivation.ORDERS)),
+    se=st.sampled_from([None, 8]),
+    head=st.sampled_from([0.0, 0.5]),
+)
+def test_every_classifier_that_can_be_built_comes_back_with_its_answers(
+    name, width, in_channels, stem, shortcut, order, se, head, tmp_path_factory
+):
+    shortcut = None if name.startswith("plain") else shortcut
+    order = "original" if name == "resnext50_32x4d" else order
+    model = models.build(
+        name, 5, width=width, in_channels=in_channels, stem=stem, shortcut=shortcut, order=order, se=se
+    )
+    model.reset_head(3, dropout=head)
+    first = made(model, name, threshold=0.2, resize=36)
+    path = tmp_path_factory.getbasetemp() / "x.safetensors"
+    first.save(path)
+    again = deployment.Classifier.load(path)
+    assert replace(again, model=first.model) == first
+    picture = torch.randint(0, 255, (3, 40, 50), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    assert again.answer(picture).probabilities == first.answer(picture).probabilities
+
+
+def changed_after_building(what):
+    model = models.build("resnet20", 3, width=8)
+    if what == "head":
+        model.fc = nn.Sequential(nn.Dropout(0.5), model.fc)
+    elif what == "activation":
+        model.layer1[0].relu = nn.SiLU()
+    elif what == "norm":
+        model.bn1 = nn.GroupNorm(2, 8)
+    else:
+        model.fc = nn.Linear(32, 3, bias=False)
+    return model
+
+
+@pytest.mark.parametrize("what", ["head", "activation", "norm", "bias"])
+def test_a_network_that_its_card_could_not_build_again_is_refused(what):
+    with pytest.raises(ValueError, match=r"the head must be one linear layer|was changed after it was built"):
+        made(changed_after_building(what), "resnet20")
+
+
+def test_a_classifier_with_weights_that_are_not_finite_neither_answers_nor_is_saved(tmp_path, photo):
+    model = models.build("resnet20", 3, width=8)
+    model.fc.weight.data[0, 0] = torch.nan
+    broken = made(model, "resnet20")
+    with pytest.raises(ValueError, match="values that are not finite"):
+        broken.answer(photo)
+    with pytest.raises(ValueError, match=r"not finite \(fc.weight\); not saved"):
+        broken.save(tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_come_as_any_numbers_and_leave_as_plain_ones(tmp_path):
+    model = models.build("resnet20", 3, width=8)
+    given_ = made(
+        model, "resnet20", size=np.int64(32), mean=torch.tensor([0.5, 0.25, 0.5]), std=np.full(3, 0.5),
+        temperature=np.float32(1.5), threshold=torch.tensor(0.5), flip=np.bool_(False),
+    )  # fmt: skip
+    given_.save(tmp_path / "x.safetensors")
+    card = weights.card(tmp_path / "x.safetensors")
+    assert (card["size"], card["mean"], card["temperature"], card["flip"]) == (
+        32,
+        [0.5, 0.25, 0.5],
+        1.5,
+        False,
+    )
+    assert replace(deployment.Classifier.load(tmp_path / "x.safetensors"), model=model) == given_
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)}, "divide them by 255"),
+        ({"mean": ("0.5", "x", "0.5")}, "are numbers"),
+        ({"classes": "cat, dog"}, "the names of the classes are texts"),
+        ({"classes": (0, 1)}, "the names of the classes are texts"),
+        ({"size": 31.5}, "whole numbers, got 31.5"),
+        ({"resize": 16}, "resize is 16"),
+        ({"mean": (0.5,), "std": (0.5,)}, "need three values"),
+        ({"std": (float("nan"),) * 3}, "std above 0"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(cats_and_dogs, change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(cats_and_dogs, **change)
+
+
+def test_a_half_precision_network_answers_nearly_as_the_whole_one(cats_and_dogs):
+    images = data.drawn_animals(4, size=32, seed=9).images
+    half = replace(cats_and_dogs, model=copy.deepcopy(cats_and_dogs.model).half())
+    torch.testing.assert_close(half.logits(images), cats_and_dogs.logits(images), rtol=0.05, atol=0.05)
+
+
+# whatever people hand in
+
+
+WAYS_IN = {
+    "Pillow's picture": lambda p: p,
+    "array": np.asarray,
+    "tensor": lambda p: torch.from_numpy(np.asarray(p).copy()).permute(2, 0, 1),
+    "bytes": lambda p: content(p, "PNG"),
+    "bytearray": lambda p: bytearray(content(p, "PNG")),
+    "RGBA": lambda p: p.convert("RGBA"),
+    "palette": lambda p: p.quantize(256),
+    "on its side": lambda p: Image.open(io.BytesIO(turned(p))),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_the_same_picture_gets_the_same_answer_in_every_way_in(cats_and_dogs, photo, way):
+    expected = cats_and_dogs.answer(content(photo if way != "palette" else photo.quantize(256), "PNG"))
+    assert cats_and_dogs.answer(WAYS_IN[way](photo)) == expected
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "YCbCr", "HSV", "LAB", "I;16", "LA", "1"])
+def test_pictures_in_every_mode_of_pillow_get_an_answer_or_a_reason(cats_and_dogs, photo, mode):
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
+    else:
+        try:
+            picture = photo.convert(mode)
+        except ValueError:
+            pytest.skip(f"this Pillow makes no {mode}")
+    answer = cats_and_dogs.answer(picture)
+    grey = mode in ("L", "I;16", "LA")
+    if grey:
+        assert answer.probabilities == cats_and_dogs.answer(photo.convert("L").convert("RGB")).probabilities
+
+
+def test_a_list_gets_an_answer_for_each(cats_and_dogs, photo, tmp_path):
+    (tmp_path / "x.png").write_bytes(content(photo, "PNG"))
+    batch = [photo, tmp_path / "x.png", str(tmp_path / "x.png"), photo.transpose(Image.Transpose.ROTATE_180)]
+    answers = cats_and_dogs.answer(batch)
+    alone = [cats_and_dogs.answer(one) for one in batch]
+    for one, other in zip(answers, alone, strict=True):
+        assert one.best == other.best
+        assert one.probability == pytest.approx(other.probability, abs=1e-6)  # sums of another batch size
+    (tmp_path / "bad.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"^bad.png: "):
+        cats_and_dogs.answer([photo, tmp_path / "bad.png"])
+    with pytest.raises(ValueError, match="the list of pictures is empty"):
+        cats_and_dogs.answer([])
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind", "message"),
+    [
+        ("https://example.org/cat.jpg", ValueError, r"cat.jpg: an address of the web; download the picture"),
+        ("", ValueError, "a folder; give a list of the pictures in it"),
+        (None, TypeError, "a picture is the path of a file, .*got NoneType"),
+        (7, TypeError, "got int"),
+        (np.zeros((40, 40, 3), np.float32), ValueError, r"values from 0 to 255, got float32 \(40, 40, 3\)"),
+        (np.zeros((2, 40, 40, 3), np.uint8), ValueError, "give several pictures as a list"),
+        (np.zeros((3, 40, 40), np.uint8), ValueError, r"uint8 \(H, W\) or \(H, W, 1, 3 or 4\)"),
+        (np.zeros((0, 0, 3), np.uint8), ValueError, r"got uint8 \(0, 0, 3\)"),
+        (torch.zeros(3, 40, 40), ValueError, r"tensor uint8 \(1 or 3, H, W\) with values .*got float32"),
+        (torch.zeros(40, 40, 3, dtype=torch.uint8), ValueError, r"got uint8 \(40, 40, 3\)"),
+        (torch.zeros(40, 40, dtype=torch.uint8), ValueError, r"got uint8 \(40, 40\)"),
+        (Image.new("F", (64, 64), 0.5), ValueError, r"32-bit values|no known range|a single colour"),
+        (b"", ValueError, "^the picture: "),
+        (["x.png", None], (TypeError, ValueError), r"x.png: the file is missing"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_what_is_allowed(cats_and_dogs, picture, kind, message):
+    with pytest.raises(kind, match=message):
+        cats_and_dogs.answer(picture)
+
+
+def test_a_picture_of_pillows_that_is_damaged_is_refused(cats_and_dogs):
+    damaged = Image.open(io.BytesIO(content(noise(), "JPEG")[:2000]))
+    with pytest.raises(ValueError, match=r"^the picture: damaged: "):
+        cats_and_dogs.answer(damaged)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.lists(st.integers(0, 40), min_size=0, max_size=4),
+    dtype=st.sampled_from(["uint8", "float32", "int64", "bool", "uint16"]),
+    as_tensor=st.booleans(),
+)
+def test_an_array_gets_an_answer_or_a_value_error(cats_and_dogs, shape, dtype, as_tensor):
+    array = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+    answer = None
+    with contextlib.suppress(ValueError):
+        answer = cats_and_dogs.answer(torch.from_numpy(np.array(array)) if as_tensor else array)
+    assert answer is None or sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+# grey networks, and pictures that are larger than what is looked at
+
+
+def test_a_grey_network_sees_colour_pictures_in_grey(photo, tmp_path):
+    grey = made(models.build("resnet20", 3, width=8, in_channels=1), "resnet20")
+    shown = np.asarray(photo.convert("L").resize((32, 32), Image.Resampling.BILINEAR))
+    assert grey.channels == 1
+    colours = torch.from_numpy(np.asarray(photo.resize((32, 32), Image.Resampling.BILINEAR)).copy())
+    as_grey = inputs.with_channels(colours.permute(2, 0, 1)[None], 1)
+    expected = np.asarray(Image.fromarray(colours.numpy()).convert("L"))
+    assert np.array_equal(as_grey[0, 0].numpy(), expected), "Pillow's grey"
+    assert abs(expected.astype(int) - shown.astype(int)).max() <= 1, "grey first or small first: rounding"
+    torch.testing.assert_close(grey.logits(colours.permute(2, 0, 1)[None]), grey.logits(as_grey))
+    test = data.drawn_animals(6, size=32, species=("fox", "owl", "bear"))
+    test = replace(test, classes=("a", "b", "c"))
+    assert "accuracy" in deployment.model_card(grey, test, name="x", trained_on="x", limits=["all"])
+
+
+@needs_onnx
+def test_a_grey_network_is_exported_with_one_channel(tmp_path):
+    grey = made(models.build("resnet20", 3, width=8, in_channels=1), "resnet20")
+    grey.to_onnx(tmp_path / "x.onnx")
+    images = torch.randint(0, 255, (2, 1, 32, 32)).to(torch.uint8)
+    found = export.run_onnx(tmp_path / "x.onnx", images.float())
+    torch.testing.assert_close(found, grey.logits(images), rtol=1e-4, atol=1e-4)
+
+
+def test_the_middle_of_the_scaled_square_is_looked_at(cats_and_dogs):
+    """As torchvision's weights want it: the shorter side to ``resize``, then the centre is cut."""
+    picture = Image.effect_noise((300, 300), 90).convert("RGB")
+    judge = replace(cats_and_dogs, resize=40)
+    chain = transforms.Compose([transforms.Resize(40), transforms.CenterCrop(32), transforms.PILToTensor()])
+    expected = judge.logits(chain(picture)[None])[0].double().softmax(dim=0)
+    assert list(judge.answer(picture).probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_a_classifiers_file_without_the_later_settings_is_loaded(cats_and_dogs, tmp_path):
+    replace(cats_and_dogs, resize=40).save(tmp_path / "new.safetensors")
+    assert weights.card(tmp_path / "new.safetensors")["resize"] == 40
+    assert deployment.Classifier.load(tmp_path / "new.safetensors").resize == 40
+    cats_and_dogs.save(tmp_path / "old.safetensors")
+    assert "resize" not in weights.card(tmp_path / "old.safetensors")
+    assert deployment.Classifier.load(tmp_path / "old.safetensors").resize is None
+
+
+def test_old_cards_with_texts_for_numbers_give_numbers(tmp_path):
+    net = models.build("resnet20", 2, width=4)
+    header = {"network": "resnet20", "width": "4", "classes": "cat, dog", "mean": "0.485, 0.456, 0.406"}
+    safetensors.torch.save_file(net.state_dict(), tmp_path / "w.safetensors", metadata=header)
+    assert weights.card(tmp_path / "w.safetensors")["mean"] == list(MEAN)
+
+
+def test_the_card_counts_mistakes_among_the_given_answers_only(cats_and_dogs):
+    test = data.drawn_animals(200, size=32, seed=11)
+    logits = cats_and_dogs.logits(test.images)
+    sure = logits.double().softmax(dim=1).amax(dim=1)
+    judge_ = replace(cats_and_dogs, threshold=sure.median().item())
+    right = logits.argmax(dim=1) == test.labels
+    among = 100 * (~right)[sure >= judge_.threshold].double().mean()
+    assert abs(among - 100 * (~right).double().mean()) > 0.2, "the two would be printed alike"
+    page = deployment.model_card(judge_, test, name="x", trained_on="x", limits=["all"])
+    assert re.search(rf"answers given \| 50\.\d %, {among:.1f} % of them wrong", page), page

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from resnet_utils import evaluation
 from resnet_utils.evaluation import calibration, selective
 
 
@@ -129,6 +130,71 @@ def test_a_promise_that_few_images_cannot_back_is_refused():
         selective.threshold_for_risk(logits, labels, risk=0.01)
 
 
+@pytest.mark.parametrize("count", [16, 40])
+def test_few_images_are_refused_with_the_number_it_takes_or_get_what_was_said(count):
+    """All right, all of another confidence: the search costs as many parts of delta as it has steps.
+
+    Of 40 images it takes log2(40) = 6 of them; without a mistake a risk of 0.1 then takes
+    log(0.05 / 6) / log(0.9) = 45.4 images. One step alone would be content with 28.4.
+    """
+    logits, labels = of_confidence([0.6 + 0.005 * k for k in range(count)], [True] * count)
+    with pytest.raises(ValueError, match=rf"^{count} images cannot promise a risk of 0.1 .* at least 46"):
+        selective.threshold_for_risk(logits, labels, risk=0.1)
+    assert selective.threshold_for_risk(logits, labels, risk=0.1, otherwise=0.9) == 0.9
+    assert selective.fewest_images(risk=0.1) == 46
+
+
+@pytest.mark.parametrize(("risk", "delta"), [(0.1, 0.05), (0.05, 0.05), (0.2, 0.1), (0.3, 0.5)])
+def test_from_the_fewest_images_on_the_promise_can_be_made(risk, delta):
+    fewest = selective.fewest_images(risk=risk, delta=delta)
+    for count, possible in ((fewest - 1, False), (fewest, True)):
+        logits, labels = of_confidence([0.9] * count, [True] * count)
+        found = selective.threshold_for_risk(logits, labels, risk=risk, delta=delta, otherwise=0.0)
+        assert (found > 0) == possible
+
+
+def test_fifteen_bins_unless_said():
+    """As in Guo et al. 2017. Two answers that fall into one of 10 bins, but into two of 15."""
+    logits, labels = of_confidence([0.72, 0.78], [True, False])
+    fine, coarse = (calibration.expected_calibration_error(logits, labels, bins=bins) for bins in (15, 10))
+    assert fine != pytest.approx(coarse, abs=0.1)
+    assert calibration.expected_calibration_error(logits, labels) == fine
+
+
+def test_probabilities_change_with_the_shares_of_the_classes_by_bayes_rule():
+    logits = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    trained, wanted = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.1, 0.3, 0.6])
+    shares = logits.double().softmax(dim=1) * (wanted / trained)
+    expected = shares / shares.sum(dim=1, keepdim=True)
+    found = calibration.prior_corrected(logits, trained=trained, wanted=wanted).softmax(dim=1)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)  # the shares are float32
+    counts = calibration.prior_corrected(logits, trained=[700, 200, 100])
+    torch.testing.assert_close(
+        counts, calibration.prior_corrected(logits, trained=trained), rtol=1e-6, atol=1e-6
+    )
+    same = calibration.prior_corrected(logits, trained=trained, wanted=trained)
+    torch.testing.assert_close(same, logits.double())
+
+
+def test_corrected_for_equal_shares_the_small_class_is_found():
+    """Two normal distributions, 20 to 1: log odds of the truth, so the balanced rule is the best one."""
+    generator = torch.Generator().manual_seed(1)
+    labels = (torch.rand(20_000, generator=generator) < 1 / 21).long()
+    x = torch.randn(20_000, generator=generator, dtype=torch.float64) + 2 * labels
+    logits = torch.stack([torch.zeros_like(x), 2 * x - 2 + math.log(1 / 20)], dim=1)
+    before = evaluation.balanced_accuracy(logits, labels)
+    after = evaluation.balanced_accuracy(calibration.prior_corrected(logits, trained=[20, 1]), labels)
+    assert evaluation.accuracy(logits, labels) > 0.95
+    assert before < 0.75
+    assert after == pytest.approx(0.841, abs=0.02)  # the normal distribution up to 1 standard deviation
+
+
+@pytest.mark.parametrize("trained", [[0.5, 0.5, 0], [0.5, 0.5], [math.nan, 1, 1], [[1, 1, 1]]])
+def test_shares_that_are_none_are_refused(trained):
+    with pytest.raises(ValueError, match="one share above 0 for each of 3 classes"):
+        calibration.prior_corrected(torch.zeros(2, 3), trained=trained)
+
+
 LOGITS, LABELS = torch.zeros(3, 2), torch.tensor([0, 1, 0])
 
 
@@ -144,6 +210,8 @@ LOGITS, LABELS = torch.zeros(3, 2), torch.tensor([0, 1, 0])
         (lambda: calibration.fit_temperature(LOGITS, LABELS + 1), "from 0 to 1, got torch.int64 from 1 to 2"),
         (lambda: calibration.fit_temperature(LOGITS, LABELS.float()), "whole numbers"),
         (lambda: selective.threshold_for_risk(LOGITS, LABELS, risk=0), "risk must be between"),
+        (lambda: selective.threshold_for_risk(LOGITS, LABELS, risk=0.1, otherwise=2), "otherwise must be a"),
+        (lambda: selective.fewest_images(risk=1), "risk must be between"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, message):

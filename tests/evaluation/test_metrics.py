@@ -78,3 +78,23 @@ def test_logits_and_labels_that_do_not_fit_are_refused(logits, labels, message):
     ):
         with pytest.raises(ValueError, match=message):
             function(logits, labels)
+
+
+def test_recall_is_the_share_of_each_class_that_is_answered_right():
+    assert evaluation.recall(LOGITS, LABELS).tolist() == [pytest.approx(2 / 3), 1.0, 0.0]
+    assert evaluation.balanced_accuracy(LOGITS, LABELS) == pytest.approx((2 / 3 + 1) / 3)
+
+
+def test_balanced_accuracy_does_not_fall_for_the_large_class():
+    labels = torch.tensor([0] * 95 + [1] * 5)
+    always = torch.tensor([[1.0, 0.0]]).expand(100, 2)
+    assert evaluation.accuracy(always, labels) == 0.95
+    assert evaluation.recall(always, labels).tolist() == [1.0, 0.0]
+    assert evaluation.balanced_accuracy(always, labels) == 0.5
+
+
+def test_a_class_without_a_sample_has_no_recall_and_does_not_count():
+    found = evaluation.recall(LOGITS[:2], LABELS[:2])
+    assert found[:2].tolist() == [1.0, 1.0]
+    assert found[2].isnan()
+    assert evaluation.balanced_accuracy(LOGITS[:2], LABELS[:2]) == 1.0

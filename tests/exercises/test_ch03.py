@@ -297,6 +297,49 @@ def expected_by_summing(num_blocks):
     return torch.tensor([1 - 0.5 * k / num_blocks for k in range(1, num_blocks + 1)]).sum()
 
 
+def group_norm_by_hand(x, groups):
+    grouped = x.reshape(len(x), groups, -1)
+    grouped = grouped - grouped.mean(dim=2, keepdim=True)
+    return (grouped / grouped.square().mean(dim=2, keepdim=True).sqrt()).reshape(x.shape)
+
+
+def accumulated(model, images, labels, most):
+    for part, wanted in zip(images.split(most), labels.split(most), strict=True):
+        loss = nn.functional.cross_entropy(model(part), wanted)
+        (loss * len(part) / len(images)).backward()
+
+
+def accumulated_by_one(model, images, labels, most):
+    for image, label in zip(images, labels, strict=True):
+        nn.functional.cross_entropy(model(image[None]), label[None], reduction="sum").backward()
+    for p in model.parameters():
+        p.grad /= len(images)
+
+
+def summed_means(model, images, labels, most):
+    for part, wanted in zip(images.split(most), labels.split(most), strict=True):
+        nn.functional.cross_entropy(model(part), wanted).backward()
+
+
+def mean_of_means(model, images, labels, most):
+    parts = list(zip(images.split(most), labels.split(most), strict=True))
+    for part, wanted in parts:
+        (nn.functional.cross_entropy(model(part), wanted) / len(parts)).backward()
+
+
+def whole_at_once(model, images, labels, most):
+    nn.functional.cross_entropy(model(images), labels).backward()
+
+
+def last_part_only(model, images, labels, most):
+    nn.functional.cross_entropy(model(images[-most:]), labels[-most:]).backward()
+
+
+def accumulated_and_stepped(model, images, labels, most):
+    accumulated(model, images, labels, most)
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+
+
 RIGHT = [
     (ch03.check_shapes, (SHAPES,)),
     (ch03.check_shapes, ({key: list(shape) for key, shape in SHAPES.items()},)),
@@ -343,6 +386,11 @@ RIGHT = [
     (ch03.check_expected, (expected,)),
     (ch03.check_expected, (expected_by_summing,)),
     (ch03.check_expected, (lambda n: np.float32(expected(n)),)),
+    (ch03.check_group_norm, (lambda x, groups: nn.functional.group_norm(x, groups),)),
+    (ch03.check_group_norm, (group_norm_by_hand,)),
+    (ch03.check_group_norm, (lambda x, groups: nn.GroupNorm(groups, x.shape[1]).to(x)(x),)),
+    (ch03.check_accumulated, (accumulated,)),
+    (ch03.check_accumulated, (accumulated_by_one,)),
 ]
 WRONG = [
     (ch03.check_shapes, (dict.fromkeys("abcdef"),), "no answer to a"),
@@ -461,6 +509,25 @@ WRONG = [
     (ch03.check_expected, (lambda n: "many",), "a str"),
     (ch03.check_expected, (lambda n: torch.ones(2),), "several values"),
     (ch03.check_expected, (40.25,), "a function"),
+    (
+        ch03.check_group_norm,
+        (lambda x, groups: nn.functional.batch_norm(x, None, None, training=True),),
+        "company",
+    ),
+    (ch03.check_group_norm, (lambda x, groups: nn.functional.group_norm(x, 1),), "the mean of a group"),
+    (ch03.check_group_norm, (lambda x, groups: nn.functional.instance_norm(x),), "other values"),
+    (ch03.check_group_norm, (lambda x, groups: x - x.mean(dim=(2, 3), keepdim=True),), "variance"),
+    (ch03.check_group_norm, (lambda x, groups: x.flatten(1),), "not that of x"),
+    (ch03.check_group_norm, (lambda x: x,), "stopped with TypeError"),
+    (ch03.check_group_norm, (None,), "a function"),
+    (ch03.check_accumulated, (summed_means,), "2 times as long"),
+    (ch03.check_accumulated, (mean_of_means,), "7 images, 3 at a time: another gradient"),
+    (ch03.check_accumulated, (whole_at_once,), "8 images at once"),
+    (ch03.check_accumulated, (last_part_only,), "the model saw 4 images"),
+    (ch03.check_accumulated, (accumulated_and_stepped,), "the weights were moved"),
+    (ch03.check_accumulated, (lambda model, images, labels, most: None,), "was not run"),
+    (ch03.check_accumulated, (lambda model: None,), "stopped with TypeError"),
+    (ch03.check_accumulated, (4,), "a function"),
 ]
 SECRETS = {
     ch03.check_shapes: ["(2, 128, 28, 28)", "(2, 128, 4, 4)", "(2, 64, 54, 54)", "54"],
@@ -475,6 +542,8 @@ SECRETS = {
     ch03.check_order: ["conv1 bn2 relu conv2"],
     ch03.check_grouped: ["chunk"],
     ch03.check_expected: ["40.25", "(3"],
+    ch03.check_group_norm: ["view(", "group_norm"],
+    ch03.check_accumulated: ["len(", 'sum"'],
     ch03.check_join: ["x + f", "torch.add"],
 }
 CHECKERS = [

@@ -12,8 +12,9 @@ import pytest
 import safetensors.torch
 import torch
 import torchvision
+from PIL import Image
 
-from resnet_utils import data, evaluation, models
+from resnet_utils import data, deployment, evaluation, models, runtime
 from resnet_utils.files import weights
 
 NAME = "resnet20"
@@ -363,6 +364,83 @@ def test_imagenet_weights_for_another_head_are_refused(published_at_home):
         ValueError, match=r"fc.weight is \(1000, 512\) in the file and \(2, 512\) in the model"
     ):
         models.load_imagenet(models.build("resnet18", 2), "resnet18", weights="IMAGENET1K_V1")
+
+
+def test_a_misfit_is_found_before_anything_is_fetched(published_at_home):
+    _, store, cache = published_at_home
+    next(store.iterdir()).unlink()  # whoever asks gets an error of the connection
+    for model, message in (
+        (models.build("resnet18", 2), r"resnet18's IMAGENET1K_V1 does not fit .*head is for 1000 classes"),
+        (models.build("resnet18", in_channels=1), "models.adapt_input"),
+        (models.build("resnet34"), "missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            models.load_imagenet(model, "resnet18")
+    assert not cache.exists()
+
+
+def test_the_newest_weights_of_each_depth_are_taken_unless_said(at_home):
+    state, _, _ = at_home("resnet18", "IMAGENET1K_V1")
+    net = models.build("resnet18")
+    assert models.load_imagenet(net, "resnet18").name == "IMAGENET1K_V1"
+    assert same(net, state)
+
+
+def test_the_own_head_can_be_kept(published_at_home):
+    state, _, _ = published_at_home
+    net = models.build("resnet18", 3)
+    head = net.fc.weight.clone()
+    models.load_imagenet(net, "resnet18", keep_head=True)
+    assert torch.equal(net.fc.weight, head)
+    assert torch.equal(net.conv1.weight, state["conv1.weight"])
+
+
+def test_a_file_that_torchvision_has_fetched_before_is_used_where_it_lies(published_at_home, monkeypatch):
+    state, store, cache = published_at_home
+    file = next(store.iterdir())
+    kept = cache.parent / "hub" / "checkpoints"
+    kept.mkdir(parents=True)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(kept.parent))
+    file.rename(kept / file.name)
+    net = models.build("resnet18")
+    models.load_imagenet(net, "resnet18")
+    assert same(net, state)
+    assert not cache.exists() or not list(cache.rglob("*.pth")), "no second copy"
+    damaged = bytearray((kept / file.name).read_bytes())
+    damaged[100] ^= 1
+    (kept / file.name).write_bytes(damaged)
+    with pytest.raises(ConnectionError, match="could not fetch"):
+        models.load_imagenet(net, "resnet18")
+
+
+def test_a_bar_counts_the_bytes(published_at_home, monkeypatch):
+    _, store, _ = published_at_home
+    bars, real = [], runtime.progress
+
+    def kept(*given, **options):
+        bars.append(real(*given, **options))
+        return bars[-1]
+
+    monkeypatch.setattr(runtime, "progress", kept)
+    monkeypatch.setenv("BOOK_PROGRESS", "1")
+    models.load_imagenet(models.build("resnet18"), "resnet18")
+    size = next(store.iterdir()).stat().st_size
+    assert [(bar.total, bar.n, bar.unit, bar.disable) for bar in bars] == [(size, size, "B", True)]
+    models.load_imagenet(models.build("resnet18"), "resnet18", progress=False)
+    assert len(bars) == 1
+
+
+@pytest.mark.parametrize(("name", "sides"), [("resnet18", (224, 256)), ("resnet50", (224, 232))])
+def test_what_the_weights_want_to_see_is_what_their_own_transforms_do(name, sides):
+    chosen = torchvision.models.get_model_weights(name).DEFAULT
+    wanted = models.published_input(chosen)
+    assert (wanted["size"], wanted["resize"]) == sides
+    net = models.build(name, 3, width=8, **({} if name == "resnet18" else {"stem": "imagenet"}))
+    judge = deployment.Classifier(net, name, ("a", "b", "c"), flip=False, **wanted)
+    picture = Image.effect_noise((300, 300), 90).convert("RGB")
+    with torch.no_grad():
+        expected = net.eval()(chosen.transforms()(picture)[None])[0].double().softmax(dim=0)
+    assert list(judge.answer(picture).probabilities.values()) == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 def test_unknown_imagenet_weights_are_refused_with_the_valid_ones():

@@ -382,3 +382,16 @@ def test_a_linear_probe_of_augmented_images_is_refused():
             lr=0.1,
             device="cpu",
         )
+
+
+def test_after_a_linear_probe_only_the_head_is_trainable():
+    model, _, _ = tuned("linear probe")
+    assert trainable_parts(model) == {"fc"}
+
+
+def test_a_probe_finds_the_same_head_where_no_gradients_are_wanted():
+    features, labels = probe_data()
+    expected = finetuning.linear_probe(features, labels, num_classes=3)
+    with torch.no_grad():
+        found = finetuning.linear_probe(features, labels, num_classes=3)
+    assert torch.equal(found.weight, expected.weight)

@@ -118,7 +118,7 @@ def test_bibliography_is_sorted_and_every_citation_is_in_it():
     keys = re.findall(r"^@\w+\{([^,\s]+),", (ROOT / "book/references.bib").read_text(encoding="utf-8"), re.M)
     assert keys == sorted(keys)
     assert len(keys) == len(set(keys))
-    texts = [*project.TEXT.glob("*.md"), *project.BOOK.glob("*.md")]
+    texts = [*project.TEXT.rglob("*.md"), *project.BOOK.glob("*.md")]
     for path in texts:
         for group in re.findall(r"\{cite(?::\w)?\}`([^`]+)`", path.read_text(encoding="utf-8")):
             assert {key.strip() for key in group.split(",")} <= set(keys), f"{path.name} cites {group}"

@@ -162,3 +162,13 @@ def test_option_a_cannot_remove_channels():
 def test_zeroing_the_last_scale_of_something_else_is_refused():
     with pytest.raises(TypeError, match="needs a BasicBlock or a Bottleneck, got Linear"):
         blocks.zero_last_scale(nn.Linear(2, 2))
+
+
+def test_a_bottleneck_with_a_zeroed_end_is_its_shortcut_and_its_other_scales_stay():
+    block = blocks.Bottleneck(16, 4)
+    blocks.zero_last_scale(block)
+    assert block.bn3.weight.abs().max() == 0
+    for norm in (block.bn1, block.bn2):
+        assert torch.equal(norm.weight, torch.ones(4))
+    x = torch.rand(2, 16, 5, 5)  # not negative, so that the last ReLU changes nothing
+    assert torch.equal(block.eval()(x), x)

@@ -7,6 +7,7 @@ from test_blocks import torchvision_downsample
 from torch import nn
 from torchvision.models import resnet as published
 
+from resnet_utils import models
 from resnet_utils.models import blocks, variants
 
 RELATIVES = [  # ours, and what torchvision calls groups and base_width
@@ -151,3 +152,82 @@ def test_shortcut_d_averages_before_it_projects():
     x = torch.rand(2, 4, 6, 8)
     means = x.unfold(2, 2, 2).unfold(3, 2, 2).mean(dim=(-2, -1))  # (2, 4, 3, 4)
     torch.testing.assert_close(shortcut(x), shortcut[2](shortcut[1](means)))  # float32, another order of sums
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 5, 9, 7), (2, 1, 2, 3)])
+def test_blur_pool_is_timms(shape):
+    timm_layers = pytest.importorskip("timm.layers")
+    x = torch.randn(shape)
+    theirs = timm_layers.BlurPool2d(shape[1], filt_size=3, stride=2)
+    torch.testing.assert_close(variants.BlurPool()(x), theirs(x), rtol=1e-6, atol=1e-6)
+
+
+def test_blur_pool_takes_a_checkerboard_for_grey_where_a_stride_takes_it_for_white():
+    board = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(4, 4)[None, None]
+    assert torch.equal(board[:, :, ::2, ::2], torch.ones(1, 1, 4, 4))
+    assert torch.equal(variants.BlurPool()(board), torch.full((1, 1, 4, 4), 0.5))
+
+
+def test_blurred_block_keeps_the_shapes_of_a_basic_block_and_its_parameters():
+    for in_channels, stride, side in ((8, 1, 9), (8, 2, 9), (8, 2, 10), (16, 2, 7)):
+        plain = blocks.BasicBlock(in_channels, 16, stride)
+        blurred = variants.BlurredBlock(in_channels, 16, stride)
+        x = torch.rand(2, in_channels, side, side)
+        assert blurred(x).shape == plain(x).shape
+        assert [p.shape for p in blurred.parameters()] == [p.shape for p in plain.parameters()]
+
+
+def test_group_norm_judges_each_image_alone_and_has_no_mode():
+    torch.manual_seed(0)
+    model = variants.group_norm(models.build("resnet20", 10), groups=4)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+    x = torch.randn(6, 3, 32, 32)
+    torch.testing.assert_close(model.train()(x)[:1], model(x[:1]), rtol=1e-4, atol=1e-5)  # float32 sums
+    assert torch.equal(model.train()(x), model.eval()(x))
+    assert model.state_dict().keys() == {
+        name
+        for name in models.build("resnet20", 10).state_dict()
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    }
+
+
+def test_group_norm_that_does_not_divide_the_channels_is_refused_and_nothing_changed():
+    model = models.build("resnet20", 10)
+    with pytest.raises(
+        ValueError, match=r"3 groups do not divide the channels of every layer: \[16, 32, 64\]"
+    ):
+        variants.group_norm(model, groups=3)
+    assert isinstance(model.bn1, nn.BatchNorm2d)
+    with pytest.raises(ValueError, match="no BatchNorm2d in this Linear"):
+        variants.group_norm(nn.Linear(2, 2))
+
+
+def test_standardized_weights_have_mean_zero_and_variance_one_and_can_be_kept():
+    torch.manual_seed(0)
+    model = variants.standardize_weights(blocks.BasicBlock(8, 16, 2)).eval()
+    weight = model.conv1.weight
+    assert torch.allclose(weight.mean(dim=(1, 2, 3)), torch.zeros(16), atol=1e-6)
+    assert torch.allclose(weight.var(dim=(1, 2, 3), correction=0), torch.ones(16), atol=0.01)  # eps
+    x = torch.rand(2, 8, 6, 6)
+    wanted = model(x)
+    for conv in (model.conv1, model.conv2, model.downsample[0]):
+        nn.utils.parametrize.remove_parametrizations(conv, "weight")
+    assert torch.equal(model(x), wanted)
+    assert model.state_dict().keys() == blocks.BasicBlock(8, 16, 2).state_dict().keys()
+
+
+def test_standardized_weights_do_not_see_the_size_of_what_is_learned():
+    torch.manual_seed(0)
+    model = variants.standardize_weights(nn.Conv2d(3, 4, 3, bias=False).double())
+    x = torch.rand(1, 3, 5, 5, dtype=torch.float64)
+    before = model(x)
+    with torch.no_grad():
+        model.parametrizations.weight.original.mul_(100).add_(7)
+    torch.testing.assert_close(model(x), before, rtol=1e-3, atol=1e-3)  # eps against a variance of 0.01
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_weights_that_cannot_be_standardized_are_refused(twice):
+    model = variants.standardize_weights(nn.Conv2d(3, 4, 3)) if twice else nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="no convolution with plain weights"):
+        variants.standardize_weights(model)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from bits import assert_same_bits, state
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from resnet_utils import data, training
+from resnet_utils.training import optim
 
 EPOCHS, BATCHES = 4, 3
 
@@ -302,3 +304,184 @@ def test_an_augmented_run_that_was_interrupted_ends_with_the_same_bits(path, mix
     torch.rand(5)
     assert_same_bits(augmented_run(**options, epochs=3, checkpoint=path), whole)
     assert_same_bits(augmented_run(**options, epochs=3, checkpoint=None), whole)
+
+
+# what a file is instead
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a.weight": torch.ones(2), "a.bias": torch.ones(2)}, "weights of a network .a.weight, a.bias. and"),
+        ({"state_dict": {"a": torch.ones(2)}, "epoch": 3}, "with the weights under 'state_dict'"),
+        ({"model_state_dict": {}, "optimizer_state_dict": {}}, "with the weights under 'model_state_dict'"),
+        ({"format": 2, "global_generators": {}}, "by another version of this package, as format 2"),
+        (torch.ones(3), "it holds one Tensor"),
+        ({}, "it has nothing in it"),
+        ({"rows": 1, "columns": 2}, "it has rows, columns"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_named_as_what_it_is(path, content, message):
+    path.parent.mkdir()
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=f"is no checkpoint of a training run .*{message}"):
+        fit(run_of(), checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "it is empty"),
+        (b"<!doctype html><html>404</html>", "it is a page or text"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "it is a page or text"),
+        (
+            safetensors.torch.save({"a": torch.ones(2)}),
+            "it is a file of safetensors, which load_weights reads",
+        ),
+    ],
+)
+def test_a_file_that_torch_cannot_read_is_named_by_its_first_bytes(path, content, message):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=f"is damaged or no checkpoint of a training run: {message}"
+    ) as caught:
+        fit(run_of(), checkpoint=path)
+    assert "weights_only" not in str(caught.value), "no advice to load unsafely is passed on"
+
+
+def test_a_whole_pickled_network_is_no_checkpoint_either(path):
+    path.parent.mkdir()
+    torch.save(nn.Linear(1, 1), path)
+    with pytest.raises(ValueError, match="holds more than tensors and plain values") as caught:
+        fit(run_of(), checkpoint=path)
+    assert "weights_only" not in str(caught.value)
+
+
+# wrapped networks
+
+
+def wrapped(how):
+    model, *rest = run_of()
+    return ({"bare": lambda m: m, "parallel": nn.DataParallel, "compiled": compiled}[how](model), *rest)
+
+
+def compiled(model):
+    return torch.compile(model, backend="eager")
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's own, about versions and about what it does not compile
+@pytest.mark.parametrize("first", ["bare", "parallel", "compiled"])
+@pytest.mark.parametrize("second", ["bare", "parallel", "compiled"])
+def test_a_checkpoint_of_a_wrapped_network_fits_the_bare_one_and_back(path, first, second):
+    fit(wrapped(first), epochs=2, checkpoint=path)
+    names = torch.load(path, weights_only=True)["model"].keys()
+    assert names == run_of()[0].state_dict().keys()
+    whole = run_of()
+    expected = fit(whole)
+    resumed = wrapped(second)
+    assert fit(resumed, checkpoint=path) == expected
+    found = state(getattr(resumed[0], "module", getattr(resumed[0], "_orig_mod", resumed[0])))
+    assert_same_bits(found, state(whole[0]))
+
+
+# sixteen bits, with a scaler that any machine has
+
+
+class FakeScaler:
+    """Scales as ``torch.amp.GradScaler`` does on a GPU, on any device; doubles its scale after each step."""
+
+    def __init__(self, scale=8.0):
+        self.value, self.calls, self.restored = scale, [], False
+
+    def scale(self, loss):
+        self.calls.append("scale")
+        return loss * self.value
+
+    def unscale_(self, optimizer):
+        self.calls.append("unscale_")
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.div_(self.value)
+
+    def step(self, optimizer):
+        self.calls.append("step")
+        optimizer.step()
+
+    def update(self):
+        self.calls.append("update")
+        self.value *= 2
+
+    def state_dict(self):
+        return {"scale": self.value}
+
+    def load_state_dict(self, state):
+        self.value, self.restored = state["scale"], True
+
+
+@pytest.fixture
+def scalers(monkeypatch):
+    made = []
+
+    def make(*, device):
+        made.append(FakeScaler())
+        return made[-1]
+
+    monkeypatch.setattr(optim, "gradient_scaler", make)
+    return made
+
+
+def scaled_run(*, epochs, autocast, checkpoint=None, callbacks=()):
+    model, loader, optimizer, _ = run_of(schedule="none")
+    training.fit(
+        model, loader, epochs=epochs, optimizer=optimizer, autocast=autocast, checkpoint=checkpoint,
+        callbacks=callbacks, progress=False,
+    )  # fmt: skip
+    return model
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_the_loss_is_scaled_the_gradient_unscaled_and_the_scaler_updated_once_a_step(
+    scalers, monkeypatch, batches
+):
+    norms = []
+
+    class Norms(training.Callback):
+        def before_step(self, run):
+            norms.append(max(p.grad.abs().max().item() for p in run.model.parameters()))
+
+    callbacks = [training.GradientAccumulation(batches), Norms()]
+    model = scaled_run(epochs=1, autocast=True, callbacks=callbacks)
+    one = ["scale"] * batches + ["unscale_", "step", "update"]
+    left = ["scale"] * (BATCHES % batches) + ["unscale_", "step", "update"] if BATCHES % batches else []
+    assert scalers[0].calls == one * (BATCHES // batches) + left
+    seen, norms[:] = list(norms), []
+    monkeypatch.setattr(optim, "gradient_scaler", lambda *, device: None)
+    other = scaled_run(epochs=1, autocast=True, callbacks=callbacks)
+    assert seen == pytest.approx(norms, rel=1e-3)  # by powers of two, so that bfloat16 rounds alike
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, other.state_dict()[name], rtol=1e-3, atol=1e-5)
+
+
+def test_a_scaler_goes_on_where_it_stood(path, scalers):
+    whole = scaled_run(epochs=3, autocast=True)
+    scaled_run(epochs=1, autocast=True, checkpoint=path)
+    resumed = scaled_run(epochs=3, autocast=True, checkpoint=path)
+    assert [scaler.value for scaler in scalers] == [8.0 * 2**9, 8.0 * 2**3, 8.0 * 2**9]
+    assert [scaler.restored for scaler in scalers] == [False, False, True]
+    assert_same_bits(state(resumed), state(whole))
+    with pytest.raises(
+        ValueError, match="a scaler in the file, no scaler here; autocast is True in the file"
+    ):
+        scaled_run(epochs=4, autocast=False, checkpoint=path)
+
+
+def test_the_state_is_on_the_disk_before_it_gets_its_name(path, monkeypatch):
+    """A machine that loses its power after the renaming must not be left with an empty file."""
+    events = []
+    fsync, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (events.append("fsync"), fsync(number)))
+    monkeypatch.setattr(os, "replace", lambda *names: (events.append("replace"), rename(*names)))
+    fit(run_of(), epochs=1, checkpoint=path)
+    assert events == ["fsync", "replace"]

@@ -353,6 +353,34 @@ def test_history_holds_the_rate_at_the_end_of_each_epoch():
     assert history.lr == [0.4, 0.4, 0.2]  # after 3, 6 and 9 batches
 
 
+def test_the_largest_rate_of_all_groups_is_noted():
+    model = network()
+    groups = [{"params": [p], "lr": 0.1 * (k + 1)} for k, p in enumerate(model.parameters())]
+    history = training.fit(model, loader(), epochs=1, optimizer=training.sgd(model, 0.05, groups=groups))
+    assert history.lr == [0.1 * 6]
+
+
+def test_fit_validates_on_the_validation_images():
+    """Others than it trains on, with the weights after the epoch, in eval mode."""
+    model = network()
+    images, labels = samples().tensors
+    valid = [(images[:5] + 1, (labels[:5] + 1) % 3)]
+    history = training.fit(model, loader(), valid, epochs=1, optimizer=training.sgd(model, 0.1))
+    assert (history.valid_loss[-1], history.valid_accuracy[-1]) == evaluation.evaluate(model, valid)
+    assert history.valid_loss[-1] != evaluation.evaluate(model, loader())[0]
+
+
+def test_training_accuracy_counts_samples_not_batches():
+    """Two of three right in each batch: a share rounded down by batch would be 0."""
+    model = linear()
+    images = samples(6, torch.float64).tensors[0]
+    labels = model(images).argmax(dim=1)
+    labels[[0, 3]] = (labels[[0, 3]] + 1) % 3
+    batches = list(zip(images.split(3), labels.split(3), strict=True))
+    _, accuracy = training.train_one_epoch(model, batches, training.sgd(model, 0.0))
+    assert accuracy == pytest.approx(4 / 6)
+
+
 def test_fit_without_validation_leaves_its_lists_empty():
     model = network()
     history = training.fit(model, loader(), None, epochs=1, optimizer=training.sgd(model, 0.1), device="cpu")

@@ -1,6 +1,7 @@
 """Tests of ``resnet_utils.training.lr_finder``."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from bits import assert_same_bits, state
 from torch import nn
 
 from resnet_utils import data, training
+from resnet_utils.training.lr_finder import RangeTest
 
 
 def network(dtype=torch.float32):
@@ -99,6 +101,22 @@ def test_it_stops_when_the_loss_has_exploded():
     assert all(math.isfinite(loss) for loss in found.losses)
     assert found.suggestion() == found.lowest() / 10
     assert found.lowest() == found.rates[found.losses.index(min(found.losses))]
+
+
+@pytest.mark.parametrize(
+    ("losses", "suggestion", "doubt"),
+    [
+        ([3.0, 2.0, 1.0, 2.0], 0.1, ""),
+        ([3.0, 1.0, 2.0, 3.0], 0.01, ""),
+        ([1.0, 2.0, 3.0, 4.0], 0.01, "lowest at 0.01, not ten times the smallest.* smaller `low`"),
+        ([4.0, 3.0, 2.0, 1.0], 1.0, "lowest at 10, the largest rate measured.*larger `high`"),
+    ],
+)  # fmt: skip
+def test_a_suggestion_is_never_outside_of_the_rates_tried_and_the_edge_is_named(losses, suggestion, doubt):
+    found = RangeTest([0.01, 0.1, 1.0, 10.0], losses)
+    assert found.suggestion() == pytest.approx(suggestion)
+    assert found.rates[0] <= found.suggestion() <= found.rates[-1]
+    assert re.search(doubt, found.doubt()) if doubt else found.doubt() == ""
 
 
 def test_a_loss_that_becomes_nan_ends_the_test_and_one_that_begins_so_is_an_error():
