@@ -17,6 +17,7 @@ import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -139,30 +140,36 @@ def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Spli
     return train, valid
 
 
-def cifar10(*, download: bool = False) -> tuple[Split | None, Split | None]:
+def cifar10(
+    *, only: Literal["train", "test"] | None = None, download: bool = False
+) -> tuple[Split | None, Split | None]:
     """Original CIFAR-10 pixels, (N, 3, 32, 32), ten classes: train and test.
 
     From ``cifar10/{train,test}/<class>/*.png``, as many as there are, or all 50,000 and 10,000 by download.
     Where there is neither, that part is None, and a line says so. Source: Krizhevsky 2009.
 
     Args:
+        only: "train" or "test", to read that part alone; the other one is None. None: both.
         download: whether torchvision may fetch the files (170 MB) if no folder is given.
 
     Raises:
         ConnectionError: if the download fails.
+        ValueError: if ``only`` is another word, or the two parts have different classes.
     """
+    if only not in (None, "train", "test"):
+        raise ValueError(f'only must be "train", "test" or None, got {only!r}')
+    wanted = [part for part in ("train", "test") if only in (None, part)]
+    found: dict[str, Split] = {}
     if folder := _given("cifar10"):
-        train, test = (
-            image_folder(folder / part, size=32, source="CIFAR-10") if (folder / part).is_dir() else None
-            for part in ("train", "test")
-        )
+        for part in wanted:
+            if (folder / part).is_dir():
+                found[part] = image_folder(folder / part, size=32, source="CIFAR-10")
     elif root := _downloaded("CIFAR10", download):
-        train, test = _cifar(root, train=True), _cifar(root, train=False)
-    else:
-        train, test = None, None
+        found = {part: _cifar(root, train=part == "train") for part in wanted}
+    train, test = found.get("train"), found.get("test")
     if train is not None and test is not None:
         require_same_classes(train, test, names=("cifar10/train", "cifar10/test"))
-    missing = [f"cifar10/{name}" for name, split in (("train", train), ("test", test)) if split is None]
+    missing = [f"cifar10/{part}" for part in wanted if part not in found]
     if missing:
         _tell("CIFAR-10" if len(missing) == 2 else missing[0], "nothing", " and ".join(missing))
     return train, test

@@ -1,59 +1,108 @@
-"""Pictures in folders: decode each file once, the right way up, or say why it cannot be used.
+"""Your own pictures in folders, as a split in memory or on disk; nothing is lost on the way without a reason.
 
 Introduced in chapters 4 and 5.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from resnet_utils import runtime
 from resnet_utils.data.in_memory import Split
+from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels
+from resnet_utils.data.on_disk import SplitOnDisk
+from resnet_utils.data.pictures import check_picture, read_picture
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-# Left behind by file managers; not part of anybody's data.
-LITTER = {"thumbs.db", "desktop.ini"}
-# Decoders for pictures only: others (PostScript, PDF, ...) would start foreign programs.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 _SHOWN = 5  # bad files named in an error
 
 
 def image_folder(
-    root: str | os.PathLike[str], *, size: int, strict: bool = True, source: str = "photographs"
+    root: str | os.PathLike[str],
+    *,
+    size: int,
+    classes: Sequence[str] | None = None,
+    labels: Labels | None = None,
+    strict: bool = True,
+    source: str = "photographs",
 ) -> Split:
     """All pictures below a folder, one folder a class, decoded once to (N, 3, size, size).
 
-    The largest centred square of each, upright, scaled to ``size`` (``read_picture`` says how). Every file
-    counts, whatever its name, but for hidden ones, Thumbs.db and desktop.ini.
+    The largest centred square of each, upright, scaled to ``size`` (``read_picture`` says how). Every file is
+    counted: it is kept, or stands in ``quarantine`` or ``ignored`` with the reason. Ignored are hidden files,
+    what file managers and archives leave (Thumbs.db, desktop.ini, __MACOSX), and files beside the class
+    folders. For more pictures than memory holds there is ``image_folder_on_disk``.
 
     Args:
         root: the folder; the folders in it are the classes, sorted by name.
         size: side of the squares in pixels, at least 1.
-        strict: whether a file that is no whole picture is an error; without, it is left out and stands in
-            ``quarantine`` with the reason.
+        classes: names of the classes in the order of the labels, such as ``train.classes`` for the validation
+            pictures, which may then lack some of them; None: those that are there.
+        labels: for files in no class folders: a mapping of file -> class, as from ``labels_from_csv``, or a
+            function of a file's name, such as ``name_prefix`` for cat.0.jpg. None: the folders tell.
+        strict: whether a file that is no whole picture, or of no class in ``labels``, is an error; without,
+            it is left out and stands in ``quarantine``.
         source: where the pictures come from, in words, for the split.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
-        ValueError: for an empty class, a single class, a class without one whole picture, or a bad file.
+        ValueError: for an empty class, a single class, a class without one whole picture, folders that
+            are the parts of a data set and not its classes, or a bad file.
     """
-    if size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}")
-    root = Path(root)
-    files = class_files(root)
-    names = [name for names in files.values() for name in names]
-    labels = [label for label, names in enumerate(files.values()) for _ in names]
-    return read_split(root, names, labels, classes=tuple(files), size=size, strict=strict, source=source)
+    listing = _listed(root, size, classes, labels)
+    return _decoded(Path(root), listing, size, may_lack=classes is not None, strict=strict, source=source)
+
+
+def image_folder_on_disk(
+    root: str | os.PathLike[str],
+    *,
+    size: int,
+    classes: Sequence[str] | None = None,
+    labels: Labels | None = None,
+    strict: bool = True,
+    thorough: bool = False,
+    source: str = "photographs",
+) -> SplitOnDisk:
+    """``image_folder`` for more pictures than memory holds: each is decoded when a batch asks for it.
+
+    ``loader`` makes the same batches of it, bit for bit, as of the split in memory, and with ``num_workers``
+    several processes decode. The files are looked at once before, with a progress bar.
+
+    Args:
+        root: the folder; the folders in it are the classes, sorted by name.
+        size: side of the squares in pixels, at least 1.
+        classes: as for ``image_folder``.
+        labels: as for ``image_folder``.
+        strict: as for ``image_folder``.
+        thorough: whether every file is decoded once before. Without, only the head and the end of a JPEG are
+            read, and one that turns out to be damaged stops the training with its name.
+        source: where the pictures come from, in words, for the split.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
+        ValueError: as ``image_folder``.
+    """
+    listing = _listed(root, size, classes, labels)
+
+    def look(_: int, path: Path) -> None:
+        read_picture(path, 8) if thorough else check_picture(path)
+
+    _, listing = _sifted(Path(root), listing, look, may_lack=classes is not None, strict=strict)
+    return SplitOnDisk(
+        Path(root),
+        listing.names,
+        torch.tensor(listing.labels, device="cpu"),
+        listing.classes,
+        size=size,
+        source=source,
+        quarantine=listing.unusable,
+        ignored=listing.ignored,
+    )
 
 
 def read_split(
@@ -80,29 +129,59 @@ def read_split(
     Raises:
         ValueError: if a class has no whole picture, or with ``strict`` if any file is none.
     """
-    images = np.empty((len(names), 3, size, size), dtype=np.uint8)
+    listing = Listing(tuple(classes), tuple(names), tuple(labels))
+    return _decoded(root, listing, size, may_lack=False, strict=strict, source=source)
+
+
+def _decoded(root: Path, listing: Listing, size: int, *, may_lack: bool, strict: bool, source: str) -> Split:
+    images = np.empty((len(listing.names), 3, size, size), dtype=np.uint8)
+
+    def read(place: int, path: Path) -> None:
+        images[place] = read_picture(path, size)
+
+    kept, listing = _sifted(root, listing, read, may_lack=may_lack, strict=strict)
+    return Split(
+        torch.from_numpy(images[kept] if len(kept) < len(images) else images),
+        torch.tensor(listing.labels, device="cpu"),
+        listing.classes,
+        source=source,
+        names=listing.names,
+        quarantine=listing.unusable,
+        ignored=listing.ignored,
+    )
+
+
+def _listed(
+    root: str | os.PathLike[str], size: int, classes: Sequence[str] | None, labels: Labels | None
+) -> Listing:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size!r}")
+    root = Path(root)
+    return by_folder(root, classes) if labels is None else by_labels(root, labels, classes)
+
+
+def _sifted(
+    root: Path, listing: Listing, use: Callable[[int, Path], None], *, may_lack: bool, strict: bool
+) -> tuple[list[int], Listing]:
+    """Places and listing of the files that ``use(place, path)`` takes; the others are put aside."""
     kept: list[int] = []
-    quarantine: list[tuple[str, str]] = []
-    for place, name in enumerate(runtime.progress(names, description="reading pictures")):
+    quarantine = list(listing.unusable)
+    for place, name in enumerate(runtime.progress(listing.names, description="reading pictures")):
         try:
-            images[len(kept)] = read_picture(root / name, size)
+            use(place, root / name)
             kept.append(place)
         except ValueError as error:
             quarantine.append((name, str(error)))
-    bare = sorted(set(range(len(classes))) - {labels[place] for place in kept})
+    quarantine.sort()
     if strict and quarantine:
         raise ValueError(_complaint(root, quarantine))
-    if bare:
+    there = {listing.labels[place] for place in kept}
+    bare = [name for number, name in enumerate(listing.classes) if number not in there]
+    if bare and (not may_lack or not there):
         reasons = "; ".join(f"{name}: {reason}" for name, reason in quarantine[:_SHOWN])
-        raise ValueError(f"no whole picture of {[classes[k] for k in bare]} in {root} ({reasons})")
-    return Split(
-        torch.from_numpy(images[: len(kept)]),
-        torch.tensor([labels[place] for place in kept]),
-        classes,
-        source=source,
-        names=tuple(names[place] for place in kept),
-        quarantine=tuple(quarantine),
-    )
+        raise ValueError(f"no whole picture of {bare} in {root} ({reasons})")
+    names, labels = (tuple(column[place] for place in kept) for column in (listing.names, listing.labels))
+    return kept, replace(listing, names=names, labels=labels, unusable=tuple(quarantine))
 
 
 def _complaint(root: Path, quarantine: Sequence[tuple[str, str]]) -> str:
@@ -111,124 +190,4 @@ def _complaint(root: Path, quarantine: Sequence[tuple[str, str]]) -> str:
     return (
         f"{len(quarantine)} files in {root} are no whole pictures:{shown}{more}\n"
         "Remove them, or pass strict=False to leave them out and list them in `quarantine`."
-    )
-
-
-def read_picture(path: str | os.PathLike[str] | bytes, size: int, *, smallest: int = 1) -> np.ndarray:
-    """A picture as uint8 (3, size, size): its largest centred square, scaled down or up.
-
-    The content decides about the format, not the name. The EXIF rotation is applied, transparency is laid on
-    white, grey becomes three equal channels, 16-bit grey is scaled to 8 bits, an animation gives its first
-    frame. A big JPEG is decoded at a fraction of its size, at least four times ``size``.
-
-    Args:
-        path: a file, or the content of one as bytes.
-        size: side of the result in pixels.
-        smallest: pixels that the picture's shorter side must have at least.
-
-    Raises:
-        ValueError: if the file is no whole picture, or too small; the message gives the reason, not the name.
-    """
-    from PIL import Image, ImageOps
-
-    def opened() -> Image.Image:
-        return Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd EXIF entries and the like; the pixels are whole
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with opened() as image:
-                if min(image.size) < smallest:
-                    raise _TooSmallError(image.size, smallest)
-                if image.format == "PNG":
-                    image.verify()  # its checksums, which load() skips
-            with opened() as image:
-                image.draft("RGB", (4 * size, 4 * size))
-                image.load()
-                return _square(_to_rgb(ImageOps.exif_transpose(image)), size)
-        except FileNotFoundError:
-            raise ValueError("the file is missing") from None
-        except Image.UnidentifiedImageError:
-            raise ValueError(_beginning(path)) from None
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise ValueError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels") from None
-        except (MemoryError, _TooSmallError):
-            raise
-        except Exception as error:  # a damaged file makes Pillow raise a dozen types
-            raise ValueError(f"damaged: {error}") from None
-
-
-class _TooSmallError(ValueError):
-    def __init__(self, size: tuple[int, int], smallest: int) -> None:
-        super().__init__(f"only {size[0]} x {size[1]} pixels; at least {smallest} are needed on each side")
-
-
-def _beginning(path: str | os.PathLike[str] | bytes) -> str:
-    """What a file holds that is no picture."""
-    with io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as file:
-        start = file.read(16)
-    if not start:
-        return "the file is empty (0 bytes)"
-    is_page = start.lstrip().lower().startswith((b"<!doctype", b"<html"))
-    return f"no picture but {'an HTML page' if is_page else f'a file that begins with {start!r}'}"
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    from PIL import Image
-
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):  # 16 bits a pixel
-        gray = np.asarray(image).astype(np.int64)
-        return Image.fromarray(((gray + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError(f"32-bit values (mode {image.mode}) have no known range")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _square(image: Image.Image, size: int) -> np.ndarray:
-    """The centre, scaled in the same step, so that a picture of 1 x 1,000,000 pixels never becomes huge."""
-    from PIL import Image
-
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    scaled = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(scaled).transpose(2, 0, 1)
-
-
-def class_files(root: Path) -> dict[str, list[str]]:
-    """Class name -> files below it (relative, with /), both sorted; hidden files and litter left out.
-
-    Args:
-        root: the folder that holds one folder a class.
-
-    Raises:
-        FileNotFoundError, NotADirectoryError: if there is no such folder.
-        ValueError: if it has fewer than two class folders, or an empty one.
-    """
-    layout = "expected one folder a class, as in cat/1.jpg and dog/1.jpg"
-    if not root.exists():
-        raise FileNotFoundError(f"no folder {root}; {layout}")
-    if not root.is_dir():
-        raise NotADirectoryError(f"{root} is a file, not a folder; {layout}")
-    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    if len(classes) < 2:
-        found = f"only the class folder {classes[0]!r}" if classes else "no class folder"
-        raise ValueError(f"{root} has {found}; a classifier needs at least two ({layout})")
-    files = {name: _below(root, name) for name in classes}
-    empty = [name for name in classes if not files[name]]
-    if empty:
-        raise ValueError(f"no file in the class folder(s) {empty} of {root}; fill or remove them")
-    return files
-
-
-def _below(root: Path, folder: str) -> list[str]:
-    names = [path.relative_to(root) for path in (root / folder).rglob("*") if path.is_file()]
-    return sorted(
-        name.as_posix()
-        for name in names
-        if name.name.lower() not in LITTER and not any(part.startswith(".") for part in name.parts)
     )

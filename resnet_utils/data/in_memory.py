@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
-
-from resnet_utils.data.transforms import Transform
-from resnet_utils.runtime import seeding
 
 
 @dataclass(frozen=True)
@@ -27,9 +24,12 @@ class Split:
         source: where the images come from, in words.
         names: the file of each image, relative to its root, or ().
         quarantine: (file, reason) of what was left out.
+        ignored: (file, reason) of what is no part of the data, such as hidden files.
 
     Raises:
-        ValueError: if a type or shape is another, a label names no class, or the names are too few or many.
+        ValueError: if a type, shape or device is another, a label names no class, or the names are too few or
+            many.
+        TypeError: if ``classes`` is a single text.
     """
 
     images: Tensor
@@ -38,6 +38,7 @@ class Split:
     source: str
     names: tuple[str, ...] = ()
     quarantine: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
@@ -46,6 +47,11 @@ class Split:
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             kind = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
             raise ValueError(f"labels must be int64 ({len(self.images)},), got {kind}")
+        if self.labels.device != self.images.device:
+            both = f"images on {self.images.device} and labels on {self.labels.device}"
+            raise ValueError(f"images and labels must lie on one device, got {both}")
+        if isinstance(self.classes, str):
+            raise TypeError(f"classes must be a list of names, got the text {self.classes!r}")
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             span = f"{self.labels.min()} to {self.labels.max()}"
             raise ValueError(f"labels must be 0 to {len(self.classes) - 1}, got {span}")
@@ -55,13 +61,34 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+        return tuple(self.images.shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images lie."""
+        return self.images.device
+
+    def images_at(self, places: Sequence[int]) -> Tensor:
+        """The images at ``places``: uint8 (len(places), C, H, W).
+
+        Args:
+            places: places in this split.
+        """
+        return self.images[places.start : places.stop] if _is_slice(places) else self.images[places]
+
     def subset(self, indices: Sequence[int] | Tensor) -> Split:
         """The images at ``indices``, in that order, as a split of its own.
 
         Args:
             indices: places in this split, whole numbers from 0; a place may come twice.
+
+        Raises:
+            ValueError: for a place that there is not, or a mask of True and False.
         """
-        places = torch.as_tensor(indices, dtype=torch.int64).cpu()
+        places = places_of(indices, len(self))
         names = tuple(self.names[k] for k in places.tolist()) if self.names else ()
         return replace(self, images=self.images[places], labels=self.labels[places], names=names)
 
@@ -77,139 +104,52 @@ class Split:
         Raises:
             ValueError: if some class has fewer images.
         """
-        labels = self.labels.cpu()
-        counts = labels.bincount(minlength=len(self.classes))
-        if not 1 <= per_class <= counts.min():
-            sizes = dict(zip(self.classes, counts.tolist(), strict=True))
-            raise ValueError(f"per_class must be 1 to {counts.min()}, got {per_class}; there are {sizes}")
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        rank = torch.nn.functional.one_hot(labels[order], len(self.classes)).cumsum(0)
-        return self.subset(order[rank.gather(1, labels[order][:, None])[:, 0] <= per_class])
+        return self.subset(take_places(self.labels, self.classes, per_class, seed=seed))
 
 
-def mean_std(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, for pixels in [0, 1].
+def _is_slice(places: object) -> TypeGuard[range]:
+    return isinstance(places, range) and places.step == 1  # no copy then
 
-    Counts how often each of the 256 values occurs, so the result is exact and the same on every machine.
+
+def places_of(indices: Sequence[int] | Tensor, count: int) -> Tensor:
+    """``indices`` as int64 on the CPU.
 
     Args:
-        split: the images to measure: those that are trained on, never those that are tested on.
-
-    Returns:
-        ``mean`` and ``std``, one number a channel each, as ``loader`` takes them.
+        indices: whole numbers from 0 to ``count`` - 1.
+        count: how many places there are.
 
     Raises:
-        ValueError: if the split is empty.
+        ValueError: for other numbers, or a mask of True and False.
     """
-    if len(split) == 0:
-        raise ValueError("mean_std() needs at least one image, but the split is empty")
-    values, mean, std = torch.arange(256, dtype=torch.float64) / 255, [], []
-    for channel in split.images.transpose(0, 1):
-        share = channel.flatten().bincount(minlength=256).cpu().double() / channel.numel()
-        mean.append(float((share * values).sum()))
-        std.append(float((share * (values - mean[-1]) ** 2).sum().sqrt()))
-    return tuple(mean), tuple(std)
+    given = torch.as_tensor(indices, device="cpu")
+    if given.ndim != 1 or (len(given) and (given.is_floating_point() or given.dtype == torch.bool)):
+        what = f"{given.dtype} {tuple(given.shape)}"
+        raise ValueError(
+            f"indices must be a list of whole numbers (of a mask, mask.nonzero()[:, 0]), got {what}"
+        )
+    places = given.to(torch.int64)
+    if len(places) and not 0 <= places.min() <= places.max() < count:
+        raise ValueError(f"indices must be 0 to {count - 1}, got {places.min()} to {places.max()}")
+    return places
 
 
-def loader(
-    split: Split,
-    batch_size: int,
-    *,
-    shuffle: bool = False,
-    seed: int = 0,
-    augment: Transform | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    drop_last: bool = False,
-    num_workers: int = 0,
-) -> DataLoader:
-    """Batches ``(images, labels)``: float32 (batch_size, C, H, W) and int64 (batch_size,).
-
-    They lie where ``split`` lies. Each batch is cut out of the tensor at once; ``augment`` works on its
-    bytes, then pixels become ``(pixel / 255 - mean) / std`` per channel. The order of the images depends on
-    ``seed`` alone, and differs from epoch to epoch.
-
-    Without workers, ``augment`` draws from its own generators, batch after batch. With workers, each of them
-    draws from streams of its own that follow from ``augment``'s seeds, from ``seed`` and the epoch, and from
-    the worker's number (``seeding.seed_worker``): repeatable too, but other draws for each ``num_workers``.
+def take_places(labels: Tensor, classes: Sequence[str], per_class: int, *, seed: int) -> Tensor:
+    """Places of ``per_class`` random samples of every class, in random order: int64, on the CPU.
 
     Args:
-        split: the images and labels.
-        batch_size: images a batch, at least 1; the last one may have fewer.
-        shuffle: whether each epoch has an order of its own; otherwise that of the split.
-        seed: of the order, and of the workers' streams.
-        augment: a transform of uint8 images (batch_size, C, H, W), such as those of ``transforms``.
-        mean: of the pixels in [0, 1], one number a channel, as from ``mean_std``; None: not subtracted.
-        std: likewise, to divide by; both or neither.
-        drop_last: whether to leave out a last batch that would be short.
-        num_workers: processes that make batches ahead of time. 0 makes them in this process, which is faster
-            unless ``augment`` takes longer than a training step.
+        labels: int64 (N,).
+        classes: the name of each class.
+        per_class: from 1 to the size of the smallest class.
+        seed: of the draw.
 
     Raises:
-        ValueError: if there would be no batch, mean and std do not fit the channels, or workers are asked
-            for images that lie on a GPU.
+        ValueError: if some class has fewer.
     """
-    if num_workers and split.images.device.type != "cpu":
-        raise ValueError(f"workers need images on the CPU, these lie on {split.images.device}")
-    _check_statistics(mean, std, channels=split.images.shape[1])
-    if batch_size < 1 or len(split) < (batch_size if drop_last else 1):
-        raise ValueError(f"no batch of {batch_size} in {len(split)} images (drop_last={drop_last})")
-    generator = torch.Generator().manual_seed(seed)
-    order = RandomSampler(split, generator=generator) if shuffle else SequentialSampler(split)
-    return DataLoader(
-        _Batches(split, augment, mean, std),
-        sampler=BatchSampler(order, batch_size, drop_last),
-        batch_size=None,  # the sampler makes the batches
-        generator=generator,
-        num_workers=num_workers,
-        worker_init_fn=seeding.seed_worker,
-    )
-
-
-def _check_statistics(mean: Sequence[float] | None, std: Sequence[float] | None, *, channels: int) -> None:
-    if (mean is None) != (std is None):
-        raise ValueError("mean and std belong together: give both or neither")
-    for name, values in (("mean", mean), ("std", std)):
-        if values is not None and len(values) != channels:
-            raise ValueError(f"{name} needs {channels} values, one a channel, got {values}")
-    if std is not None and min(std) <= 0:
-        raise ValueError(f"std must be above 0, got {std}")
-
-
-class _Batches(Dataset):
-    """Answers a list of places with a whole batch."""
-
-    def __init__(
-        self,
-        split: Split,
-        augment: Transform | None,
-        mean: Sequence[float] | None,
-        std: Sequence[float] | None,
-    ) -> None:
-        self.split, self.augment = split, augment
-        kept = [
-            torch.tensor(values, device=split.images.device) for values in (mean, std) if values is not None
-        ]
-        self.mean_and_std = [values[:, None, None] for values in kept]
-
-    def generators(self) -> list[torch.Generator]:
-        """Those of its transform."""
-        return seeding.generators_of(self.augment)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Those of its split."""
-        return self.split.classes
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def __getitem__(self, places: list[int]) -> tuple[Tensor, Tensor]:
-        images, labels = self.split.images[places], self.split.labels[places]
-        if self.augment is not None:
-            images = self.augment(images)
-        images = images.float().div_(255)
-        if self.mean_and_std:
-            mean, std = self.mean_and_std
-            images.sub_(mean).div_(std)
-        return images, labels
+    labels = labels.cpu()
+    counts = labels.bincount(minlength=len(classes))
+    if not isinstance(per_class, int) or not 1 <= per_class <= counts.min():
+        sizes = dict(zip(classes, counts.tolist(), strict=True))
+        raise ValueError(f"per_class must be 1 to {counts.min()}, got {per_class}; there are {sizes}")
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed), device="cpu")
+    rank = torch.nn.functional.one_hot(labels[order], len(classes)).cumsum(0)
+    return order[rank.gather(1, labels[order][:, None])[:, 0] <= per_class]

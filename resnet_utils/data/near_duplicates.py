@@ -175,7 +175,9 @@ def split_groups(split: Split, group: Tensor, *, share: float, seed: int = 0) ->
     if not 0 < share < 1:
         raise ValueError(f"share must lie between 0 and 1, got {share}")
     members: dict[int, list[int]] = {}
-    for place in torch.randperm(len(split), generator=torch.Generator().manual_seed(seed)).tolist():
+    for place in torch.randperm(
+        len(split), generator=torch.Generator().manual_seed(seed), device="cpu"
+    ).tolist():
         members.setdefault(int(group[place]), []).append(place)
     wanted = (torch.bincount(split.labels, minlength=len(split.classes)) * share).tolist()
     parts: tuple[list[int], list[int]] = ([], [])

@@ -5,7 +5,8 @@ Introduced in chapters 4 and 5.
 A transform maps images of shape (N, C, H, W), uint8 or float, on any device, to others, and leaves them as
 they were. Each has a generator of its own on the CPU, made with its ``seed``: one seed, one sequence,
 whatever else draws random numbers. The names are those of ``torchvision.transforms.v2``, whose transforms
-draw from the process's generator instead, and once for a whole batch.
+draw from the process's generator instead, and once for a whole batch; the door for them is
+``torchvision_v2``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from resnet_utils.data.torchvision_v2 import seeded_if_torchvision
 from resnet_utils.runtime import seeding
 
 Transform = Callable[[Tensor], Tensor]  # images (N, C, H, W) to images
@@ -26,16 +28,19 @@ class Compose:
     """The transforms, one after the other.
 
     Args:
-        transforms: what to apply, the first one first; any functions ``images -> images``.
+        transforms: what to apply, the first one first; any functions ``images -> images``. One of
+            torchvision's draws for each image, with its place in the list as the seed (``PerImage`` takes
+            another).
 
     Raises:
         TypeError: if it is no list of functions.
     """
 
     def __init__(self, transforms: Iterable[Transform]) -> None:
-        self.transforms = list(transforms) if isinstance(transforms, Iterable) else []
-        if not isinstance(transforms, Iterable) or not all(callable(each) for each in self.transforms):
+        given = list(transforms) if isinstance(transforms, Iterable) else []
+        if not isinstance(transforms, Iterable) or not all(callable(each) for each in given):
             raise TypeError(f"Compose takes a list of functions, [first, second]; got {transforms!r}")
+        self.transforms = [seeded_if_torchvision(each, seed=place) for place, each in enumerate(given)]
 
     def __call__(self, images: Tensor) -> Tensor:
         """``images`` (N, C, H, W) after all transforms."""
@@ -71,7 +76,7 @@ class RandomHorizontalFlip:
 
     def __call__(self, images: Tensor) -> Tensor:
         """``images`` (N, C, H, W), some of them mirrored."""
-        mirrored = torch.rand(len(images), generator=self.generator) < self.p
+        mirrored = torch.rand(len(images), generator=self.generator, device="cpu") < self.p
         return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
 
 
@@ -103,7 +108,9 @@ class RandomCrop:
         """``images`` (N, C, H, W), each shifted by its own draw."""
         number, channels, height, width = images.shape
         padded = nn.functional.pad(images, (self.padding,) * 4)
-        corner = torch.randint(0, 2 * self.padding + 1, (2, number, 1), generator=self.generator)
+        corner = torch.randint(
+            0, 2 * self.padding + 1, (2, number, 1), generator=self.generator, device="cpu"
+        )
         corner = corner.to(images.device)
         lines = corner[0] + torch.arange(height, device=images.device)  # (N, H)
         columns = corner[1] + torch.arange(width, device=images.device)  # (N, W)
@@ -158,9 +165,11 @@ class RandomResizedCrop:
 
     def _boxes(self, number: int) -> Tensor:
         """Rectangles as affine maps, float64 (number, 2, 3), where the image spans [-1, 1]."""
-        share, form, left, top = torch.rand(4, number, generator=self.generator, dtype=torch.float64)
+        share, form, left, top = torch.rand(
+            4, number, generator=self.generator, dtype=torch.float64, device="cpu"
+        )
         area = self.scale[0] + (self.scale[1] - self.scale[0]) * share
-        log_ratio = torch.tensor(self.ratio, dtype=torch.float64).log()
+        log_ratio = torch.tensor(self.ratio, dtype=torch.float64, device="cpu").log()
         aspect = (log_ratio[0] + (log_ratio[1] - log_ratio[0]) * form).exp()
         width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
         x, y = (1 - width) * (2 * left - 1), (1 - height) * (2 * top - 1)
@@ -206,7 +215,7 @@ class Mixup:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in self.loader:
-            partner = torch.randperm(len(labels), generator=self.generator)
+            partner = torch.randperm(len(labels), generator=self.generator, device="cpu")
             share = _beta(self.alpha, self.generator)
             sure = nn.functional.one_hot(labels, self.num_classes).to(images.dtype)
             yield images.lerp(images[partner], 1 - share), sure.lerp(sure[partner], 1 - share)
@@ -218,7 +227,7 @@ def _beta(alpha: float, generator: torch.Generator) -> float:
     torch's own sampler takes no generator.
     """
     while True:
-        drawn = torch.rand(2, generator=generator, dtype=torch.float64)
+        drawn = torch.rand(2, generator=generator, dtype=torch.float64, device="cpu")
         u, v = (drawn ** (1 / alpha)).tolist()
         if u == v == 0:  # too small for a float: all but certainly one is many times the other
             return float(drawn[0] > drawn[1])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils.evaluation.answers import logits_of, require_labels, right_answers
-from resnet_utils.runtime import device_of
+from resnet_utils.runtime import classes_of, device_of
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -75,9 +75,11 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
         device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, or names more classes than the model has outputs.
     """
-    return collected(model, loader, compute=model, caller="predict", device=device)
+    logits, labels = collected(model, loader, compute=model, caller="predict", device=device)
+    _require_outputs(logits, loader)
+    return logits, labels
 
 
 @torch.no_grad()
@@ -101,7 +103,8 @@ def evaluate(
         loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
 
     Raises:
-        ValueError: if ``loader`` yields no sample, or images or labels that do not fit the network.
+        ValueError: if ``loader`` yields no sample, images or labels that do not fit the network, or names
+            more classes than it has outputs.
     """
     device = device_of(model) if device is None else device
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
@@ -111,6 +114,7 @@ def evaluate(
             logits = logits_of(model, images.to(device))  # (N, num_classes)
             labels = labels.to(device)
             require_labels(logits, labels, loss_function=loss_function)
+            _require_outputs(logits, loader)
             if loss_function is None:
                 loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             else:
@@ -122,3 +126,13 @@ def evaluate(
     if seen == 0:
         raise ValueError("evaluate() needs at least one sample, but the loader was empty")
     return loss_sum / seen, correct / asked
+
+
+def _require_outputs(logits: Tensor, loader: Batches) -> None:
+    """Refuse a network with fewer outputs than ``loader`` names classes; more of them do no harm."""
+    classes = classes_of(loader)
+    if classes is not None and logits.ndim == 2 and logits.shape[1] < len(classes):
+        raise ValueError(
+            f"the network has {logits.shape[1]} outputs, too few for the loader's {len(classes)} classes "
+            f"({', '.join(map(repr, classes[:12]))})"
+        )

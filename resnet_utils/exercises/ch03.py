@@ -761,7 +761,11 @@ def check_accumulated(step: Callable[[nn.Module, Tensor, Tensor, int], object]) 
         loss = nn.functional.cross_entropy(model(images), labels)
         wanted = torch.autograd.grad(loss, list(model.parameters()))
         sizes: list[int] = []
-        hook = model.register_forward_pre_hook(lambda module, given, sizes=sizes: sizes.append(len(given[0])))
+
+        def counted(module: nn.Module, given: tuple[Tensor, ...], sizes: list[int] = sizes) -> None:
+            sizes.append(len(given[0]))
+
+        hook = model.register_forward_pre_hook(counted)
         model.zero_grad()
         before = [p.detach().clone() for p in model.parameters()]
         case = f"{count} images, {most} at a time"

@@ -318,3 +318,28 @@ def test_real_oxford_pets_are_read_where_nothing_else_is(monkeypatch, given):
     assert all(
         (name[0].isupper()) == (label == 0) for name, label in zip(valid.names, valid.labels, strict=True)
     )
+
+
+# One part, and two parts that do not fit
+
+
+def test_one_part_of_cifar10_leaves_the_other_unread(given, capsys):
+    for part in ("train", "test"):
+        for name in ("airplane", "bird"):
+            save_picture(given / "cifar10" / part / name / "0.png")
+    (given / "cifar10" / "train" / "bird" / "0.png").write_bytes(b"no picture: reading it would be an error")
+    train, test = data.cifar10(only="test")
+    assert train is None
+    assert test.classes == ("airplane", "bird")
+    assert capsys.readouterr().out == ""  # what was not asked for is not missed
+    with pytest.raises(ValueError, match='only must be "train", "test" or None, got \'val\''):
+        data.cifar10(only="val")
+
+
+@pytest.mark.parametrize(("name", "load"), [("cifar10", data.cifar10), ("cats_vs_dogs", data.cats_vs_dogs)])
+def test_parts_with_other_classes_are_refused(given, name, load):
+    second = {"cifar10": "test", "cats_vs_dogs": "val"}[name]
+    for path in ("train/cat", "train/dog", f"{second}/cat", f"{second}/dogs"):
+        save_picture(given / name / path / "0.png")
+    with pytest.raises(ValueError, match=r"have different classes.*\['dog'\] only in .*\['dogs'\] only in"):
+        load()

@@ -1,45 +1,17 @@
-"""Every odd file gives the right picture or a reason, never wrong pixels."""
+"""A folder becomes a split, and every file in it is counted somewhere."""
 
-import contextlib
-import io
 import os
-import warnings
+import tempfile
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFile
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from odd_pictures import BLUE, RED, two_tone, written
+from PIL import Image
 
 from resnet_utils import data
-
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-
-
-def two_tone(left=RED, right=BLUE, *, width=40, height=40):
-    """A picture whose left half differs from its right half."""
-    image = Image.new("RGB", (width, height), right)
-    image.paste(left, (0, 0, width // 2, height))
-    return image
-
-
-def written(image, name, folder, **options):
-    """The path of ``image``, saved in the format that ``options`` or its name says."""
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **options)
-    return path
-
-
-def content(image, kind, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def left_and_right(pixels):
-    """The colours in the middle of the left and of the right half."""
-    size = pixels.shape[1]
-    return tuple(map(tuple, pixels[:, size // 2, [size // 4, -size // 4]].T.tolist()))
 
 
 @pytest.fixture
@@ -49,183 +21,6 @@ def folder(tmp_path):
         for k in range(3):
             written(Image.new("RGB", (20, 20), color), f"{name}/{k}.png", tmp_path / "animals")
     return tmp_path / "animals"
-
-
-@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])
-def test_content_decides_and_not_the_name(tmp_path, kind):
-    options = {"lossless": True} if kind == "WEBP" else {}
-    path = written(two_tone(), "a.jpg", tmp_path, format=kind, **options)
-    assert left_and_right(data.read_picture(path, 16)) == (RED, BLUE)
-
-
-def test_the_centerd_square_is_kept(tmp_path):
-    wide = Image.new("RGB", (120, 40), GREEN)
-    wide.paste(two_tone(), (40, 0))
-    found = data.read_picture(written(wide, "a.png", tmp_path), 40)
-    np.testing.assert_array_equal(found, np.asarray(two_tone()).transpose(2, 0, 1))
-    tall = wide.transpose(Image.Transpose.ROTATE_90)
-    found = data.read_picture(written(tall, "b.png", tmp_path), 40)
-    assert not (found[1] > 0).any()
-
-
-STORED = {  # EXIF orientation: how the camera turned the upright picture (EXIF 2.3, tag 0x0112)
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-
-@pytest.mark.parametrize("orientation", STORED)
-def test_exif_rotation_is_undone(tmp_path, orientation):
-    upright = two_tone(width=64, height=64)
-    upright.paste(GREEN, (0, 0, 32, 32))  # no symmetry left
-    done, exif = STORED[orientation], Image.Exif()
-    exif[0x0112] = orientation
-    path = written(upright if done is None else upright.transpose(done), "a.png", tmp_path, exif=exif)
-    found = data.read_picture(path, 64)
-    np.testing.assert_array_equal(found, np.asarray(upright).transpose(2, 0, 1))
-
-
-def test_gray_becomes_three_equal_channels(tmp_path):
-    found = data.read_picture(written(two_tone().convert("L"), "a.png", tmp_path), 16)
-    assert (found[0] == found[1]).all()
-    assert (found[0] == found[2]).all()
-    assert left_and_right(found) == ((76,) * 3, (29,) * 3)  # 0.299 and 0.114 of 255
-
-
-def test_sixteen_bit_gray_is_scaled_and_not_clipped(tmp_path):
-    values = np.tile(np.linspace(0, 65535, 32).astype(np.uint16), (32, 1))
-    for name in ("a.png", "a.tiff"):
-        found = data.read_picture(written(Image.fromarray(values), name, tmp_path), 32)
-        np.testing.assert_allclose(found[0], values / 257, atol=0.51)  # rounded to a whole number
-
-
-def test_cmyk_keeps_its_colors(tmp_path):
-    path = written(two_tone().convert("CMYK"), "a.jpg", tmp_path, quality=95)
-    np.testing.assert_allclose(left_and_right(data.read_picture(path, 16)), (RED, BLUE), atol=4)  # JPEG
-
-
-@pytest.mark.parametrize("kind", ["P", "PA", "RGBA", "LA"])
-def test_transparency_lies_on_white_without_a_warning(tmp_path, kind):
-    image = two_tone(BLUE, RED).convert("RGBA")
-    image.paste((9, 99, 9, 0), (0, 0, 20, 40))  # the left half invisible, with a colour nobody sees
-    if kind == "P":  # a palette with an alpha for each entry, which Pillow warns about
-        image = image.quantize(4)
-        image.info["transparency"] = bytes([0 if a == 9 else 255 for a in image.getpalette()[0:12:3]])
-        path = written(image, "a.png", tmp_path, transparency=image.info["transparency"])
-    else:
-        path = written(image.convert("LA") if kind == "LA" else image, "a.png", tmp_path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        left, right = left_and_right(data.read_picture(path, 16))
-    assert left == WHITE
-    assert right == ((76,) * 3 if kind == "LA" else RED)
-
-
-def test_animation_gives_its_first_frame(tmp_path):
-    frames = [two_tone(GREEN, RED), two_tone(RED, BLUE)]
-    path = written(frames[0], "a.gif", tmp_path, save_all=True, append_images=frames[1:])
-    assert left_and_right(data.read_picture(path, 16)) == (GREEN, RED)
-
-
-def test_big_jpeg_is_decoded_small_with_the_same_result(tmp_path):
-    shades = np.linspace(0, 255, 1024).astype(np.uint8)
-    image = Image.fromarray(
-        np.stack([np.tile(shades, (1024, 1)), np.tile(shades[:, None], (1, 1024))] * 2, 2)[..., :3]
-    )
-    jpeg, exact = written(image, "a.jpg", tmp_path, quality=95), written(image, "a.png", tmp_path)
-    found, slow = (data.read_picture(path, 32).astype(int) for path in (jpeg, exact))
-    assert abs(found - slow).max() <= 4  # JPEG's own error, at quality 95 on smooth shades
-
-
-def test_one_pixel_high_picture_does_not_explode(tmp_path):
-    path = written(Image.new("RGB", (50_000, 1), RED), "a.png", tmp_path)
-    assert data.read_picture(path, 8).shape == (3, 8, 8)
-
-
-BAD = {
-    "empty.jpg": (b"", r"the file is empty \(0 bytes\)"),
-    "text.jpg": (b"not a picture at all", "no picture but a file that begins with b'not a picture"),
-    "page.jpg": (b"<!DOCTYPE html><html></html>", "no picture but an HTML page"),
-    "program.jpg": (
-        content(two_tone(), "EPS"),
-        "no picture but a file that begins with b'%!PS",
-    ),  # runs a program
-    "cut.jpg": (content(two_tone(width=300, height=300), "JPEG")[:1500], "damaged: .*truncated"),
-    "cut.png": (content(Image.effect_noise((60, 60), 90), "PNG")[:-300], "damaged: "),
-    "header.gif": (content(two_tone(), "GIF")[:20], "damaged: |no picture"),
-    "range.tiff": (
-        content(Image.new("F", (8, 8), 0.5), "TIFF"),
-        "32-bit values .mode F. have no known range",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_file_is_refused_with_the_reason(tmp_path, name):
-    (tmp_path / name).write_bytes(BAD[name][0])
-    with pytest.raises(ValueError, match=BAD[name][1]):
-        data.read_picture(tmp_path / name, 16)
-
-
-def test_a_flipped_bit_in_a_png_never_gives_wrong_pixels(tmp_path):
-    right = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (150, 150), dtype=np.uint8) // 8 * 3
-    whole, path = content(Image.fromarray(right), "PNG"), tmp_path / "a.png"
-    for place in range(len(whole) - 150, len(whole)):  # at the end, Pillow's decoder alone would miss some
-        damaged = bytearray(whole)
-        damaged[place] ^= 1
-        path.write_bytes(damaged)
-        with contextlib.suppress(ValueError):
-            np.testing.assert_array_equal(data.read_picture(path, 150)[0], right)
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_content_is_refused_like_a_bad_file(name):
-    with pytest.raises(ValueError, match=BAD[name][1]):
-        data.read_picture(BAD[name][0], 16)
-
-
-def test_the_content_of_a_file_gives_the_picture_of_the_file(tmp_path):
-    path = written(two_tone(width=300, height=300), "a.jpg", tmp_path)
-    found = data.read_picture(path.read_bytes(), 16)
-    np.testing.assert_array_equal(found, data.read_picture(path, 16))
-
-
-def test_too_small_a_picture_is_refused_where_that_is_asked_for(tmp_path):
-    path = written(two_tone(width=100, height=31), "a.png", tmp_path)
-    assert data.read_picture(path, 64, smallest=31).shape == (3, 64, 64)
-    with pytest.raises(ValueError, match="only 100 x 31 pixels; at least 32 are needed on each side"):
-        data.read_picture(path, 64, smallest=32)
-
-
-def test_bomb_is_refused(tmp_path, monkeypatch):
-    path = written(Image.new("L", (300, 300)), "a.png", tmp_path)
-    for limit in (80_000, 40_000):  # Pillow warns above the limit and raises above twice the limit
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(ValueError, match=f"more than {limit:,} pixels"):
-            data.read_picture(path, 16)
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"])
-def test_damage_anywhere_gives_a_picture_or_a_reason(tmp_path, kind):
-    whole, dice = content(two_tone(), kind), np.random.Generator(np.random.PCG64(0))
-    for k in range(60):
-        damaged = bytearray(whole)
-        for place in dice.integers(0, len(whole), 4):
-            damaged[place] = dice.integers(0, 256)
-        path = tmp_path / f"{k}"
-        path.write_bytes(damaged[: len(whole) - dice.integers(0, 3) * 10])
-        with contextlib.suppress(ValueError):  # and nothing else
-            assert data.read_picture(path, 8).shape == (3, 8, 8)
-
-
-def test_truncated_pictures_are_not_allowed_behind_the_back():
-    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
 
 
 def test_folder_becomes_a_split(folder):
@@ -324,3 +119,200 @@ def test_reading_writes_nothing(folder):
     before = sorted(folder.rglob("*"))
     assert data.image_folder(folder, size=8).images.dtype == torch.uint8
     assert sorted(folder.rglob("*")) == before
+
+
+# the classes of another split
+
+
+def test_validation_takes_the_classes_of_training_and_may_lack_one(folder):
+    (folder / "bird").mkdir()
+    with pytest.raises(ValueError, match=r"no file in the class folder\(s\) \['bird'\]"):
+        data.image_folder(folder, size=8)
+    os.rmdir(folder / "bird")
+    found = data.image_folder(folder, size=8, classes=("dog", "bird", "cat"))
+    assert found.classes == ("dog", "bird", "cat")
+    assert [found.classes[label] for label in found.labels] == [name[:3] for name in found.names]
+
+
+@pytest.mark.parametrize(
+    ("classes", "error", "message"),
+    [
+        (("cat", "bird"), ValueError, r"folders of no class: \['dog'\]; the classes are \['cat', 'bird'\]"),
+        (("cat", "cat", "dog"), ValueError, "two different names or more"),
+        (("cat",), ValueError, "two different names or more"),
+        ("cat", TypeError, "classes must be a list of names"),
+        ({"cat", "dog"}, TypeError, "classes must be a list of names"),  # a set has no order
+        ((1, 2), TypeError, "classes must be a list of names"),
+    ],
+)
+def test_classes_that_do_not_fit_the_folders_are_refused(folder, classes, error, message):
+    with pytest.raises(error, match=message):
+        data.image_folder(folder, size=8, classes=classes)
+
+
+# the folder above the parts
+
+
+def parts(root, layout):
+    for name in layout:
+        written(Image.new("RGB", (9, 9), RED), f"{name}/0.png", root)
+    return root
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        ("train/cat", "train/dog", "val/cat", "val/dog"),
+        ("train/cat", "train/dog", "val/dog"),
+        ("training_set/cat", "training_set/dog", "test_set/cat", "test_set/dog"),
+        ("first/cat", "first/dog", "second/cat", "second/dog"),  # by their folders, whatever their names
+        ("train", "test1"),  # flat, as the archive of Kaggle's competition
+    ],
+)
+def test_the_folder_above_the_parts_is_refused_and_says_which_to_take(tmp_path, layout):
+    with pytest.raises(ValueError, match=r"(?s)look like parts of a data set.*image_folder\(.*classes="):
+        data.image_folder(parts(tmp_path, layout), size=8)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        ("cat/2020", "dog/2021"),
+        ("cat/images", "dog/images"),  # as Tiny ImageNet
+        ("train", "bus"),  # a vehicle
+    ],
+)
+def test_classes_with_folders_of_their_own_are_classes(tmp_path, layout):
+    assert len(data.image_folder(parts(tmp_path, layout), size=8)) == 2
+
+
+def test_classes_that_look_like_parts_can_be_named(tmp_path):
+    root = parts(tmp_path, ("test/a", "test/b", "train/a", "train/b"))
+    assert data.image_folder(root, size=8, classes=("train", "test")).labels.tolist() == [0, 0, 1, 1]
+
+
+def test_an_archive_in_a_folder_of_its_name_says_which_folder_to_take(tmp_path):
+    root = parts(tmp_path, ("pets/cat", "pets/dog", "__MACOSX/pets"))
+    with pytest.raises(ValueError, match=r"only the class folder 'pets'.*perhaps you mean .*'cat', 'dog'"):
+        data.image_folder(root, size=8)
+
+
+# files in no class folders
+
+
+def flat(root, names):
+    for name in names:
+        written(Image.new("RGB", (9, 9), RED if "cat" in name else BLUE), name, root)
+    return root
+
+
+def test_a_flat_archive_takes_the_classes_of_the_files_names(tmp_path):
+    root = flat(tmp_path, ["cat.0.jpg", "cat.10.jpg", "dog.1.jpg", "more/dog.2.jpg"])
+    with pytest.raises(ValueError, match=r"'cat.0.jpg' give labels=, as in labels=data.name_prefix"):
+        data.image_folder(flat(tmp_path / "only", ["cat.0.jpg"]), size=8)
+    found = data.image_folder(root, size=8, labels=lambda n: None if "only" in n else data.name_prefix(n))
+    assert (found.classes, found.labels.tolist()) == (("cat", "dog"), [0, 0, 1, 1])
+    assert found.names == ("cat.0.jpg", "cat.10.jpg", "dog.1.jpg", "more/dog.2.jpg")
+    assert found.images[:, 0, 0, 0].tolist() == pytest.approx([255, 255, 0, 0], abs=2)  # JPEG
+    assert found.ignored == (("only/cat.0.jpg", "its label says so"),)
+
+
+def test_a_table_names_the_classes_and_every_file_and_row_is_counted(tmp_path):
+    root = flat(tmp_path / "pictures", ["a1.png", "b/b2.png", "c3.png"])
+    (tmp_path / "labels.csv").write_text(
+        "id,breed,x\na1,pug,0\nb/b2.png,husky,0\nz9,pug,0\n", encoding="utf-8"
+    )
+    table = data.labels_from_csv(tmp_path / "labels.csv", file="id", label="breed")
+    with pytest.raises(ValueError, match=r"(?s)2 files .*c3.png: no label names.*z9: has a label, but"):
+        data.image_folder(root, size=8, labels=table)
+    found = data.image_folder(root, size=8, labels=table, strict=False)
+    assert dict(zip(found.names, found.labels.tolist(), strict=True)) == {"a1.png": 1, "b/b2.png": 0}
+    assert [name for name, _ in found.quarantine] == ["c3.png", "z9"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ({"cat.0.jpg": "a", "dog.1.jpg": "a"}, ValueError, "a classifier needs at least two"),
+        ({"0.jpg": "a", "cat.0.jpg": 3}, TypeError, "must be the name of its class, got 3"),
+        (lambda name: name, ValueError, "each of the 4 files .* would be a class of its own"),
+        (3, TypeError, "labels must be a mapping or a function"),
+        (
+            {"same": "a", "cat.0.jpg": "b"},
+            ValueError,
+            "label of 'same' fits two files, ",
+        ),
+    ],
+)
+def test_labels_that_make_no_classes_are_refused(tmp_path, labels, error, message):
+    root = flat(tmp_path, ["cat.0.jpg", "dog.1.jpg", "a/same.png", "b/same.png"])
+    with pytest.raises(error, match=message):
+        data.image_folder(root, size=8, labels=labels)
+
+
+def test_labels_outside_the_given_classes_are_refused(tmp_path):
+    root = flat(tmp_path, ["cat.0.jpg", "dog.1.jpg"])
+    with pytest.raises(ValueError, match=r"labels name \['dog'\], which are not among .*'cow'"):
+        data.image_folder(root, size=8, labels=data.name_prefix, classes=("cat", "cow"))
+
+
+# nothing is lost
+
+KINDS = {  # what may lie in a folder, and in which of the three lists it has to stand
+    "picture": "names",
+    "text": "quarantine",
+    "empty": "quarantine",
+    "broken link": "quarantine",
+    "pipe": "quarantine",
+    "folder link": "quarantine",
+    "hidden": "ignored",
+    "litter": "ignored",
+}
+PLACES = ("cat", "dog", "dog/deeper", "dog/.git", "", "__MACOSX/cat")
+
+
+def plant(path, kind):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = {"hidden": f".{path.name}", "litter": "Thumbs.db"}.get(kind, path.name)
+    path = path.with_name(name)
+    match kind:
+        case "picture":
+            Image.new("RGB", (5, 5), RED).save(path, "PNG")
+        case "broken link":
+            path.symlink_to("nowhere")
+        case "folder link":
+            path.symlink_to(path.parent.resolve(), target_is_directory=True)  # in a circle, even
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.write_bytes(b"" if kind == "empty" else b"hello")
+    return path
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs links and pipes")
+@given(some.lists(some.tuples(some.sampled_from(PLACES), some.sampled_from(list(KINDS))), max_size=12))
+@settings(deadline=None, max_examples=60)
+def test_kept_and_put_aside_and_ignored_are_all_there_is(planted):
+    with tempfile.TemporaryDirectory() as folder:
+        root, wanted = Path(folder), {}
+        for number, (place, kind) in enumerate([("cat", "picture"), ("dog", "picture"), *planted]):
+            if not place and kind == "folder link":
+                continue  # a class folder may be a link
+            path = plant(root / place / f"{number:02}.dat", kind)
+            outside = not place or place.startswith("__MACOSX") or ".git" in place
+            wanted[path.relative_to(root).as_posix()] = "ignored" if outside else KINDS[kind]
+        for found in (
+            data.image_folder(root, size=4, strict=False),
+            data.image_folder_on_disk(root, size=4, strict=False),
+        ):
+            lists = {"names": found.names}
+            lists |= {kind: [n for n, _ in getattr(found, kind)] for kind in ("quarantine", "ignored")}
+            assert {name: kind for kind, names in lists.items() for name in names} == wanted
+            assert sum(map(len, lists.values())) == len(wanted)
+            assert all(reason for _, reason in found.quarantine + found.ignored)
+            assert [found.classes[k] for k in found.labels] == [name[:3] for name in found.names]
+
+
+def test_a_class_folder_may_be_a_link_to_another_place(folder, tmp_path):
+    (folder / "wolf").symlink_to(folder / "dog", target_is_directory=True)
+    assert data.image_folder(folder, size=8).labels.bincount().tolist() == [3, 3, 3]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from resnet_utils import evaluation
+from resnet_utils import data, evaluation
 from resnet_utils.evaluation.inference import collected
 
 
@@ -94,3 +94,20 @@ def test_whatever_is_computed_is_joined_in_order_and_in_eval_mode():
     assert torch.equal(labels, expected)
     assert modes == [False] * 3
     assert model.training
+
+
+@pytest.mark.parametrize("ask", [evaluation.evaluate, evaluation.predict])
+def test_a_network_with_too_few_outputs_for_the_classes_is_refused(ask):
+    split = data.drawn_animals(9, size=8, species=("cat", "dog", "fox"))
+    split = split.subset((split.labels < 2).nonzero()[:, 0])  # no fox is shown
+    loader = data.loader(split, 2)
+
+    def network(outputs):
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64, outputs))
+
+    ask(network(3), loader)
+    ask(network(5), loader)
+    with pytest.raises(
+        ValueError, match=r"has 2 outputs, too few for the loader's 3 classes \('cat', 'dog', 'fox'\)"
+    ):
+        ask(network(2), loader)
