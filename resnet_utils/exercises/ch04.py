@@ -1093,7 +1093,7 @@ def check_paste(paste: Callable[[Tensor, Tensor, tuple[int, int, int, int]], tup
     return CORRECT
 
 
-def check_side(pixels: float) -> str:
+def check_box_side(pixels: float) -> str:
     """Judges the side of the square that CutMix pastes into 32 x 32 pixels when a quarter of the label goes.
 
     Args:
