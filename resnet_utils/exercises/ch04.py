@@ -170,6 +170,8 @@ def check_classifier(classify: Callable[[Tensor], Tensor], pixels: Tensor) -> st
             return f"{count} image(s) should give logits of shape ({count}, classes), not {_kind(logits)}"
     if not torch.allclose(alone[0].detach(), together[0].detach(), atol=1e-3):
         return "the logits of an image depend on the others in its batch: is BatchNorm in train mode?"
+    if torch.equal(together, together[:1].expand_as(together)) and not torch.equal(pixels[0], pixels[1]):
+        return "every image gets the same logits: the function does not look at them"
     return CORRECT
 
 
@@ -208,7 +210,34 @@ def check_resnet26(model: nn.Module) -> str:
     layers = complexity.weighted_layers(model)
     if layers != 26:
         return f"that makes {layers} weighted layers, not 26"
-    return CORRECT if _layout(model) == _layout(_resnet26()) else "its widths or strides are not the table's"
+    if _layout(model) != _layout(_resnet26()):
+        return "its widths or strides are not the table's"
+    norms = [sum(isinstance(m, nn.BatchNorm2d) for m in net.modules()) for net in (model, _resnet26())]
+    if norms[0] != norms[1]:
+        return "behind each convolution, in branches and projections, stands one BatchNorm"
+    return (
+        CORRECT if _carries_past(found) else "a block adds its input to what its branch gives: is it added?"
+    )
+
+
+def _carries_past(found: list[nn.Module]) -> bool:
+    """Whether each block without a projection gives back a positive input when all its weights are zero."""
+    for block in found:
+        convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
+        if len(convolutions) > 3:  # the fourth one is the projection's
+            continue
+        silent = copy.deepcopy(block).to_empty(device="cpu").float().eval()
+        for module in silent.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+        for parameter in silent.parameters():
+            nn.init.zeros_(parameter)
+        x = torch.ones(1, convolutions[0].in_channels, 3, 3)
+        with torch.no_grad():
+            out, wrong = _tried(silent, x.clone())
+        if wrong or not isinstance(out, Tensor) or not torch.equal(out, x):
+            return False
+    return True
 
 
 def _layout(model: nn.Module) -> list[tuple]:
@@ -293,7 +322,7 @@ def check_preact(model: nn.Module) -> str:
         return "after the last block there should be one more BatchNorm, of 64 channels"
     if norms > 19:
         return "there is a BatchNorm too many: the stem has none, and after the last block there is one"
-    return _preact_costs(model) or _preact_end(model, x)
+    return _preact_costs(model) or _preact_row(model, x) or _preact_end(model, x)
 
 
 def _preact_costs(model: nn.Module) -> str:
@@ -309,6 +338,28 @@ def _preact_costs(model: nn.Module) -> str:
 def _twin() -> models.ResNet:
     with torch.device("meta"):
         return models.build("resnet20")
+
+
+def _preact_row(model: nn.Module, x: Tensor) -> str:
+    """Whether each block gets just what the one before has given, and the first what the stem has."""
+    ran: list[tuple[nn.Module, Tensor, Tensor]] = []
+    hooks = [
+        module.register_forward_hook(lambda module, inputs, out: ran.append((module, inputs[0].clone(), out)))
+        for module in model.modules()
+        if isinstance(module, preactivation.PreActBlock | nn.Conv2d)
+    ]
+    with torch.no_grad():
+        model(x)
+    for hook in hooks:
+        hook.remove()
+    blocks = [entry for entry in ran if isinstance(entry[0], preactivation.PreActBlock)]
+    given = [ran[0][2], *(out for _, _, out in blocks)]  # the first to run is the stem's convolution
+    if len(blocks) != 9 or any(
+        out.shape != seen.shape or not torch.equal(out, seen)
+        for out, (_, seen, _) in zip(given, blocks, strict=False)
+    ):
+        return "each block should get what stem or block before has given, and nothing else, once"
+    return ""
 
 
 def _preact_end(model: nn.Module, x: Tensor) -> str:
@@ -553,7 +604,7 @@ def check_unseen(change: Callable[[nn.Module], object]) -> str:
 
 
 def check_head(model: nn.Module, num_classes: int) -> str:
-    """Whether the loss of a new network begins near the logarithm of the number of classes.
+    """Whether a new network has an output for each class, and a loss near the logarithm of their number.
 
     The average over all labels, for random images of 28 x 28, in train mode (a copy of the network runs).
 
@@ -579,7 +630,12 @@ def check_head(model: nn.Module, num_classes: int) -> str:
     if logits.shape[1] < classes:
         return f"it has {logits.shape[1]} outputs for {classes} classes"
     away = -logits.log_softmax(dim=1)[:, :classes].mean().item() - math.log(classes)
-    return f"the loss begins {away:+.1f} nats off" if abs(away) > 1 else CORRECT
+    if abs(away) > 1:
+        return f"the loss begins {away:+.1f} nats off"
+    many = logits.shape[1]
+    return (
+        CORRECT if many == classes else f"the loss hides it, but it has {many} outputs for {classes} classes"
+    )
 
 
 def check_rates(rates: Callable[[float, float, int], object]) -> str:
@@ -697,6 +753,366 @@ def check_half_life(steps: float) -> str:
         if abs(value - known) < 0.01 * known:
             return hint
     return f"then {100 * (1 - decay) ** value:.3g} % are left"
+
+
+# --- weight_decay ------------------------------------------------------------------------------------------
+
+
+def check_stretch(factor: float) -> str:
+    """Judges the factor of the learning rate for filters before a BatchNorm that begin three times as long.
+
+    Args:
+        factor: new rate over old rate, for plain SGD, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(factor)
+    if value is None or value <= 0:
+        return _not_a_number(factor, "one number above 0")
+    if abs(value - 9) < 0.05:
+        return CORRECT
+    hints = (
+        (3.0, "that makes up for the length of the filter; what has happened to the gradient?"),
+        (1.0, "then each step turns the longer filter less"),
+        (1 / 9, "it is the other way round: does a longer filter turn more, or less?"),
+        (1 / 3, "does a longer filter turn more in a step, or less?"),
+    )
+    near = (hint for known, hint in hints if abs(value - known) < 0.02 * known)
+    return next(near, f"that is too {'small' if value < 9 else 'large'}")
+
+
+def check_growth(factor: float) -> str:
+    """Judges by how much the rate grows in 10,000 steps that stand for rate 0.1 and weight decay 0.0005.
+
+    Args:
+        factor: the last rate over the first one, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(factor)
+    if value is None or value <= 0:
+        return _not_a_number(factor, "one number above 0")
+    one_step = (1 - 0.1 * 0.0005) ** -2
+    true = one_step**10_000
+    if abs(value - true) < 0.1:
+        return CORRECT
+    hints = (
+        (true**0.5, "what counts is the rate over the squared length of the filter"),
+        (1 / true, "without decay the filters grow too long, so the rate that makes up for it grows"),
+        (one_step, "that is the factor of one step"),
+    )
+    near = (hint for known, hint in hints if abs(value - known) < 0.005 * known)
+    return next(near, f"that is too {'small' if value < true else 'large'}")
+
+
+# --- averages ----------------------------------------------------------------------------------------------
+
+
+def check_memory(steps: float) -> str:
+    """Judges after how many steps half of an old weight is left in a moving average of decay 0.998.
+
+    Args:
+        steps: the number of steps, at least 1; it need not be whole.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(steps)
+    if value is None or value < 1:
+        return _not_a_number(steps, "a number of steps")
+    true = math.log(0.5) / math.log(0.998)
+    if abs(value - true) < 1.5:
+        return CORRECT
+    if abs(value - 500) < 5:
+        return "after so many steps a little more than a third is left"
+    return f"then {100 * 0.998**value:.3g} % are left"
+
+
+def check_refresh(refresh: Callable[[nn.Module, list[tuple[Tensor, Tensor]]], object]) -> str:
+    """Whether a function gives every BatchNorm the averages of all batches, and leaves the modes alone.
+
+    Args:
+        refresh: a function of (model, batches), of a network and a list of (images, labels), that changes the
+            running averages in place, or returns the network.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    generator = torch.Generator().manual_seed(0)
+    images = [3 * k + torch.randn(8, 2, 5, 5, generator=generator) for k in range(3)]
+    model = nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()).eval()
+    before = copy.deepcopy(model.state_dict())
+    returned, wrong = _tried(refresh, model, [(x, torch.zeros(8)) for x in images])
+    if wrong:
+        return wrong
+    changed = returned if isinstance(returned, nn.Module) else model
+    norm = next((m for m in changed.modules() if isinstance(m, nn.BatchNorm2d)), None)
+    if norm is None or norm.running_mean is None or norm.running_var is None:
+        return "the network has no BatchNorm with running averages any more"
+    if torch.equal(norm.running_mean, before["0.running_mean"]):
+        return "the running averages are still those from before"
+    means = torch.stack([x.mean(dim=(0, 2, 3)) for x in images]).mean(dim=0)
+    variances = torch.stack([x.var(dim=(0, 2, 3)) for x in images]).mean(dim=0)
+    if not torch.allclose(norm.running_mean, means, atol=1e-3):
+        return "the running mean should be the plain average over all batches, each with the same weight"
+    if not torch.allclose(norm.running_var, variances, atol=1e-3):
+        return "the running variance should be the average of the variances of all batches"
+    if changed.training or norm.training:
+        return "the network came in eval mode, and should leave in it: look at the modes"
+    return CORRECT if norm.momentum == 0.1 else "the momentum of the BatchNorm is another one now"
+
+
+# --- sixteen_bits ------------------------------------------------------------------------------------------
+
+
+def check_lost(size: float) -> str:
+    """Judges the largest power of two that is lost when it is added to 1 in bfloat16.
+
+    Args:
+        size: the number that is added, above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(size)
+    if value is None:
+        return _not_a_number(size, "one number")
+    if value <= 0:
+        return "give a number above 0"
+    if math.log2(value) != round(math.log2(value)):
+        return "a power of two is wanted, such as 2**-3"
+    one = torch.ones((), dtype=torch.bfloat16)
+    kept = float(one + torch.tensor(value, dtype=torch.bfloat16)) != 1
+    if kept:
+        return "added to 1 it is kept: there is a smaller one"
+    if value >= torch.finfo(torch.bfloat16).eps / 2:
+        return CORRECT
+    hints = {2.0**-11: "float16", 2.0**-10: "float16", 2.0**-24: "float32", 2.0**-23: "float32"}
+    return f"it is lost, but so is a larger one{': that is ' + hints[value] if value in hints else ''}"
+
+
+def check_scaled_step(unscale: Callable[[list[Tensor], float], object]) -> str:
+    """Whether a function takes the scale out of gradients, and says whether the step may be taken.
+
+    Args:
+        unscale: a function of (gradients, scale), of float16 tensors and a number, that returns the gradients
+            in float32, divided by the scale, and whether all of them are finite.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    scale = 2.0**14
+    true = [torch.tensor([1.5e-8, -0.25]), torch.tensor([[3e-6]])]
+    scaled = [(g * scale).half() for g in true]
+    for overflows in (False, True):
+        given = [g.clone() for g in scaled]
+        if overflows:
+            given[1][0, 0] = math.inf
+        answer, wrong = _tried(unscale, given, scale)
+        if wrong:
+            return wrong
+        if (
+            not isinstance(answer, list | tuple)
+            or len(answer) != 2
+            or not isinstance(answer[0], list | tuple)
+        ):
+            return f"a pair is wanted, the gradients and whether to step, but this is {_kind(answer)}"
+        found, may_step = answer
+        if overflows:
+            return CORRECT if not may_step else "a gradient that is not finite must not become a step"
+        if len(found) != 2 or any(not isinstance(g, Tensor) for g in found):
+            return "there should be as many gradients as before"
+        if any(g.dtype != torch.float32 for g in found):
+            return "in float16 the small ones are gone once the scale is: go to float32 before"
+        if not all(torch.allclose(g, t, rtol=1e-2, atol=0) for g, t in zip(found, true, strict=True)):
+            return "the gradients are not those of the loss: divide by the scale"
+        if not may_step:
+            return "these gradients are all finite, so the step may be taken"
+    return CORRECT
+
+
+# --- start_here --------------------------------------------------------------------------------------------
+
+
+def check_steps(steps: float) -> str:
+    """Judges the number of steps for 8,068 images in whole batches of 64, 40 epochs.
+
+    Args:
+        steps: the number of steps, whole and above 0.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(steps)
+    if value is None or value <= 0:
+        return _not_a_number(steps, "a number of steps")
+    hints = {
+        8068 // 64 * 40: CORRECT,
+        8068 // 64: "those are the steps of one epoch",
+        8068 * 40: "those are images; a batch of them makes one step",
+        -(-8068 // 64) * 40: "the short last batch of each epoch is left out",
+        -(-8068 // 64): "those are the steps of one epoch, with its short last batch",
+    }
+    if value in hints:
+        return hints[value]
+    if value != int(value):
+        return "a step is taken or not: count whole batches, epoch by epoch"
+    return "count the whole batches of an epoch, then the epochs"
+
+
+def check_epochs(epochs: float) -> str:
+    """Judges how many epochs of a tenth of the images make as many steps as 16 of all.
+
+    Args:
+        epochs: the number of epochs, above 0; within one per cent.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(epochs)
+    if value is None or value <= 0:
+        return _not_a_number(epochs, "a number of epochs")
+    true = 16 * (60_000 // 64) / (6_000 // 64)
+    if abs(value - true) < 0.015 * true:
+        return CORRECT
+    if value == 16:
+        return "the same epochs have fewer steps when there are fewer images"
+    if abs(value - 1.6) < 0.05:
+        return "fewer images make an epoch shorter, not longer"
+    return f"that makes too {'few' if value < true else 'many'} steps"
+
+
+# --- convnext ----------------------------------------------------------------------------------------------
+
+
+def check_depthwise(share: float) -> str:
+    """Judges which share of a 3x3 convolution's weights a depthwise 7x7 has, 64 channels in and out, no bias.
+
+    Args:
+        share: one number between 0 and 1.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(share)
+    if value is None or value <= 0:
+        return _not_a_number(share, "one number above 0")
+    true = (64 * 49) / (64 * 64 * 9)
+    if abs(value - true) < 0.02 * true:
+        return CORRECT
+    hints = (
+        (49 / 9, "that compares the windows; how many input channels does each filter see?"),
+        (1 / true, "that is how many times as many the other one has"),
+        (1 / 64, "the windows differ in size, too"),
+        (9 / 49, "a depthwise filter sees one channel, and its window is the larger one"),
+        (49, "those are the weights of one filter"),
+        (64 * 49, "those are weights; which share of the other's is it?"),
+    )
+    near = (hint for known, hint in hints if abs(value - known) < 0.01 * known)
+    return next(near, f"that is too {'small' if value < true else 'large'}")
+
+
+def check_place_norm(norm: Callable[[Tensor], Tensor]) -> str:
+    """Whether a function normalises each place of each image over its channels, by their biased variance.
+
+    Args:
+        norm: a function of a feature map (N, C, H, W) that returns one of the same shape.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = 2 + 3 * torch.randn(3, 5, 4, 4, generator=generator, dtype=torch.float64)
+    answer, wrong = _tried(norm, x.clone())
+    if wrong:
+        return wrong
+    if not isinstance(answer, Tensor) or answer.shape != x.shape:
+        return f"a feature map of the same shape (3, 5, 4, 4) is wanted, but this is {_kind(answer)}"
+    answer = answer.detach().double()
+    alone, wrong = _tried(norm, x[:1].clone())
+    if wrong or not isinstance(alone, Tensor) or not torch.allclose(alone.double()[0], answer[0], atol=1e-6):
+        return "the answer for an image depends on the others in its batch"
+    true = nn.functional.layer_norm(x.permute(0, 2, 3, 1), (5,), eps=1e-6).permute(0, 3, 1, 2)
+    hints = (
+        (true, CORRECT),
+        (true * (4 / 5) ** 0.5, "divide by the variance without the correction: unbiased=False"),
+        (
+            nn.functional.layer_norm(x, x.shape[1:], eps=1e-6),
+            "each place by itself, not all of an image at once",
+        ),
+        (
+            nn.functional.instance_norm(x, eps=1e-6),
+            "over the channels of a place, not over the places of a channel",
+        ),
+        (x - x.mean(dim=1, keepdim=True), "it is not divided yet"),
+    )
+    near = (said for known, said in hints if torch.allclose(answer, known, atol=1e-4))
+    return next(near, "at a place the mean over the channels should be 0 and their variance 1")
+
+
+# --- modern_recipe -----------------------------------------------------------------------------------------
+
+
+def check_paste(paste: Callable[[Tensor, Tensor, tuple[int, int, int, int]], tuple[Tensor, Tensor]]) -> str:
+    """Tries a function that pastes a box of the image before into each image, and shares the labels by area.
+
+    Args:
+        paste: a function of (images, targets, (top, left, height, width)), of (N, C, H, W) and (N, classes),
+            that returns images and label shares of the same shapes.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    targets, box = torch.eye(3, dtype=torch.float64), (1, 2, 3, 2)
+    images = torch.arange(3 * 5 * 8, dtype=torch.float64).reshape(3, 1, 5, 8)
+    answer, wrong = _tried(paste, images.clone(), targets.clone(), box)
+    if wrong:
+        return wrong
+    if not isinstance(answer, list | tuple) or len(answer) != 2:
+        return f"two things are wanted, images and label shares, but this is {_kind(answer)}"
+    pasted, shares = (torch.as_tensor(x) if isinstance(x, Tensor | np.ndarray) else None for x in answer)
+    if pasted is None or shares is None or pasted.shape != images.shape or shares.shape != (3, 3):
+        return "three images (3, 1, 5, 8) and shares (3, 3) should keep their shapes"
+    pasted, shares = pasted.double(), shares.double()
+    inside = torch.zeros(5, 8, dtype=torch.bool)
+    inside[1:4, 2:4] = True
+    before = images.roll(1, dims=0)
+    if not torch.equal(pasted[..., ~inside], images[..., ~inside]):
+        return "outside the box an image should be as it was"
+    if not torch.equal(pasted[..., inside], before[..., inside]):
+        return "in the box there should be the same places of the image before, in the first one the last's"
+    if not torch.allclose(shares.sum(dim=1), torch.ones(3, dtype=torch.float64), atol=1e-6):
+        return "the shares of a label must sum to one"
+    other = 6 / 40
+    if torch.allclose(shares, targets, atol=1e-6):
+        return "the labels have to be shared too"
+    if not torch.allclose(shares, (1 - other) * targets + other * targets.roll(1, dims=0), atol=1e-6):
+        return "the other label gets the share of the area that was pasted"
+    return CORRECT
+
+
+def check_box_side(pixels: float) -> str:
+    """Judges the side of the square that CutMix pastes into 32 x 32 pixels when a quarter of the label goes.
+
+    Args:
+        pixels: the side, one number.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    value = _number(pixels)
+    if value is None or value <= 0:
+        return _not_a_number(pixels, "one number of pixels")
+    hints = {
+        32 * 0.25**0.5: CORRECT,
+        32 * 0.25: "that is a quarter of the side; which share of the area is it?",
+        32 * 32 * 0.25: "those are the pixels in the square; how long is its side?",
+        32 * 0.75: "that is three quarters of the side",
+    }
+    near = (hint for known, hint in hints.items() if abs(value - known) < 0.05)
+    return next(near, f"a square of that side is {100 * min(value, 32) ** 2 / 32**2:.0f} % of the picture")
 
 
 # --- fashion_mnist -----------------------------------------------------------------------------------------

@@ -61,6 +61,29 @@ def preact(*end, stem=(), strides=(1, 2, 2), shortcut="A"):
     return nn.Sequential(*body, *end, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def bottlenecks_without_shortcuts():
+    model = of_row("resnet50", 2, 2, 2, 2)
+    for module in model.modules():
+        if isinstance(module, blocks.Bottleneck):
+            module.forward = lambda x, own=module: own.bn3(
+                own.conv3(own.bn2(own.conv2(own.bn1(own.conv1(x)).relu())).relu())
+            ).relu()
+    return model
+
+
+def projections_without_norm():
+    model = of_row("resnet50", 2, 2, 2, 2)
+    for stage in model.stages:
+        first = model.get_submodule(stage)[0]
+        first.downsample = first.downsample[:1]
+    return model
+
+
+def relus_between_the_blocks():
+    whole = preact(nn.BatchNorm2d(64), nn.ReLU())
+    return nn.Sequential(*whole[:4], nn.ReLU(), *whole[4:])
+
+
 class PreActNet(nn.Module):
     """The same network with the end registered first and a functional ReLU."""
 
@@ -104,6 +127,14 @@ SMALL = models.build("resnet20", 10, in_channels=1, width=4)
 
 def grey(outputs):
     return models.build("resnet20", outputs, in_channels=1, width=8)
+
+
+def with_a_silent_head(outputs):
+    """All outputs alike, so the loss begins at exactly the logarithm of their number."""
+    model = grey(outputs)
+    nn.init.zeros_(model.fc.weight)
+    nn.init.zeros_(model.fc.bias)
+    return model
 
 
 # --- functions that a reader may write ---------------------------------------------------------------------
@@ -230,6 +261,108 @@ def swap_all(old, new):
     new.update(old)
 
 
+def refreshed(model, batches):
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    was = model.training
+    model.train()
+    with torch.no_grad():
+        for images, _ in batches:
+            model(images)
+    model.train(was)
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
+
+
+def refreshed_by_torch(model, batches):
+    torch.optim.swa_utils.update_bn(batches, model)
+    return model
+
+
+def refreshed_from_one_batch(model, batches):
+    refreshed(model, batches[:1])
+
+
+def refreshed_and_forgotten(model, batches):
+    refreshed(model, batches)
+    model.train()
+
+
+def refreshed_on_top(model, batches):
+    model.train()
+    with torch.no_grad():
+        for images, _ in batches:
+            model(images)
+    model.eval()
+
+
+def scaled_step(gradients, scale):
+    found = [g.float() / scale for g in gradients]
+    return found, all(g.isfinite().all() for g in found)
+
+
+def scaled_step_by_division(gradients, scale):
+    fine = bool(torch.stack([g.isfinite().all() for g in gradients]).all())
+    return tuple(g.to(torch.float32).mul(1 / scale) for g in gradients), fine
+
+
+def scaled_step_always(gradients, scale):
+    return [g.float() / scale for g in gradients], True
+
+
+def scaled_step_in_half(gradients, scale):
+    found = [g / scale for g in gradients]
+    return found, all(g.isfinite().all() for g in found)
+
+
+def place_norm(x):
+    variance, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
+    return (x - mean) / (variance + 1e-6).sqrt()
+
+
+def place_norm_by_torch(x):
+    return nn.functional.layer_norm(x.movedim(1, -1), x.shape[1:2], eps=1e-6).movedim(-1, 1)
+
+
+def paste(images, targets, box):
+    top, left, height, width = box
+    images = images.clone()
+    images[..., top : top + height, left : left + width] = images.roll(1, 0)[
+        ..., top : top + height, left : left + width
+    ]
+    other = height * width / images[0, 0].numel()
+    return images, (1 - other) * targets + other * targets.roll(1, 0)
+
+
+def paste_by_mask(images, targets, box):
+    top, left, height, width = box
+    mask = torch.zeros_like(images)
+    mask[:, :, top : top + height, left : left + width] = 1
+    other = mask[0, 0].mean()
+    return [images * (1 - mask) + images.roll(1, 0) * mask, targets.lerp(targets.roll(1, 0), other)]
+
+
+def paste_images_only(images, targets, box):
+    return paste(images, targets, box)[0], targets
+
+
+def paste_half(images, targets, box):
+    return paste(images, targets, box)[0], (targets + targets.roll(1, 0)) / 2
+
+
+def paste_sideways(images, targets, box):
+    top, left, height, width = box
+    return paste(images, targets, (left, top, width, height))
+
+
+def paste_from_the_next(images, targets, box):
+    pasted = paste(images.flip(0), targets.flip(0), box)
+    return pasted[0].flip(0), pasted[1].flip(0)
+
+
 # --- the tables --------------------------------------------------------------------------------------------
 
 RIGHT = [
@@ -239,6 +372,7 @@ RIGHT = [
     (ch04.check_classifier, (careful_in_double, PIXELS)),
     (ch04.check_resnet26, (of_row("resnet50", 2, 2, 2, 2),)),
     (ch04.check_resnet26, (resnet(torchvision.models.resnet.Bottleneck, 2, 2, 2, 2),)),
+    (ch04.check_resnet26, (of_row("resnet50", 2, 2, 2, 2).to("meta"),)),
     (ch04.check_layers, (26,)),
     (ch04.check_layers, (np.int64(26),)),
     (ch04.check_layers, (torch.tensor(26.0),)),
@@ -270,6 +404,30 @@ RIGHT = [
     (ch04.check_rates, (in_torch,)),
     (ch04.check_excess, (math.log(2),)),
     (ch04.check_excess, (torch.tensor(0.69),)),
+    (ch04.check_stretch, (9,)),
+    (ch04.check_stretch, (torch.tensor(9.0),)),
+    (ch04.check_growth, (math.e,)),
+    (ch04.check_growth, (np.float64(2.71841),)),
+    (ch04.check_memory, (346,)),
+    (ch04.check_memory, (346.2,)),
+    (ch04.check_refresh, (refreshed,)),
+    (ch04.check_refresh, (refreshed_by_torch,)),
+    (ch04.check_lost, (2**-8,)),
+    (ch04.check_lost, (Fraction(1, 256),)),
+    (ch04.check_scaled_step, (scaled_step,)),
+    (ch04.check_scaled_step, (scaled_step_by_division,)),
+    (ch04.check_steps, (5040,)),
+    (ch04.check_steps, (5040.0,)),
+    (ch04.check_epochs, (160,)),
+    (ch04.check_epochs, (161.3,)),
+    (ch04.check_depthwise, (3136 / 36864,)),
+    (ch04.check_depthwise, (Fraction(49, 576),)),
+    (ch04.check_place_norm, (place_norm,)),
+    (ch04.check_place_norm, (place_norm_by_torch,)),
+    (ch04.check_paste, (paste,)),
+    (ch04.check_paste, (paste_by_mask,)),
+    (ch04.check_box_side, (16,)),
+    (ch04.check_box_side, (torch.tensor(16.0),)),
     (ch04.check_mix, (mix,)),
     (ch04.check_mix, (mix_in_place,)),
     (ch04.check_half_life, (13863,)),
@@ -300,6 +458,7 @@ WRONG = [
     (ch04.check_classifier, (careful, PIXELS[:1]), "at least two images"),
     (ch04.check_classifier, (lambda pixels: None, PIXELS), "should give logits of shape"),
     (ch04.check_classifier, ("careful", PIXELS), "a function is wanted"),
+    (ch04.check_classifier, (lambda pixels: torch.zeros(len(pixels), 10), PIXELS), "same logits"),
     (ch04.check_classifier, (lambda pixels: pixels @ pixels[0, 0, 0], None), "at least two images"),
     (ch04.check_resnet26, (models.build("resnet50"),), "equally long"),
     (ch04.check_resnet26, (of_row("resnet50", 3, 3, 3, 3),), "38 weighted layers, not 26"),
@@ -307,6 +466,8 @@ WRONG = [
     (ch04.check_resnet26, (of_row("resnet18", 3, 3, 3, 3),), "should be a bottleneck"),
     (ch04.check_resnet26, (of_row("resnext50_32x4d", 2, 2, 2, 2),), "in groups"),
     (ch04.check_resnet26, (of_row("wide_resnet50_2", 2, 2, 2, 2),), "widths or strides"),
+    (ch04.check_resnet26, (bottlenecks_without_shortcuts(),), "is it added"),
+    (ch04.check_resnet26, (projections_without_norm(),), "stands one BatchNorm"),
     (ch04.check_resnet26, ((2, 2, 2, 2),), "a network (an nn.Module) is wanted"),
     (ch04.check_layers, (50,), "what its name says"),
     (ch04.check_layers, (12,), "those are the blocks"),
@@ -326,6 +487,7 @@ WRONG = [
     (ch04.check_preact, (preact(nn.BatchNorm2d(64)),), "a ReLU belongs last"),
     (ch04.check_preact, (PreActNet(relu_first=True),), "a ReLU belongs last"),
     (ch04.check_preact, (preact(nn.ReLU(), stem=(nn.BatchNorm2d(16),)),), "as many parameters"),
+    (ch04.check_preact, (relus_between_the_blocks(),), "nothing else"),
     (ch04.check_preact, (PreActNet(idle=True),), "should run after the last block"),
     (ch04.check_preact, (preact(nn.BatchNorm2d(64), nn.ReLU(), stem=(nn.BatchNorm2d(16),)),), "too many"),
     (ch04.check_preact, (preact(nn.BatchNorm2d(64), nn.ReLU(), shortcut="B"),), "as many parameters"),
@@ -371,6 +533,7 @@ WRONG = [
     (ch04.check_unseen, (None,), "a function is wanted"),
     (ch04.check_head, (grey(1000), 10), "nats off"),
     (ch04.check_head, (grey(5), 10), "5 outputs for 10 classes"),
+    (ch04.check_head, (with_a_silent_head(20), 10), "20 outputs for 10 classes"),
     (ch04.check_head, (nn.Linear(3, 3), 10), "does not give logits"),
     (ch04.check_head, (None, 10), "a network (an nn.Module) is wanted"),
     (ch04.check_head, (grey(10), "ten"), "a number of classes"),
@@ -386,6 +549,71 @@ WRONG = [
     (ch04.check_excess, (-math.log(2),), "too high or too low"),
     (ch04.check_excess, (2,), "ten equal outputs"),
     (ch04.check_excess, (None,), "one number of nats"),
+    (ch04.check_stretch, (3,), "the gradient"),
+    (ch04.check_stretch, (1 / 9,), "the other way"),
+    (ch04.check_stretch, (1,), "turns"),
+    (ch04.check_stretch, (27,), "too large"),
+    (ch04.check_stretch, (None,), "one number"),
+    (ch04.check_growth, (1.65,), "squared"),
+    (ch04.check_growth, (1 / math.e,), "grows"),
+    (ch04.check_growth, (4,), "too large"),
+    (ch04.check_growth, (1.0001,), "one step"),
+    (ch04.check_growth, ("e",), "one number"),
+    (ch04.check_memory, (500,), "a third"),
+    (ch04.check_memory, (0.998,), "a number of steps"),
+    (ch04.check_memory, (34,), "% are left"),
+    (ch04.check_memory, (None,), "a number of steps"),
+    (ch04.check_refresh, (lambda model, batches: None,), "still"),
+    (ch04.check_refresh, (refreshed_from_one_batch,), "all batches"),
+    (ch04.check_refresh, (refreshed_and_forgotten,), "modes"),
+    (ch04.check_refresh, (refreshed_on_top,), "all batches"),
+    (ch04.check_refresh, (lambda model, batches: 1 / 0,), "your function fails"),
+    (ch04.check_refresh, (3,), "a function is wanted"),
+    (ch04.check_lost, (2**-10,), "float16"),
+    (ch04.check_lost, (2**-23,), "float32"),
+    (ch04.check_lost, (0.5,), "is kept"),
+    (ch04.check_lost, (-1,), "above 0"),
+    (ch04.check_lost, (None,), "one number"),
+    (ch04.check_scaled_step, (lambda gradients, scale: ([g.float() for g in gradients], True),), "divide"),
+    (ch04.check_scaled_step, (scaled_step_always,), "not finite"),
+    (ch04.check_scaled_step, (scaled_step_in_half,), "float32"),
+    (ch04.check_scaled_step, (lambda gradients, scale: None,), "a pair"),
+    (ch04.check_scaled_step, ("unscale",), "a function is wanted"),
+    (ch04.check_steps, (5042.5,), "whole batches"),
+    (ch04.check_steps, (5080,), "short last batch"),
+    (ch04.check_steps, (126,), "one epoch"),
+    (ch04.check_steps, (322_720,), "those are images"),
+    (ch04.check_steps, (None,), "a number of steps"),
+    (ch04.check_epochs, (16,), "fewer steps"),
+    (ch04.check_epochs, (1.6,), "shorter"),
+    (ch04.check_epochs, (100,), "too few"),
+    (ch04.check_epochs, ("many",), "a number of epochs"),
+    (ch04.check_depthwise, (49 / 9,), "compares the windows"),
+    (ch04.check_depthwise, (1 / 64,), "differ in size"),
+    (ch04.check_depthwise, (11.76,), "how many times"),
+    (ch04.check_depthwise, (0.5,), "too large"),
+    (ch04.check_depthwise, (None,), "one number"),
+    (ch04.check_place_norm, (nn.BatchNorm2d(5).double(),), "depends on the others"),
+    (ch04.check_place_norm, (lambda x: nn.functional.layer_norm(x, x.shape[1:]),), "not all of an image"),
+    (ch04.check_place_norm, (lambda x: nn.functional.instance_norm(x),), "not over the places"),
+    (
+        ch04.check_place_norm,
+        (lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True),),
+        "correction",
+    ),
+    (ch04.check_place_norm, (lambda x: x - x.mean(1, keepdim=True),), "not divided"),
+    (ch04.check_place_norm, (lambda x: x.mean(1),), "the same shape"),
+    (ch04.check_paste, (paste_images_only,), "shared too"),
+    (ch04.check_paste, (paste_half,), "share of the area"),
+    (ch04.check_paste, (paste_sideways,), "outside the box"),
+    (ch04.check_paste, (paste_from_the_next,), "the image before"),
+    (ch04.check_paste, (lambda images, targets, box: images,), "two things"),
+    (ch04.check_paste, (None,), "a function is wanted"),
+    (ch04.check_box_side, (8,), "a quarter of the side"),
+    (ch04.check_box_side, (256,), "how long is its side"),
+    (ch04.check_box_side, (24,), "three quarters"),
+    (ch04.check_box_side, (10,), "10 % of the picture"),
+    (ch04.check_box_side, ("half",), "one number"),
     (ch04.check_mix, (images_only,), "not mixed in the same way"),
     (ch04.check_mix, (next_partner,), "the partner should be"),
     (ch04.check_mix, (the_other_way_round,), "keep the weight"),
@@ -449,6 +677,16 @@ SECRETS = {
     ch04.check_unseen: ["start", "initial", "zero_last_scale"],
     ch04.check_rates: ["**", "geomspace", "logspace"],
     ch04.check_excess: ["0.69", "ln 2", "log(2)"],
+    ch04.check_stretch: ["9", "nine"],
+    ch04.check_growth: ["2.7", " e "],
+    ch04.check_memory: ["346", "ln "],
+    ch04.check_lost: ["256", "0.0039"],
+    ch04.check_steps: ["5040", "5,040"],
+    ch04.check_epochs: ["160", "161"],
+    ch04.check_depthwise: ["0.085", "0.08"],
+    ch04.check_place_norm: ["layer_norm", "keepdim"],
+    ch04.check_paste: ["roll", "0.15"],
+    ch04.check_box_side: ["16"],
     ch04.check_mix: ["roll"],
     ch04.check_half_life: ["13863", "13862", "13,86"],
     ch04.check_tries: ["0.93", "0.94", "15/16"],
