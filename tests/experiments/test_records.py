@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORDS = sorted((ROOT / "resnet_utils" / "reporting" / "records").glob("*.json"))
 SHARED = {"record.py", "pets.py"}  # what the scripts have in common
 SCRIPTS = sorted(path for path in (ROOT / "experiments").glob("*.py") if path.name not in SHARED)
+AWAITED = {"orderings", "small_batches", "modern_recipe", "convnext_steps"}  # hours long, not yet measured
 FIELDS = {
     "claim": str, "command": str, "commit": str, "date": str, "data": str, "hardware": str,
     "versions": str, "seeds": list, "seconds": int, "rows": list,
@@ -85,8 +86,8 @@ def test_commit_of_a_record_has_its_script_and_what_it_loads_or_the_note_says_wh
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_every_script_has_its_record(path):
-    assert path.stem in {record.stem for record in RECORDS}
+def test_every_script_has_its_record_or_is_known_to_await_it(path):
+    assert (path.stem in {record.stem for record in RECORDS}) != (path.stem in AWAITED)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
@@ -100,6 +101,9 @@ def test_script_still_runs_in_its_tiny_mode(path, tmp_path):
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     made = json.loads((tmp_path / "resnet_utils" / "reporting" / "records" / f"{path.stem}.json").read_text())
+    if path.stem in AWAITED:
+        assert made["rows"]
+        return
     stored = json.loads((ROOT / "resnet_utils" / "reporting" / "records" / f"{path.stem}.json").read_text())
     columns, stored_columns = ({tuple(sorted(row)) for row in record["rows"]} for record in (made, stored))
     assert columns == stored_columns  # a tiny run may have fewer rows
