@@ -1,5 +1,7 @@
 """Write the package reference, ``book/reference/``: one page a wing, read from the source.
 
+A wing inside a wing has a page of its own, and so has each module of the exercises: pages stay short.
+
 Griffe parses signatures and docstrings, so the website still needs no torch. Each public name leads to the
 notebook that uses it first. The pages are made anew at each build of the website and are never committed.
 """
@@ -28,9 +30,19 @@ def wings(root: Path = project.ROOT) -> list[str]:
     return sorted(path.parent.name for path in (root / PACKAGE).glob("*/__init__.py"))
 
 
+def inner(wing: str, root: Path = project.ROOT) -> list[str]:
+    """The parts of a wing that have pages of their own, such as "synthetic" in "data"."""
+    folder = root / PACKAGE / wing
+    alone = [path.stem for path in folder.glob("ch*.py")] if wing == "exercises" else []
+    return sorted([*alone, *(path.parent.name for path in folder.glob("*/__init__.py"))])
+
+
 def pages(root: Path = project.ROOT) -> list[str]:
-    """Every page of the reference, as ``_toc.yml`` names them."""
-    return ["book/reference/index", *(f"book/reference/{wing}" for wing in wings(root))]
+    """Every page of the reference, by its name in ``_toc.yml``; ``data.synthetic`` has an underscore there."""
+    names = [
+        name for wing in wings(root) for name in (wing, *(f"{wing}_{part}" for part in inner(wing, root)))
+    ]
+    return ["book/reference/index", *(f"book/reference/{name}" for name in names)]
 
 
 def modules(obj: griffe.Module) -> list[griffe.Module]:
@@ -146,18 +158,41 @@ def entry(obj: griffe.Object, page: Path) -> str:
     )
 
 
-def page_of(wing: griffe.Module) -> str:
-    """The page of one wing."""
-    page = FOLDER / f"{wing.name}.md"
-    parts = [f"(reference-{wing.name})=\n# `{wing.path}`", text_of(wing.docstring.value)]
-    if wing.exports:
-        handed = ", ".join(f"`{wing.name}.{name}`" for name in sorted(map(str, wing.exports)))
-        parts.append(f"Handed on by the wing itself: {handed}.")
-    for module in modules(wing):
-        parts.append(f"## `{module.path.removeprefix(PACKAGE + '.')}`")
-        parts.append(text_of(module.docstring.value))
-        parts.append(f":::{{py:module}} {module.path}\n:::")
-        parts += [entry(obj, page) for obj in public(module)]
+def module_on_a_page(module: griffe.Module, page: Path) -> list[str]:
+    """What a module says of itself, and everything public in it."""
+    return [
+        text_of(module.docstring.value if module.docstring else ""),
+        f":::{{py:module}} {module.path}\n:::",
+        *[entry(obj, page) for obj in public(module)],
+    ]
+
+
+def page_of(part: griffe.Module, cut: tuple[str, ...] = ()) -> str:
+    """The page of a wing, or of a part of one; ``cut`` names the parts that have pages of their own."""
+    name = part.path.removeprefix(f"{PACKAGE}.").replace(".", "_")
+    page = FOLDER / f"{name}.md"
+    parts = [f"(reference-{name})=\n# `{part.path}`"]
+    if part.is_init_module:
+        parts.append(text_of(part.docstring.value if part.docstring else ""))
+        if part.exports:
+            short = name.rpartition("_")[2]
+            handed = ", ".join(f"`{short}.{exported}`" for exported in sorted(map(str, part.exports)))
+            parts.append(f"Handed on by the wing itself: {handed}.")
+        away = tuple(f"{part.path}.{one}" for one in cut)
+        here = [
+            module
+            for module in modules(part)
+            if not f"{module.path}.".startswith(tuple(f"{a}." for a in away))
+        ]
+    else:
+        here = [part]
+    for module in here:
+        if module is not part:
+            parts.append(f"## `{module.path.removeprefix(PACKAGE + '.')}`")
+        parts += module_on_a_page(module, page)
+    if cut:
+        links = ", ".join(f"{{doc}}`{name}_{one}`" for one in cut)
+        parts.append(f"On pages of their own: {links}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -171,7 +206,10 @@ def write(folder: Path = FOLDER, root: Path = project.ROOT) -> list[Path]:
     rows = []
     for name in wings(root):
         wing = package[name]
-        (folder / f"{name}.md").write_text(page_of(wing), encoding="utf-8")
+        cut = tuple(inner(name, root))
+        (folder / f"{name}.md").write_text(page_of(wing, cut), encoding="utf-8")
+        for one in cut:
+            (folder / f"{name}_{one}.md").write_text(page_of(wing[one]), encoding="utf-8")
         first = text_of(wing.docstring.value).partition("\n\n")[0]
         rows.append(f"| {{doc}}`{name}` | {' '.join(first.split())} |")
     index = [

@@ -343,8 +343,12 @@ def _twin() -> models.ResNet:
 def _preact_row(model: nn.Module, x: Tensor) -> str:
     """Whether each block gets just what the one before has given, and the first what the stem has."""
     ran: list[tuple[nn.Module, Tensor, Tensor]] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        ran.append((module, inputs[0].clone(), out))
+
     hooks = [
-        module.register_forward_hook(lambda module, inputs, out: ran.append((module, inputs[0].clone(), out)))
+        module.register_forward_hook(note)
         for module in model.modules()
         if isinstance(module, preactivation.PreActBlock | nn.Conv2d)
     ]
@@ -948,7 +952,7 @@ def check_steps(steps: float) -> str:
     value = _number(steps)
     if value is None or value <= 0:
         return _not_a_number(steps, "a number of steps")
-    hints = {
+    hints: dict[float, str] = {
         8068 // 64 * 40: CORRECT,
         8068 // 64: "those are the steps of one epoch",
         8068 * 40: "those are images; a batch of them makes one step",
