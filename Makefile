@@ -1,11 +1,17 @@
 # The verbs of this book. `make` alone lists them.
 # Any Python from 3.11 on will do: make PYTHON=python3.13 test
 PYTHON ?= python3
-# Chapters for `make notebooks`: NAMES="03 04"
+# Notebooks for `make notebooks`, `make format` and `make test`: NAMES="03 05_fine_tuning/using_it"
 NAMES ?=
+# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"
+OPTIONS ?=
 
 BIN := .venv/bin
 SITE_BIN := .venv-site/bin
+# For `make lint` and `make format`: the full environment where it is there (types are checked too), else a small one.
+LINT := $(if $(wildcard .venv/.ready),environment,lint-environment)
+LINT_BIN := $(if $(wildcard .venv/.ready),.venv/bin,.venv-lint/bin)
+ONLY := $(if $(strip $(NAMES)),--names $(NAMES))
 
 # The kernel of a notebook works in book/, so a relative data folder is made absolute here.
 ifneq ($(strip $(RESNET_BOOK_DATA)),)
@@ -18,38 +24,44 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-portable lint format lab notebooks lock address clean site-environment environment
+.PHONY: help book test test-portable test-lowest lint format lab notebooks lock address publish-check clean \
+	site-environment lint-environment environment lowest-environment
 
 help:
 	@echo "make book            build the website from the stored outputs (no torch, under a minute)"
-	@echo "make test            run every check, and every chapter again"
+	@echo "make test            run every check, and every chapter again (NAMES=\"03 04\": only these chapters)"
 	@echo "make test-portable   run the chapters as on the simplest processor"
-	@echo "make lab             open the chapters in JupyterLab"
+	@echo "make test-lowest     run tests and chapters with the lowest versions that pyproject.toml allows"
+	@echo "make lab             open the chapters in JupyterLab (OPTIONS=--allow-root and others are handed on)"
 	@echo "make notebooks       make the executed notebooks from text/ (NAMES=\"03 04\" for some)"
-	@echo "make lint, format    check the form of the code; repair it"
+	@echo "make lint, format    check the form of the code; repair it (no torch)"
 	@echo "make lock            write requirements.lock anew, with the newest versions"
 	@echo "make address         bring the repository's address from pyproject.toml to where it is used"
+	@echo "make publish-check   say what is still to do before the book can be published"
 	@echo "make clean           remove what was built (not the environments)"
 
 book: site-environment
 	@$(SITE_BIN)/python tools/website.py
 
 test: environment
-	@$(BIN)/python tools/run_tests.py
+	@$(BIN)/python tools/run_tests.py $(ONLY)
 
 test-portable: environment
-	@$(BIN)/python tools/run_tests.py portable
+	@$(BIN)/python tools/run_tests.py portable $(ONLY)
 
-lint: environment
-	@$(BIN)/python tools/run_tests.py lint
+test-lowest: lowest-environment
+	@.venv-lowest/bin/python tools/run_tests.py $(or $(ONLY),unit notebooks)
 
-format: environment
-	@$(BIN)/python -m ruff check --fix .
-	@$(BIN)/python -m ruff format .
-	@$(BIN)/python tools/notebooks.py --format $(NAMES)
+lint: $(LINT)
+	@$(LINT_BIN)/python tools/run_tests.py lint
+
+format: $(LINT)
+	@$(LINT_BIN)/python -m ruff check --fix .
+	@$(LINT_BIN)/python -m ruff format .
+	@$(LINT_BIN)/python tools/notebooks.py --format $(NAMES)
 
 lab: environment
-	@$(BIN)/python -m jupyterlab --notebook-dir=book
+	@$(BIN)/python tools/lab.py $(OPTIONS)
 
 notebooks: environment
 	@$(BIN)/python tools/notebooks.py $(NAMES)
@@ -59,19 +71,27 @@ lock: environment
 		--no-annotate --no-header --upgrade -o requirements.lock
 	@echo "requirements.lock is new: run make notebooks, and commit both together"
 
-address: environment
-	@$(BIN)/python tools/address.py
+address: have-python
+	@$(PYTHON) tools/address.py
+
+publish-check: have-python
+	@$(PYTHON) tools/publish.py
 
 clean:
 	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path "./.venv*" -prune -exec rm -rf {} +
 
-site-environment environment: have-python
+site-environment lint-environment environment lowest-environment: have-python
 site-environment:
 	@$(PYTHON) tools/environment.py site
+lint-environment:
+	@$(PYTHON) tools/environment.py lint
+lowest-environment:
+	@$(PYTHON) tools/environment.py lowest
 environment:
 	@$(PYTHON) tools/environment.py full
 
 .PHONY: have-python
 have-python:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Python 3.11 or newer is needed (Debian: apt install python3 python3-venv), or name one: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) -V 2>&1). If another one is installed, name it: make PYTHON=python3.12 ..."; exit 1; }

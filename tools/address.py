@@ -1,4 +1,4 @@
-"""Bring the repository's address from pyproject.toml to every file that needs it.
+"""Bring the repository's address from pyproject.toml to every file that needs it; a bare Python 3.11 will do.
 
 python tools/address.py           rewrite them
 python tools/address.py --check   only tell which ones differ
@@ -10,12 +10,11 @@ import re
 import sys
 from pathlib import Path
 
-import yaml
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import project
 
 GITHUB = "https://github.com/"
+CONFIGURED = re.compile(r"^repository:\n\s+url: (\S+)", re.M)  # in _config.yml
 
 
 def slug(address: str) -> str:
@@ -27,7 +26,7 @@ def slug(address: str) -> str:
 
 def derived_files(root: Path = project.ROOT) -> list[Path]:
     """Every file in which the address stands a second time."""
-    names = ["_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md", "CHANGELOG.md"]
+    names = ["_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md", "PUBLISHING.md", "CHANGELOG.md"]
     return (
         [root / name for name in names]
         + sorted((root / "book").glob("*.md"))
@@ -39,7 +38,10 @@ def rewrite(root: Path = project.ROOT, *, check: bool = False) -> list[Path]:
     """Replace the address in ``_config.yml`` by the one in pyproject.toml; return the files that differ."""
     new = slug(project.address(root))
     config = (root / "_config.yml").read_text(encoding="utf-8")
-    old = slug(yaml.safe_load(config)["repository"]["url"])
+    found = CONFIGURED.search(config)
+    if found is None:
+        raise ValueError("_config.yml must have `repository:` with `url:` as its first line, and has none")
+    old = slug(found[1])
     changed = []
     for path in derived_files(root):
         before = path.read_text(encoding="utf-8")

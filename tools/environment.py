@@ -1,6 +1,8 @@
-"""Create or refresh a virtual environment for the book: ``python3 tools/environment.py site`` or ``full``.
+"""Create or refresh a virtual environment for the book: ``python3 tools/environment.py KIND``.
 
-``site`` (.venv-site) can build the website, without torch; ``full`` (.venv) can run and test every chapter.
+``site`` (.venv-site) can build the website and ``lint`` (.venv-lint) look at the form of the code, both
+without torch; ``full`` (.venv) can run and test every chapter; ``lowest`` (.venv-lowest) can do that with the
+lowest versions that pyproject.toml allows.
 Versions come from requirements.lock, unless BOOK_UNLOCKED=1 asks for the newest ones.
 Nothing is done when the environment already fits.
 This file runs on any Python 3, so that an old one gets a clear message.
@@ -8,12 +10,27 @@ This file runs on any Python 3, so that an old one gets a clear message.
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST = (3, 11)
-KINDS = {"site": (".venv-site", ["--group", "site"]), "full": (".venv", ["--group", "test", "-e", "."])}
+NEWEST_FOR_LOWEST = (3, 12)  # for later ones nobody has built NumPy 1.26
+KINDS = {  # name: folder, what is installed, how much it is
+    "site": (".venv-site", ["--group", "site"], "a minute"),
+    "lint": (".venv-lint", ["--group", "lint"], "seconds"),
+    "full": (".venv", ["--group", "test", "-e", "."], "6 GB"),
+    "lowest": (".venv-lowest", ["--group", "test", "-e", "."], "6 GB"),
+}
+NO_NETWORK = """nothing can be fetched. Is there a network? pip says:
+    {}
+Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL.
+What has arrived is kept: the same command goes on from there."""
+CUT_OFF = re.compile(r"connection broken|Failed to resolve|NewConnection|Network is unreachable|ProxyError")
+PROBE = "tqdm"  # small, without dependencies on Linux and macOS, and one that the book needs anyway
 
 
 def complain(message):
@@ -55,21 +72,83 @@ def run(*command):
     return subprocess.call(command, cwd=ROOT) == 0
 
 
-def install(python, requirements, locked):
-    """Install ``requirements`` with uv, or with pip where uv cannot be had."""
+def heard(*command):
+    """Run a command in the project's root; return whether it worked, and all that it said."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = process.communicate()[0].decode("utf-8", "replace")
+    return process.returncode == 0, said
+
+
+def ask_for_a_network(said):
+    """Leave with that question if ``said``, by pip, speaks of a connection that did not come about."""
+    lines = [line.strip() for line in said.splitlines() if CUT_OFF.search(line)]
+    if lines:
+        complain(NO_NETWORK.format(lines[-1]))
+
+
+def probe(python):
+    """Leave with the same question if pip, with the index and proxy it is set to, cannot fetch a package."""
+    folder = tempfile.mkdtemp()
+    asked = ["pip", "download", "-q", "--no-deps", "--no-cache-dir", "--retries", "1", "--timeout", "20"]
+    _, said = heard(python, "-m", *([*asked, "--disable-pip-version-check", "-d", folder, PROBE]))
+    shutil.rmtree(folder, ignore_errors=True)
+    ask_for_a_network(said)
+
+
+def disk(path):
+    """The number of the disk on which ``path`` lies, or would lie."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev
+
+
+def link_or_copy(python, size):
+    """Let uv link files out of its cache where it can; say so where it has to keep each file twice."""
+    home = os.path.expanduser("~")
+    if not os.access(home, os.W_OK):
+        os.environ.setdefault("UV_NO_CACHE", "1")
+        return
+    works, said = heard(python, "-m", "uv", "cache", "dir")
+    if works and disk(said.strip()) == disk(ROOT):
+        return  # links are what uv takes by itself
+    os.environ.setdefault("UV_LINK_MODE", "copy")  # with no warning for each package
+    if size.endswith("GB"):
+        print(
+            f"environment: uv's cache lies on another disk, so {size} are kept a second time there "
+            "(`uv cache clean` frees them)",
+            flush=True,
+        )
+
+
+def install(kind, python, locked):
+    """Install what ``kind`` asks for with uv, or with pip where uv cannot be had."""
+    _, requirements, size = KINDS[kind]
     constraint = ["-c", "requirements.lock"] if locked else ["--upgrade"]
     quiet = [] if sys.stdout.isatty() else ["-q"]
-    if run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv>=0.8"):
-        os.environ.setdefault("UV_LINK_MODE", "copy")
+    works, said = heard(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv>=0.8")
+    if works:
+        link_or_copy(python, size)
         # Compiled once here, not in each process: some machines forbid Python to keep what it compiles, and
         # then every import of torch takes three times as long.
         command = [python, "-m", "uv", "pip", "install", "--compile-bytecode", "--python", python]
+        if kind == "lowest":
+            constraint = ["--resolution", "lowest-direct"]
         if run(*(command + quiet + constraint + requirements)):
             return
-    print("environment: uv did not work here, pip takes its place (slower)", flush=True)
+    else:
+        ask_for_a_network(said)
+    probe(python)
+    if kind == "lowest":
+        complain("only uv can choose the lowest versions, and it did not work here:\n" + said)
+    print(said + "environment: uv did not work here, pip takes its place (slower)", flush=True)
     pip = [python, "-m", "pip", "install", "-q"]
-    if run(*([*pip, "--upgrade", "pip>=25.1"])) and run(*(pip + constraint + requirements)):
+    works, said = heard(*([*pip, "--upgrade", "pip>=25.1"]))
+    if works:
+        works, said = heard(*(pip + constraint + requirements))
+    if works:
         return
+    ask_for_a_network(said)  # where a folder of packages has some of them, pip would call it a conflict
+    print(said, flush=True)
     complain("the packages could not be installed; the lines above say why. A second try goes on from there.")
 
 
@@ -79,7 +158,12 @@ def main():
         complain("say which one: {}".format(" or ".join(sorted(KINDS))))
     kind = sys.argv[1]
     check_python()
-    folder, requirements = KINDS[kind]
+    if kind == "lowest" and sys.version_info[:2] > NEWEST_FOR_LOWEST:
+        complain(
+            "the lowest versions exist for Python 3.11 and 3.12 only; a newer Python takes later ones.\n"
+            "Name one of the two: make PYTHON=python3.11 test-lowest"
+        )
+    folder, _, size = KINDS[kind]
     locked = os.environ.get("BOOK_UNLOCKED", "") in ("", "0")
     home = os.path.join(ROOT, folder)
     stamp = os.path.join(home, ".ready")
@@ -89,14 +173,11 @@ def main():
                 return
         os.remove(stamp)
     python = os.path.join(home, "Scripts" if os.name == "nt" else "bin", "python")
-    print(
-        "environment: setting up {} (once; {})".format(folder, "a minute" if kind == "site" else "6 GB"),
-        flush=True,
-    )
+    print(f"environment: setting up {folder} (once; {size})", flush=True)
     works = os.path.exists(python) and run(python, "-c", "import pip")
     if not works and not run(sys.executable, "-m", "venv", "--clear", home):
         complain(f"{sys.executable} -m venv failed; the lines above say why")
-    install(python, requirements, locked)
+    install(kind, python, locked)
     with open(stamp, "w") as file:
         file.write(wanted(kind, locked))
 

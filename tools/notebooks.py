@@ -30,9 +30,8 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import pictures, project, references, sitting
+from tools import home, patience, pictures, project, references, sitting
 
-CELL_SECONDS = 600
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -79,7 +78,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
     os.environ["BOOK_PROGRESS"] = "0"
     client = NotebookClient(
         notebook,
-        timeout=CELL_SECONDS,
+        timeout=int(patience.seconds(patience.CELL)),
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
@@ -232,6 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(
             "RESNET_BOOK_DATA is not set: chapters that use data sets will store the outputs of drawn images."
         )
+    home.provide()
     for name in chosen(names):
         start = time.monotonic()
         changed = take_prose(name) if options.prose else make(name)

@@ -1,6 +1,6 @@
 """Where things are, and the facts that stand in one place only.
 
-Needs nothing beyond Python and PyYAML, so that the site can be built without torch.
+Needs nothing beyond Python itself; only what reads ``_toc.yml`` needs PyYAML.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import yaml
-
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = ROOT / "text"
 BOOK = ROOT / "book"
 PLACEHOLDER = "{{ repository }}"  # what a text twin writes where the notebook has the address
+NO_OWNER = "-owner-not-set-"  # stands in the address until somebody publishes the book
+NOT_PUBLISHED = (
+    "The address of the book is not set: links to Colab, Binder and the repository lead nowhere.\n"
+    "Write yours into pyproject.toml ([project.urls]) and run `make address`; PUBLISHING.md has all steps."
+)
 
 
 def address(root: Path = ROOT) -> str:
@@ -23,8 +26,15 @@ def address(root: Path = ROOT) -> str:
     ]
 
 
+def is_published(root: Path = ROOT) -> bool:
+    """Whether the address of the repository is somebody's, and no longer the one that stands in for it."""
+    return NO_OWNER not in address(root)
+
+
 def toc_pages(root: Path = ROOT) -> list[str]:
     """Every page of ``_toc.yml``, root first, as a path without suffix: ``book/01_background``."""
+    import yaml  # here, so that `make address` runs on a bare Python
+
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     pages = [toc["root"]]
 

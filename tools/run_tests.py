@@ -3,102 +3,234 @@
     python tools/run_tests.py                    everything, as `make test` does
     python tools/run_tests.py lint unit          only these
     python tools/run_tests.py portable           the notebooks as on the simplest processor
+    python tools/run_tests.py --names 02 03      only the notebooks that begin so
 
 A failing check does not stop the others; one failure makes the exit status 1.
+The summary names what failed, and the command that runs it again.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project, sitting
+from tools import home, patience, project
 
 DATA = "RESNET_BOOK_DATA"
-PYTEST = [sys.executable, "-m", "pytest", "--dist=loadfile", "-n", os.environ.get("BOOK_WORKERS", "2")]
+WORKERS = os.environ.get("BOOK_WORKERS", "2")
+PYTEST = [sys.executable, "-m", "pytest", "--dist=loadfile", "-n", WORKERS]
 NBVAL = [
     "--nbval",
     "--nbval-current-env",
     "--nbval-sanitize-with=tests/nbval_sanitize.cfg",
-    "--nbval-cell-timeout=600",  # the longest cell takes four minutes on the simplest processor
+    "-rfE",  # not what is expected to fail: after a cell that took too long, those are all that follow
 ]
 FAULTS = "tests/house/test_faults.py"
 OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+KNOWN = ("lint", "site", "unit", "faults", "notebooks", "portable")
+USUAL = {"lint": 0.5, "site": 0.5, "unit": 3, "faults": 0.5}  # minutes on two idle cores
+SLOWER = 4  # how much longer the notebooks take on the simplest processor
+WIDTH = "140"  # pytest cuts the message of a failure to it
+MOST_NAMED = 8  # failures that the summary names one by one
 SUMMARY = re.compile(r"^=+ (.*\d (?:passed|failed|error|skipped).*) =+$|^(no tests ran.*)$")
+FAILURE = re.compile(r"^(?:FAILED|ERROR) (\S+\.(?:py|ipynb)\S*)(.*)$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def run(
-    title: str, command: list[str], environment: dict[str, str | None] | None = None
-) -> tuple[str, bool, str]:
-    """Run one command with its output shown; return title, success, and pytest's summary or the time taken.
+@dataclass
+class Result:
+    """What came of one check: pytest's summary or the time taken, and what failed, as pytest names it."""
 
-    A value of None in ``environment`` removes the variable.
+    title: str
+    passed: bool
+    said: str
+    again: str = ""
+    failures: list[str] = field(default_factory=list)
+
+
+def shell(command: list[str], variables: dict[str, str] | None = None) -> str:
+    """A command as a person would type it in the project's folder."""
+    program = Path(command[0])
+    if program.is_absolute() and program.is_relative_to(project.ROOT):
+        command = [program.relative_to(project.ROOT).as_posix(), *command[1:]]
+    return " ".join(
+        [*(f"{name}={shlex.quote(value)}" for name, value in (variables or {}).items()), shlex.join(command)]
+    )
+
+
+def run(
+    title: str,
+    command: list[str],
+    environment: dict[str, str | None] | None = None,
+    *,
+    minutes: float | None = None,
+    again: str = "",
+) -> Result:
+    """Run one command with its output shown.
+
+    Args:
+        title: what the summary calls it.
+        command: program and arguments.
+        environment: variables beside those of this process; None as a value removes the variable.
+        minutes: how long it usually takes.
+        again: the command that repeats it, where it is another one.
     """
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "BOOK_PROGRESS": "0", **(environment or {})}
+    variables = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "BOOK_PROGRESS": "0",
+        "COLUMNS": WIDTH,
+        **(environment or {}),
+    }
     variables = {name: value for name, value in variables.items() if value is not None}
-    print(f"\n##### {title}", flush=True)
-    start, said = time.monotonic(), ""
+    print(f"\n##### {title}{f' ({duration(minutes)})' if minutes else ''}", flush=True)
+    start, said, failures = time.monotonic(), "", []
     with subprocess.Popen(
         command, cwd=project.ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         encoding="utf-8", errors="replace",
     ) as process:  # fmt: skip
-        for line in process.stdout:
+        for line in process.stdout or ():
             print(line, end="", flush=True)
-            if found := SUMMARY.match(COLOUR.sub("", line).strip()):
+            plain = COLOUR.sub("", line).strip()
+            if found := SUMMARY.match(plain):
                 said = found[0]
-    return title, process.returncode == 0, said or f"{time.monotonic() - start:.0f} s"
+            if found := FAILURE.match(plain):
+                failures.append(found[1] + found[2])
+    took = f"{time.monotonic() - start:.0f} s"
+    return Result(title, process.returncode == 0, said or took, again or shell(command), failures)
 
 
-def notebooks(title: str, environment: dict[str, str | None]) -> tuple[str, bool, str]:
-    """Execute every notebook again and compare what it prints with what is stored."""
-    read = {path: nbformat.read(path, as_version=4) for path in project.executed()}
+def duration(minutes: float) -> str:
+    """``about 3 min on two idle cores``, as it stands beside a title."""
+    return f"about {max(1, round(minutes))} min on two idle cores" if minutes >= 1 else "under a minute"
+
+
+def notebooks(
+    title: str, environment: dict[str, str | None], names: list[str], *, verb: str = "test", slower: int = 1
+) -> Result:
+    """Execute notebooks again and compare what they print with what is stored.
+
+    Args:
+        title: what the summary calls it.
+        environment: variables that differ from those of this process.
+        names: beginnings of the notebooks to run; none: all of them.
+        verb: the word of the Makefile that runs them again.
+        slower: how many times their promised seconds they take.
+    """
+    import nbformat  # here, so that `make lint` needs none of it
+
+    from tools import sitting
+
+    paths = {path.relative_to(project.BOOK).with_suffix("").as_posix(): path for path in project.executed()}
+    if unknown := [name for name in names if not any(known.startswith(name) for known in paths)]:
+        raise SystemExit(f"no notebook begins with {', '.join(unknown)}; there are: {', '.join(paths)}")
+    chosen = [path for name, path in paths.items() if not names or name.startswith(tuple(names))]
+    if not chosen:
+        return Result(title, False, "book/ has no notebook")
+    promised = {p: sitting.promised_seconds(nbformat.read(p, as_version=4)) or 0 for p in chosen}
     # The longest first: two workers then finish at about the same time.
-    longest_first = sorted(read, key=lambda path: -(sitting.promised_seconds(read[path]) or 0))
-    files = [str(path.relative_to(project.ROOT)) for path in longest_first]
-    if not files:
-        return title, False, "book/ has no notebook"
+    files = [str(path.relative_to(project.ROOT)) for path in sorted(chosen, key=lambda p: -promised[p])]
+    limits = [f"--nbval-cell-timeout={patience.seconds(patience.CELL):.0f}"]
+    limits += [f"--nbval-kernel-startup-timeout={patience.seconds(patience.KERNEL):.0f}"]
+    without_data = f"{DATA}= " if DATA in environment else ""
     with tempfile.TemporaryDirectory() as empty:
-        return run(title, [*PYTEST, *NBVAL, *files], {"BOOK_CACHE": empty, **environment})
+        result = run(
+            title, [*PYTEST, *NBVAL, *limits, *files], {"BOOK_CACHE": empty, **environment},
+            minutes=sum(promised.values()) / 60 / min(int(WORKERS), len(files)) * slower,
+        )  # fmt: skip
+    # The cells are named by conftest.py; what pytest calls them says less.
+    result.failures = [line for line in result.failures if "::" not in line]
+    broken = sorted(
+        {line.partition(" ")[0].removeprefix("book/").removesuffix(".ipynb") for line in result.failures}
+    )
+    result.again = f"{without_data}make {verb} NAMES={shlex.quote(' '.join(broken or names))}"
+    return result
+
+
+def types() -> Result:
+    """Pyright, where the packages are whose types it reads."""
+    if importlib.util.find_spec("torch") is None:
+        print("\n##### types (pyright)\nleft out: they need torch; `make test` looks at them", flush=True)
+        return Result(
+            "types (pyright)", True, "left out, because torch is not here; `make test` looks at them"
+        )
+    return run("types (pyright)", [sys.executable, "-m", "pyright", "--pythonpath", sys.executable])
+
+
+def report(results: list[Result]) -> int:
+    """Print all results, below a failed one also what failed and how to run it again; return the status."""
+    print("\n##### summary")
+    for result in results:
+        print(f"{'ok    ' if result.passed else 'FAILED'} {result.title}\n       {result.said}")
+        if result.passed:
+            continue
+        for line in result.failures[:MOST_NAMED]:
+            print(f"       - {line[:200]}")
+        if more := result.failures[MOST_NAMED:]:
+            print(f"       - and {len(more)} more, above")
+        if result.again:
+            print(f"       again: {result.again}")
+    if not project.is_published():
+        print(f"\n{project.NOT_PUBLISHED}")
+    return 0 if all(result.passed for result in results) else 1
+
+
+def tests(title: str, command: list[str], *, minutes: float) -> Result:
+    """Tests of pytest's; those that failed, and no others, are run again."""
+    result = run(title, command, minutes=minutes)
+    nodes = [line.partition(" - ")[0] for line in result.failures]
+    if nodes:
+        few = (
+            nodes[:MOST_NAMED] if len(nodes) <= MOST_NAMED else sorted({n.partition("::")[0] for n in nodes})
+        )
+        result.again = shell([sys.executable, "-m", "pytest", *few])
+    return result
 
 
 def main(arguments: list[str]) -> int:
     """Run the named checks; return the exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("checks", nargs="*", help=f"any of: {', '.join(KNOWN)} (default: all but the last)")
+    parser.add_argument("--names", nargs="*", default=[], help="beginnings of notebooks, such as 03")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.checks) - set(KNOWN):
+        raise SystemExit(f"unknown check: {', '.join(sorted(unknown))}; there are: {', '.join(KNOWN)}")
+    chosen = options.checks or (["notebooks"] if options.names else [c for c in KNOWN if c != "portable"])
+    home.provide()
     python, results = sys.executable, []
-    known = ("lint", "site", "unit", "faults", "notebooks", "portable")
-    if unknown := set(arguments) - set(known):
-        raise SystemExit(f"unknown check: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-    chosen = arguments or [name for name in known if name != "portable"]
     if "lint" in chosen:
         results.append(run("ruff check", [python, "-m", "ruff", "check", "."]))
         results.append(run("ruff format", [python, "-m", "ruff", "format", "--check", "."]))
-        results.append(run("types (pyright)", [python, "-m", "pyright", "--pythonpath", python]))
+        results.append(types())
         results.append(run("spelling (codespell)", [python, "-m", "codespell_lib"]))
     if "site" in chosen:
-        results.append(run("website, strict build", [python, "tools/website.py"]))
+        results.append(run("website, strict build", [python, "tools/website.py"], minutes=USUAL["site"]))
     if "unit" in chosen:
-        results.append(run("tests", [*PYTEST, "tests", f"--ignore={FAULTS}"]))
+        results.append(tests("tests", [*PYTEST, "tests", f"--ignore={FAULTS}"], minutes=USUAL["unit"]))
     if "faults" in chosen:
-        results.append(run("tests of the tests", [*PYTEST, "--dist=load", FAULTS]))
+        command = [*PYTEST, "--dist=load", FAULTS]
+        results.append(tests("tests of the tests", command, minutes=USUAL["faults"]))
     if "notebooks" in chosen:
         where = "with the data folder" if os.environ.get(DATA) else "without a data folder"
-        results.append(notebooks(f"notebooks, {where}", {}))
+        results.append(notebooks(f"notebooks, {where}", {}, options.names))
         if os.environ.get(DATA):
-            results.append(notebooks("notebooks, without a data folder", {DATA: None}))
+            results.append(notebooks("notebooks, without a data folder", {DATA: None}, options.names))
     if "portable" in chosen:
-        results.append(notebooks("notebooks, as on the simplest processor", dict(OLD_PROCESSOR)))
-    print("\n##### summary")
-    for title, passed, said in results:
-        print(f"{'ok    ' if passed else 'FAILED'} {title}\n       {said}")
-    return 0 if all(passed for _, passed, _ in results) else 1
+        title = "notebooks, as on the simplest processor"
+        results.append(
+            notebooks(title, dict(OLD_PROCESSOR), options.names, verb="test-portable", slower=SLOWER)
+        )
+    return report(results)
 
 
 if __name__ == "__main__":

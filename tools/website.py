@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import project, reference
 
@@ -26,6 +28,24 @@ COMMAND = [
     "-n",
     "--keep-going",
 ]  # any warning is an error, any broken reference a warning
+
+
+def configuration(root: Path = project.ROOT) -> dict:
+    """``_config.yml``, without the buttons that lead to the repository while its address is not set."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    if not project.is_published(root):
+        config.pop("launch_buttons", None)
+        config["html"] |= {"use_repository_button": False, "use_issues_button": False}
+    return config
+
+
+def dead_links(html: Path = HTML) -> list[str]:
+    """Pages with a link to the address that stands in for the real one."""
+    link = re.compile(rf'href="[^"]*{project.NO_OWNER}')
+    pages = sorted(html.rglob("*.html"))
+    return [
+        path.relative_to(html).as_posix() for path in pages if link.search(path.read_text(encoding="utf-8"))
+    ]
 
 
 def missing_pages(html: Path = HTML, root: Path = project.ROOT) -> list[str]:
@@ -51,7 +71,12 @@ def main() -> int:
     """Build, check, say where to open it; return the exit status."""
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
     reference.write()
-    command = [sys.executable, "-c", START, *COMMAND]
+    settings = project.ROOT / "_build" / "config.yml"
+    settings.parent.mkdir()
+    settings.write_text(
+        yaml.safe_dump(configuration(), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+    command = [sys.executable, "-c", START, *COMMAND, "--config", str(settings)]
     built = subprocess.run(
         command, cwd=project.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
@@ -67,9 +92,14 @@ def main() -> int:
     if heavy := heavy_pages():
         print(f"These pages have more than {MOST_BYTES / 1000:.0f} kB of HTML: {', '.join(heavy)}")
         return 1
+    if dead := dead_links():
+        print(f"These pages link to an address that is not set: {', '.join(dead)}")
+        return 1
     print(
         f"All {len(project.toc_pages())} pages of _toc.yml are there. Open {(HTML / 'index.html').as_uri()}"
     )
+    if not project.is_published():
+        print(f"{project.NOT_PUBLISHED}\nUntil then the pages have no buttons to run or to report.")
     return 0
 
 

@@ -10,6 +10,7 @@ from resnet_utils.data.pictures import read_picture
 from resnet_utils.data.same_classes import require_same_classes
 from resnet_utils.data.torchvision_v2 import MixedBatches, PerImage
 from resnet_utils.data.transforms import Compose, Mixup, RandomCrop, RandomHorizontalFlip, RandomResizedCrop
+from resnet_utils.data.upload import ask_for_photographs
 
 __all__ = [
     "Compose",
@@ -21,6 +22,7 @@ __all__ = [
     "RandomResizedCrop",
     "Split",
     "SplitOnDisk",
+    "ask_for_photographs",
     "cats_vs_dogs",
     "cifar10",
     "class_weights",

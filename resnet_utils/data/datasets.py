@@ -204,7 +204,8 @@ def _given(name: str) -> Path | None:
 def _tell(wanted: str, instead: str, layout: str) -> None:
     print(
         f"No {wanted} here: using {instead}. For the real ones, set RESNET_BOOK_DATA to a folder that holds "
-        f"{layout}, or allow the download with RESNET_BOOK_DOWNLOAD=1."
+        f"{layout}, or allow the download with RESNET_BOOK_DOWNLOAD=1 "
+        "(in a notebook: %env RESNET_BOOK_DOWNLOAD=1)."
     )
 
 

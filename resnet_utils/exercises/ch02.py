@@ -498,6 +498,58 @@ def check_moved(names: object) -> str:
     return CORRECT if set(names) == moved else "these do move, but they are not all that do"
 
 
+# --- a different start -------------------------------------------------------------------------------------
+
+
+def check_mirrored_layer(between: object) -> str:
+    """Whether weights turn relu(z) and relu(-z) into w z and -w z.
+
+    Args:
+        between: a function of a float64 matrix w, (a, b), that returns the weights, (2 a, 2 b).
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    for high, wide in ((3, 3), (2, 5)):
+        w, z = _normal(high, wide, seed=10), _normal(wide, seed=11)
+        weight, wrong = _tensor(
+            between,
+            w.clone(),
+            shape=(2 * high, 2 * wide),
+            where=f"for a matrix of {high} rows and {wide} columns",
+        )
+        if wrong:
+            return wrong
+        out = weight.detach() @ torch.cat([torch.relu(z), torch.relu(-z)])
+        for name, half, goal in (("upper", out[:high], w @ z), ("lower", out[high:], -w @ z)):
+            if (half - goal).norm() > 1e-5 * goal.norm():
+                return f"the {name} half of what goes out is not what was asked for"
+    return CORRECT
+
+
+def check_mirrored_factor(factor: object) -> str:
+    """Whether a number is the factor of a mirrored chain with LeakyReLU, against the product of its matrices.
+
+    Args:
+        factor: a function of the slope and of the depth, the number of layers, that returns the factor.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+
+    def truth(slope: float, depth: int) -> float:
+        z = torch.tensor([1.0, -1.0], dtype=torch.float64)  # a unit and its mirror image; all w are one
+        for _ in range(depth - 1):
+            z = nn.functional.leaky_relu(z, slope)
+            z = torch.stack([z[0] - z[1], z[1] - z[0]])
+        return z[0].item()
+
+    def say(case: tuple, given: float) -> str:
+        return f"slope {case[0]:g}, {case[1]} layers: the output is not {given:.3g} times as long"
+
+    return _formula(factor, truth, [(0.1, 2), (0.1, 3), (0.0, 9), (1.0, 4), (0.3, 12)], say)
+
+
 # --- paths -------------------------------------------------------------------------------------------------
 
 

@@ -798,6 +798,81 @@ def _threshold(threshold_for: object) -> str:
     return "correct"
 
 
+# --- your own photographs -----------------------------------------------------------------------------
+
+
+def check_balanced_accuracy(mean_of_recalls: object) -> str:
+    """Whether a function gives the mean of the recalls of the classes.
+
+    It is tried on random answers about classes of very different sizes, and where one class has no image.
+
+    Args:
+        mean_of_recalls: a function ``mean_of_recalls(logits, labels)`` that returns a number in [0, 1].
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    return _judged(_balanced_accuracy, mean_of_recalls)
+
+
+def _balanced_accuracy(function: object) -> str:
+    generator = torch.Generator().manual_seed(1)
+    for sizes in ((50, 50), (200, 10), (120, 30, 6), (40, 0, 10)):
+        labels = torch.tensor([k for k, size in enumerate(sizes) for _ in range(size)])
+        logits = torch.randn(len(labels), len(sizes), generator=generator)
+        logits[:, 0] += 0.7  # the first class is answered more often
+        where = f"for classes of {' and '.join(map(str, sizes))} images"
+        about = _call(function, logits, labels, name="mean_of_recalls", about=where)
+        found = _number(about, f"the result {where}")
+        answers = logits.argmax(dim=1)
+        right = (answers == labels).double()
+        wanted = float(torch.stack([right[labels == k].mean() for k in labels.unique()]).mean())
+        if not 0 <= found <= 1:
+            return f"{where} it gives {found:g}, and a share lies between 0 and 1"
+        if abs(found - wanted) > 1e-6:
+            plain = abs(found - float(right.mean())) < 1e-6
+            more = "that is the accuracy, in which the large class counts most" if plain else ""
+            return (
+                f"{where} it gives {found:.3f}, and that is too {'large' if found > wanted else 'small'}"
+                + (f": {more}" if more else "")
+            )
+    return "correct"
+
+
+def check_prior(for_equal_classes: object) -> str:
+    """Whether a function takes out of the logits what the network knows of how frequent the classes are.
+
+    It is tried where the truth is known: two or three kinds of points whose best answer follows from Bayes'
+    rule, once with the frequencies of the training and once with equal ones.
+
+    Args:
+        for_equal_classes: a function ``for_equal_classes(logits, counts)`` of logits ``(N, K)`` and the
+            number of training images of each class ``(K,)``, that returns logits ``(N, K)``; a number added
+            to a whole row changes nothing.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    return _judged(_prior, for_equal_classes)
+
+
+def _prior(function: object) -> str:
+    x = torch.linspace(-3, 5, 17, dtype=torch.float64)
+    for counts in ((100, 100), (400, 20), (300, 60, 15)):
+        centers = torch.arange(len(counts), dtype=torch.float64)
+        evidence = -((x[:, None] - 2 * centers) ** 2) / 2  # log of the density of x in each class
+        logits = evidence + torch.tensor(counts, dtype=torch.float64).log()
+        where = f"with {' and '.join(map(str, counts))} training images"
+        given = _call(function, logits.clone(), torch.tensor(counts), name="for_equal_classes", about=where)
+        found = _tensor(given, tuple(logits.shape), f"the result {where}")
+        if not torch.allclose(found.softmax(dim=1), evidence.softmax(dim=1), atol=1e-4):
+            if torch.allclose(found.softmax(dim=1), logits.softmax(dim=1), atol=1e-4):
+                return f"{where} the probabilities are still those of the training"
+            rare = found.softmax(dim=1)[:, -1].mean() > evidence.softmax(dim=1)[:, -1].mean()
+            return f"{where} the last class gets too {'much' if rare else 'little'}"
+    return "correct"
+
+
 # --- using it -----------------------------------------------------------------------------------------
 
 

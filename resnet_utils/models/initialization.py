@@ -1,10 +1,14 @@
-"""The first weights of a network, drawn in one place for the whole package: He's normal distribution.
+"""The first weights of a network, drawn in one place for the whole package.
 
-Introduced in chapter 4.
+Introduced in chapters 2 and 4.
 
-It keeps the size of a signal through convolutions and ReLUs, so that a deep network can begin to learn.
-Source: He et al. 2015, arXiv:1502.01852, section 2.2.
+He's normal distribution keeps the size of a signal through convolutions and ReLUs, so that a deep network can
+begin to learn. Mirrored weights make a chain of linear layers and ReLUs linear at its start.
+Sources: He et al. 2015, arXiv:1502.01852, section 2.2; Balduzzi et al. 2017, arXiv:1702.08591, section 5.
 """
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +50,52 @@ def he_start(
     for module in model.modules():
         if isinstance(module, layers):
             he_normal(module.weight, generator=generator)
+
+
+@torch.no_grad()
+def looks_linear(layers: Sequence[nn.Linear], *, generator: torch.Generator) -> None:
+    """Give a chain of linear layers with ReLUs between them, in place, a start at which it is a linear map.
+
+    Half of the units are the mirror image of the other half: the first layer becomes ``[w; -w]``, a layer
+    between ``[[w, -w], [-w, w]]``, the last ``[w, -w]``, so that ``relu(z) - relu(-z) = z`` undoes each ReLU.
+    Each w has orthonormal columns, or rows where it is wider than high; biases become zero.
+
+    Args:
+        layers: two or more, each reading as many numbers as the one before writes; between them even numbers.
+        generator: of the CPU; draws in float64, rounded once, layer by layer.
+
+    Raises:
+        ValueError: if there are fewer than two layers, two neighbours do not fit, or a width between is odd.
+
+    Source: Balduzzi et al. 2017, arXiv:1702.08591, section 5.
+    """
+    if len(layers) < 2:
+        raise ValueError(f"a chain needs at least two layers with a ReLU between them, got {len(layers)}")
+    for index, (layer, after) in enumerate(pairwise(layers)):
+        if layer.out_features != after.in_features or layer.out_features % 2:
+            raise ValueError(
+                f"layer {index} writes {layer.out_features} numbers and layer {index + 1} reads "
+                f"{after.in_features}; both must be the same even number, half of it the mirror of the other"
+            )
+    for index, layer in enumerate(layers):
+        rows, columns = layer.weight.shape
+        mirrored_out, mirrored_in = index < len(layers) - 1, index > 0
+        shape = (rows // 2 if mirrored_out else rows, columns // 2 if mirrored_in else columns)
+        w = _orthonormal(shape, generator)
+        if mirrored_in:
+            w = torch.cat([w, -w], dim=1)
+        layer.weight.copy_(torch.cat([w, -w]) if mirrored_out else w)
+        if layer.bias is not None:
+            layer.bias.zero_()
+
+
+def _orthonormal(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """A random float64 matrix with orthonormal columns, or rows where it is wider than high."""
+    high, low = max(shape), min(shape)
+    drawn = torch.randn(high, low, generator=generator, dtype=torch.float64, device="cpu")
+    q, r = torch.linalg.qr(drawn)
+    q = q * r.diagonal().sign()  # else the signs are those of the decomposition, not of chance
+    return q if shape == (high, low) else q.T
 
 
 def redraw(module: nn.Module) -> None:

@@ -9,13 +9,15 @@ role also has its own marker and dash, so that a figure reads in grey.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager as mpl_fonts
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
 from torch import Tensor
 
 from resnet_utils.reporting.digest import MANY_POINTS, digest
@@ -33,6 +35,21 @@ ROLES = {  # colour, marker, dash
 COLORS = {role: look[0] for role, look in ROLES.items()}
 MARKERS = {role: look[1] for role, look in ROLES.items()}
 DASHES = {role: look[2] for role, look in ROLES.items()}
+WIDE_FONTS = (
+    *(
+        "CJK",
+        "Noto Sans",
+        "WenQuanYi",
+        "SimHei",
+        "SimSun",
+        "YaHei",
+        "JhengHei",
+        "PingFang",
+        "Heiti",
+        "Songti",
+    ),
+    *("Hiragino", "Yu Gothic", "MS Gothic", "IPA", "Malgun", "Nanum", "Apple SD", "Arial Unicode", "Unifont"),
+)
 Values = Sequence[float] | np.ndarray | Tensor
 
 
@@ -157,6 +174,43 @@ def image_grid(
             ax.imshow(picture if picture.shape[2] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)
             ax.set_title("" if titles is None else titles[index], fontsize=8, pad=2)
     return figure
+
+
+def readable(names: Sequence[str]) -> list[str]:
+    """The names as a figure can show them: as they are, or as numbers, with a legend printed in text.
+
+    The book's font has no Chinese, Japanese or Korean signs and few others. Where a name needs one, a font
+    of this machine that has them all becomes the second choice of every figure; without any, each name is
+    replaced by its number, and a line says what it stands for. A dollar sign is shown as one.
+
+    Args:
+        names: texts for titles and ticks, such as the names of classes.
+    """
+    signs = {sign for name in names for sign in name if not sign.isspace()}
+    lacking = _lacking(mpl_fonts.findfont("DejaVu Sans"), signs)
+    font = next((f for f in _wide_fonts() if not _lacking(f.fname, lacking)), None) if lacking else None
+    if font is not None:
+        plt.rcParams["font.family"] = ["DejaVu Sans", font.name]
+    if lacking and font is None:
+        for number, name in enumerate(names, start=1):
+            print(f"{number} = {name}")
+        return [str(number) for number in range(1, len(names) + 1)]
+    return [name.replace("$", r"\$") for name in names]
+
+
+def _wide_fonts() -> list[mpl_fonts.FontEntry]:
+    """The fonts of this machine that are known to have more than Latin, Greek and Cyrillic."""
+    found = [f for f in mpl_fonts.fontManager.ttflist if any(word in f.name for word in WIDE_FONTS)]
+    return sorted(found, key=lambda f: (f.weight not in (400, "normal", "regular"), f.name))
+
+
+def _lacking(font: str, signs: Iterable[str]) -> set[str]:
+    """The signs that a font file does not have."""
+    try:
+        face = FT2Font(font)
+    except RuntimeError:  # a font of bitmaps, such as those of emoji
+        return set(signs)
+    return {sign for sign in signs if not face.get_char_index(ord(sign))}
 
 
 def finish(figure: Figure, *, digits: int | None = None, titles: bool = True) -> None:

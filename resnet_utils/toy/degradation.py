@@ -8,6 +8,7 @@ Source, with convolutional networks: He et al. 2015, arXiv:1512.03385, section 1
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ class Net(nn.Module):
             raise ValueError(f"depth must be even and at least 4 (stem, pairs of layers, head), got {depth}")
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}")
+        self.residual = residual
         self.stem = nn.Linear(IN_FEATURES, width, bias=False)
         self.bn = nn.BatchNorm1d(width)
         self.pairs = nn.Sequential(*(Pair(width, residual=residual) for _ in range((depth - 2) // 2)))
@@ -121,6 +123,43 @@ def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Net(depth, residual=residual, width=width)
+
+
+@torch.no_grad()
+def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
+    """Make the last ``pairs`` plain pairs of ``net``, in place, return what they get from the points ``x``.
+
+    Both matrices become the identity, and each BatchNorm's scale and shift undo what it does to all of these
+    points: a scale of the standard deviation, a shift of the mean. On a batch of them in train mode the pair
+    is nearly the identity. The running statistics become those of the points, so in eval mode it is exact.
+
+    Args:
+        net: plain; its first layers stay as they are.
+        x: points ``(N, 8)``, where ``net`` lies.
+        pairs: how many, from 1 to all.
+
+    Raises:
+        ValueError: if ``net`` has shortcuts, or ``pairs`` is not from 1 to the number it has.
+    """
+    if net.residual:
+        raise ValueError(
+            "a residual pair is the identity once its last scale is zero; this is for plain nets"
+        )
+    if not 1 <= pairs <= len(net.pairs):
+        raise ValueError(f"pairs must be from 1 to {len(net.pairs)}, as many as the net has, got {pairs}")
+    front = copy.deepcopy(net).train()  # a copy, since train mode moves the running statistics
+    h = torch.relu(front.bn(front.stem(x)))
+    for pair in front.pairs[:-pairs]:
+        h = pair(h)
+    mean, variance = h.mean(dim=0), h.var(dim=0, correction=0)
+    for pair in net.pairs[-pairs:]:
+        for module in pair.children():
+            if isinstance(module, nn.Linear):
+                nn.init.eye_(module.weight)
+            elif isinstance(module, nn.BatchNorm1d):
+                module.weight.copy_((variance + module.eps).sqrt())
+                module.bias.copy_(mean)
+                module.running_mean, module.running_var = mean.clone(), variance.clone()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def train_epochs(
     lr: float,
     falling: bool = False,
     sums: torch.dtype = torch.float64,
+    until: float | None = None,
 ) -> tuple[float, ...]:
     """Train ``model`` in place by SGD with momentum 0.9; the mean loss of each epoch (nats), in train mode.
 
@@ -56,6 +57,7 @@ def train_epochs(
         lr: learning rate.
         falling: let the rate fall along a straight line, from step to step, to zero at the end.
         sums: precision in which the losses of an epoch are added up.
+        until: stop after the first epoch whose mean loss is no greater, before ``epochs`` are over.
 
     Raises:
         ValueError: if ``epochs`` is less than 1.
@@ -78,6 +80,8 @@ def train_epochs(
             optimizer.step()
             total, step = total + loss.detach().to(sums) * len(batch), step + 1
         curve.append(total.item() / len(x))
+        if until is not None and curve[-1] <= until:
+            break
     return tuple(curve)
 
 

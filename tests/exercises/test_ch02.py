@@ -89,6 +89,14 @@ def leaky_rate_another_way(slope):
     return torch.tensor(1 - (1 - slope) ** 2 / (math.pi * (1 + slope**2))).rsqrt()
 
 
+def mirrored(w):
+    return torch.cat([torch.cat([w, -w], dim=1), torch.cat([-w, w], dim=1)])
+
+
+def as_kronecker_product(w):
+    return torch.kron(torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=w.dtype), w)
+
+
 def two_layers():
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -154,6 +162,10 @@ RIGHT = [
     (ch02.check_scale, (lambda blocks, m: torch.tensor(blocks).double() ** (-0.5 / (m - 1)),)),
     (ch02.check_moved, ({"5.weight", "5.bias"},)),
     (ch02.check_moved, (("5.bias", "5.weight", "5.bias"),)),
+    (ch02.check_mirrored_layer, (mirrored,)),
+    (ch02.check_mirrored_layer, (as_kronecker_product,)),
+    (ch02.check_mirrored_factor, (lambda slope, depth: (1 + slope) ** (depth - 1),)),
+    (ch02.check_mirrored_factor, (lambda a, n: math.exp((n - 1) * math.log1p(a)),)),
     (ch02.check_left, (lambda num_blocks, num_cut: 2.0**-num_cut,)),
     (ch02.check_left, (lambda n, k: 2 ** (n - k) / 2**n,)),
     (ch02.check_window, (11, 22)),
@@ -243,6 +255,24 @@ WRONG = [
     (ch02.check_moved, ("5.weight",), "not all"),
     (ch02.check_moved, ({"gamma"},), "'gamma' is not the name"),
     (ch02.check_moved, (None,), "set of names, got None"),
+    (ch02.check_mirrored_layer, (lambda w: torch.cat([w, -w]),), "a tensor of shape (6, 6)"),
+    (ch02.check_mirrored_layer, (lambda w: mirrored(w).abs(),), "the upper half"),
+    (
+        ch02.check_mirrored_layer,
+        (lambda w: torch.cat([torch.cat([w, w], 1), torch.cat([-w, -w], 1)]),),
+        "upper half",
+    ),
+    (
+        ch02.check_mirrored_layer,
+        (lambda w: mirrored(w).index_fill(0, torch.arange(len(w), 2 * len(w)), 0),),
+        "lower",
+    ),
+    (ch02.check_mirrored_layer, (lambda w: torch.cat([torch.cat([w, -w], 1)] * 2),), "the lower half"),
+    (ch02.check_mirrored_layer, (torch.eye(4),), "takes a function"),
+    (ch02.check_mirrored_factor, (lambda slope, depth: 1 + slope,), "slope 0.1, 3 layers"),
+    (ch02.check_mirrored_factor, (lambda slope, depth: (1 + slope) ** depth,), "not 1.21 times"),
+    (ch02.check_mirrored_factor, (lambda slope, depth: (1 - slope) ** (depth - 1),), "not 0.9 times"),
+    (ch02.check_mirrored_factor, (lambda slope, depth: 1.0,), "slope 0.1, 2 layers"),
     (ch02.check_left, (lambda num_blocks, num_cut: 1 - num_cut / num_blocks,), "the share is not 0.875"),
     (ch02.check_left, (lambda num_blocks, num_cut: 2.0**num_cut,), "the share is not 2"),
     (ch02.check_left, (lambda num_blocks, num_cut: 2 ** (num_blocks - num_cut),), "the share is not 128"),
@@ -279,6 +309,8 @@ SECRETS = {
     ch02.check_alpha: ["sqrt", "0.354"],
     ch02.check_scale: ["2m", "0.316"],
     ch02.check_moved: ["5.bias"],
+    ch02.check_mirrored_layer: ["[w, -w]", "minus"],
+    ch02.check_mirrored_factor: ["1 + ", "depth - 1"],
     ch02.check_left: ["0.0625", "0.500"],
     ch02.check_window: ["(11, 22)", "11 to 22"],
     ch02.check_angle: ["45", "14.0", "atan"],

@@ -24,6 +24,43 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # --- answers that are functions -----------------------------------------------------------------------
 
 
+def mean_recall(logits, labels):
+    right = (logits.argmax(dim=1) == labels).double()
+    return torch.stack([right[labels == k].mean() for k in labels.unique()]).mean()
+
+
+def mean_recall_by_counting(logits, labels):
+    recalls = []
+    for kind in sorted(set(labels.tolist())):
+        answers = [
+            int(row.argmax()) for row, label in zip(logits, labels.tolist(), strict=True) if label == kind
+        ]
+        recalls.append(answers.count(kind) / len(answers))
+    return sum(recalls) / len(recalls)
+
+
+def mean_precision(logits, labels):
+    answers = logits.argmax(dim=1)
+    right = (answers == labels).double()
+    return torch.stack([right[answers == k].mean() for k in answers.unique()]).mean()
+
+
+def over_all_columns(logits, labels):
+    right = (logits.argmax(dim=1) == labels).double()
+    return (
+        sum(right[labels == k].sum() / max(1, int((labels == k).sum())) for k in range(logits.shape[1]))
+        / (logits.shape[1])
+    )
+
+
+def without_prior(logits, counts):
+    return logits - counts.log()
+
+
+def without_prior_in_shares(logits, counts):
+    return (logits.softmax(dim=1) / (counts / counts.sum())).log()
+
+
 def head_in_order(model):
     model.requires_grad_(False)
     model.fc = nn.Linear(model.fc.in_features, 2)
@@ -350,6 +387,10 @@ RIGHT = [
     (ch05.check_temperature, (torch.tensor(2.0913),)),
     (ch05.check_threshold, (threshold_for,)),
     (ch05.check_threshold, (lambda w, d: torch.tensor((w - d) / w),)),
+    (ch05.check_balanced_accuracy, (mean_recall,)),
+    (ch05.check_balanced_accuracy, (mean_recall_by_counting,)),
+    (ch05.check_prior, (without_prior,)),
+    (ch05.check_prior, (without_prior_in_shares,)),
     (ch05.check_sorting, (sort_folder,)),
     (ch05.check_sorting, (sort_by_bytes,)),
     (ch05.check_decision, (decide,)),
@@ -454,6 +495,21 @@ WRONG = [
     (ch05.check_threshold, (lambda w, d: 1 - 1 / w,), "it is lower"),
     (ch05.check_threshold, (lambda w, d: 80,), "between 0 and 1"),
     (ch05.check_threshold, (0.8,), "has to be a function"),
+    (
+        ch05.check_balanced_accuracy,
+        (lambda z, y: (z.argmax(1) == y).double().mean(),),
+        "that is the accuracy",
+    ),
+    (ch05.check_balanced_accuracy, (mean_precision,), "and that is too"),
+    (ch05.check_balanced_accuracy, (over_all_columns,), "too small"),
+    (ch05.check_balanced_accuracy, (lambda z, y: 100 * mean_recall(z, y),), "between 0 and 1"),
+    (ch05.check_balanced_accuracy, (0.5,), "has to be a function"),
+    (ch05.check_prior, (lambda z, n: z,), "still those of the training"),
+    (ch05.check_prior, (lambda z, n: z + n.log(),), "the last class gets too little"),
+    (ch05.check_prior, (lambda z, n: z - 2 * n.log(),), "the last class gets too much"),
+    (ch05.check_prior, (lambda z, n: z / n,), "the last class gets too"),
+    (ch05.check_prior, (lambda z, n: z.argmax(1),), "the shape of"),
+    (ch05.check_prior, (None,), "has to be a function"),
     (ch05.check_sorting, (hasty,), "one bad file ended the run"),
     (ch05.check_sorting, (without_a_threshold,), "wrong heap"),
     (ch05.check_sorting, (only_pictures,), "is in no heap"),
@@ -476,6 +532,7 @@ WRONG = [
 ]
 
 SECRETS = {
+    ch05.check_prior: [".log()", "log(counts"],
     ch05.check_test_size: ["1825", "1,825", "1824"],
     ch05.check_only_b: ["(15, 100)"],
     ch05.check_stem_rates: ["0.003125 is the rate", "0.00625 is the rate"],

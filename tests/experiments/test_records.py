@@ -12,6 +12,7 @@ import pytest
 from resnet_utils import data, evaluation, models
 from resnet_utils.data import synthetic
 from resnet_utils.files import weights
+from tools import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = sorted((ROOT / "resnet_utils" / "reporting" / "records").glob("*.json"))
@@ -49,7 +50,7 @@ def test_script_still_runs_in_its_tiny_mode(path, tmp_path):
     run = subprocess.run(
         [sys.executable, str(path), "--tiny", "--output", str(tmp_path)],
         env=os.environ | {"BOOK_PROGRESS": "0", "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=patience.seconds(1800),
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     made = json.loads((tmp_path / "resnet_utils" / "reporting" / "records" / f"{path.stem}.json").read_text())

@@ -306,13 +306,13 @@ def test_a_stripped_notebook_passes_nbval_but_not_the_rules(copy):
     assert "was_run_in_order" in done.stdout
 
 
-def tiny(folder, *cells):
+def tiny(folder, *cells, options=()):
     """Store a small notebook and run nbval on it."""
     notebook = new_notebook(cells=list(cells), metadata=notebooks.METADATA)
     for count, cell in enumerate(notebook.cells, start=1):
         cell.execution_count = count
     nbformat.write(notebook, folder / "book" / "tiny.ipynb")
-    return pytest_in(folder, *OPTIONS, "book/tiny.ipynb")
+    return pytest_in(folder, *OPTIONS, *options, "book/tiny.ipynb")
 
 
 def test_a_run_in_which_every_cell_passes_is_green(copy):
@@ -321,6 +321,50 @@ def test_a_run_in_which_every_cell_passes_is_green(copy):
     )
     assert done.returncode == 0, done.stdout
     assert "1 of 1 passed" in done.stdout
+
+
+def test_a_failed_cell_is_named_as_jupyter_counts_it(copy):
+    done = tiny(copy, code("x = 0"), code("1 / x"), code("x = 1"), options=["--maxfail=9"])
+    assert done.returncode == 1, done.stdout
+    assert "FAILED book/tiny.ipynb In [2]: ZeroDivisionError: division by zero\n" in done.stdout
+    assert "book/tiny.ipynb begins (1 of 1)\n" in done.stdout
+    assert "book/tiny.ipynb ends: 2 of 3 passed" in done.stdout
+
+
+def test_what_comes_after_a_cell_that_took_too_long_does_not_bury_it(copy):
+    after = [code(f"x = {n}") for n in range(5)]
+    options = ["-rfE", "--maxfail=9", "--nbval-cell-timeout=1"]
+    done = tiny(copy, code("import time; time.sleep(60)"), *after, options=options)
+    assert done.returncode == 1, done.stdout
+    assert "FAILED book/tiny.ipynb In [1]: Timeout of 1 seconds" in done.stdout
+    assert "XFAIL" not in done.stdout
+
+
+UNEQUAL = """
+import torch
+
+def test_apart():
+    x = torch.zeros(2, 3)
+    assert torch.equal(x, x)
+    assert torch.equal(*(x, x + torch.tensor([0.0, 0.25, 0.5])))
+
+def test_other_shapes():
+    assert torch.equal(torch.zeros(2), torch.zeros(3)), "a message of its own"
+
+def test_something_else():
+    assert not torch.equal(torch.zeros(2), torch.ones(2))
+    raise ValueError("no tensor")
+"""
+
+
+def test_unequal_tensors_say_how_far_they_are_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # pytest cuts its last lines to the width of the terminal
+    shutil.copy(project.ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_planted.py").write_text(UNEQUAL, encoding="utf-8")
+    done = pytest_in(tmp_path, "-p", "no:cacheprovider", "-p", "no:xdist", "test_planted.py")
+    assert "::test_apart - assert False: 4 of 6 values differ, by 0.5 at most\n" in done.stdout
+    assert "shapes differ: (2,) and (3,)\n" in done.stdout
+    assert "::test_something_else - ValueError: no tensor\n" in done.stdout
 
 
 def test_a_skipped_cell_turns_the_run_red(copy):

@@ -47,9 +47,36 @@ def test_conda_environment_is_that_of_pyproject():
     given = dict(requirement(entry) for entry in conda if isinstance(entry, str))
     lab = PYPROJECT["dependency-groups"]["lab"]
     wanted = dict(requirement(entry) for entry in [*PYPROJECT["project"]["dependencies"], *lab])
-    wanted |= {"python": PYPROJECT["project"]["requires-python"], "pip": ""}
-    assert given == wanted
-    assert {"pip": ["--no-deps -e ."]} in conda
+    python = given.pop("python")
+    assert given == wanted | {"pip": ""}
+    # One minor version in exactly this form: Binder's own Python, an older one, stays where it finds none.
+    assert re.fullmatch(r"=3\.\d+", python)
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    assert [int(n) for n in python[1:].split(".")] >= [int(n) for n in oldest.split(".")]
+
+
+def given_to_pip(lines: list[str], folder: Path) -> subprocess.CompletedProcess:
+    """What pip says to ``lines``, in a file of their own as conda writes it; nothing is installed."""
+    listed = folder / "condaenv.requirements.txt"
+    listed.write_text("\n".join(lines), encoding="utf-8")
+    offline = ["--dry-run", "--no-index", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", "install", *offline, "-r", str(listed)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_pip_takes_the_list_that_conda_hands_it(tmp_path):
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    (lines,) = [entry["pip"] for entry in conda if isinstance(entry, dict)]
+    assert "-e ." in lines  # so that Binder copies the whole book before it installs
+    done = given_to_pip(lines, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Would install resnet-utils" in done.stdout
+
+
+def test_a_list_that_pip_refuses_is_noticed(tmp_path):
+    done = given_to_pip(["--no-deps -e ."], tmp_path)  # an option of the command line, not of such a list
+    assert done.returncode != 0
+    assert "no such option" in done.stderr
 
 
 def test_dependencies_have_lower_bounds_only():
@@ -86,7 +113,8 @@ def test_address_is_the_same_everywhere():
 
 
 def test_a_new_address_reaches_every_file_and_keeps_the_twins_in_step(tmp_path, monkeypatch):
-    for name in [*["README.md", "CONTRIBUTING.md", "CHANGELOG.md"], *NAMING_THE_ADDRESS, "pyproject.toml"]:
+    pages = ["README.md", "CONTRIBUTING.md", "PUBLISHING.md", "CHANGELOG.md"]
+    for name in [*pages, *NAMING_THE_ADDRESS, "pyproject.toml"]:
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "book", tmp_path / "book")
     pyproject = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
@@ -125,7 +153,8 @@ def test_bibliography_is_sorted_and_every_citation_is_in_it():
 
 
 def test_links_inside_the_project_lead_somewhere():
-    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *project.BOOK.glob("*.md")]:
+    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "PUBLISHING.md")]
+    for path in [*pages, *project.BOOK.glob("*.md")]:
         for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text(encoding="utf-8")):
             if "://" not in target:
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
@@ -168,8 +197,24 @@ def test_gpu_job_runs_the_same_command_and_cannot_pass_without_a_gpu():
     assert "make test" in commands
     assert any("device().type == 'cuda'" in command for command in commands)
     assert job["env"] == {"BOOK_DEVICE": "cuda"}
+    assert job["if"].startswith("vars.BOOK_GPU == 'true' && (")  # without a runner it would wait for one
+    assert "`BOOK_GPU` to `true`" in (ROOT / "PUBLISHING.md").read_text(encoding="utf-8")
     assert job["timeout-minutes"] == 20
     assert not any("continue-on-error" in step or "if" in step for step in job["steps"])
+
+
+def test_the_site_is_not_built_while_something_must_be_done_first():
+    job = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8"))["jobs"]["build"]
+    commands = [step["run"].split(" PYTHON=")[0] for step in job["steps"] if "run" in step]
+    assert commands == ["make publish-check", "make book"]
+
+
+def test_a_job_runs_at_the_lowest_versions_of_the_oldest_python():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]
+    steps = jobs["lowest"]["steps"]
+    assert any(step.get("run", "").startswith("make test-lowest") for step in steps)
+    (version,) = [step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")]
+    assert f">={version}" == PYPROJECT["project"]["requires-python"]
 
 
 def test_zizmor_finds_nothing_in_the_workflows():
@@ -320,7 +365,7 @@ def test_the_container_needs_only_what_make_needs():
 
 def test_every_verb_of_the_makefile_is_told_by_its_help():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    verbs = set(re.search(r"^\.PHONY: help (.*)$", makefile, re.M)[1].split())
+    verbs = set(re.search(r"^\.PHONY: help ((?:.*\\\n)*.*)$", makefile, re.M)[1].replace("\\", "").split())
     told = set(re.findall(r'echo "make ([\w, -]+?)  ', makefile))
     told = {verb for entry in told for verb in re.split(r",\s*", entry)}
-    assert verbs - {"environment", "site-environment"} <= told
+    assert {verb for verb in verbs if not verb.endswith("environment")} <= told

@@ -33,10 +33,11 @@ DRAWS = (
 )  # matplotlib is what they are for
 TWO_SUBJECTS = 400  # lines at which a module is asked whether it is two subjects
 FUNCTION_LINES = 35  # without its docstring
+COMMAND = "resnet_utils.__main__"  # above all floors: it reads the command line, and nothing asks it
 MODULES = sorted(
     path.relative_to(project.ROOT).with_suffix("").as_posix().replace("/", ".")
     for path in PACKAGE.rglob("*.py")
-    if path.name != "__init__.py"
+    if path.name not in ("__init__.py", "__main__.py")
 )
 WINGS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 NOTEBOOKS = project.executed()
@@ -141,6 +142,18 @@ def test_imports_run_only_downward(name):
     others = {other for other in others if other != "resnet_utils" and wing(other) != own}
     wrong = sorted(other for other in others if FLOOR_OF[wing(other)] >= FLOOR_OF[own])
     assert not wrong, f"{name}, on floor {FLOOR_OF[own]}, imports {wrong}, which are not below it"
+
+
+def test_the_command_only_reads_the_command_line():
+    """It asks the wings inside its functions, after the words are understood, and no module asks it."""
+    tree = tree_of(COMMAND)
+    top = {alias.name for n in tree.body if isinstance(n, ast.Import) for alias in n.names}
+    top |= {n.module for n in tree.body if isinstance(n, ast.ImportFrom)}
+    assert not [name for name in top if name.split(".")[0] in {"resnet_utils", "torch", *LAZY}]
+    wings = {module_of(imported).split(".")[1] for imported in inner_imports(tree)} - {"__init__"}
+    assert wings <= {"finetuning", "deployment"}
+    assert COMMAND not in {i for each in [*TREES.values(), *FACES.values()] for i in inner_imports(each)}
+    assert [f.name for f in functions(tree) if lines_of_code(f) > FUNCTION_LINES] == []
 
 
 def test_imports_make_no_circle():

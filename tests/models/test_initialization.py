@@ -1,5 +1,7 @@
 """He's start against torch's own, against its formula, and against fresh networks."""
 
+import itertools
+
 import pytest
 import torch
 from bits import assert_same_bits, state, used
@@ -67,3 +69,50 @@ def test_every_layer_redrawn_has_the_weights_of_a_network_just_built():
             assert_same_bits(module.state_dict(), twin.state_dict())
         elif isinstance(module, nn.BatchNorm2d):
             assert_same_bits(module.state_dict(), nn.BatchNorm2d(module.num_features).state_dict())
+
+
+def mirrored_chain(widths, *, bias=True):
+    layers = [nn.Linear(a, b, bias=bias) for a, b in itertools.pairwise(widths)]
+    initialization.looks_linear(layers, generator=torch.Generator().manual_seed(3))
+    parts = [part for layer in layers for part in (layer, nn.ReLU())]
+    return layers, nn.Sequential(*parts[:-1]).double()
+
+
+@pytest.mark.parametrize("widths", [(8, 6, 4), (3, 16, 16, 16, 5), (4, 2, 8, 6, 9)])
+def test_mirrored_start_is_the_product_of_its_halves(widths):
+    layers, net = mirrored_chain(widths)
+    product = torch.eye(widths[0], dtype=torch.float64)
+    for index, layer in enumerate(layers):
+        w = layer.weight.double()
+        w = w if index == len(layers) - 1 else w[: len(w) // 2]
+        product = (w if index == 0 else w[:, : w.shape[1] // 2]) @ product
+    x = torch.randn(20, widths[0], dtype=torch.float64)
+    torch.testing.assert_close(net(x), x @ product.T, rtol=0, atol=1e-6)  # weights are rounded to float32
+
+
+def test_mirrored_start_of_a_wide_chain_keeps_every_length():
+    _, net = mirrored_chain((8, 32, 32, 32, 16), bias=False)
+    x = torch.randn(20, 8, dtype=torch.float64)
+    torch.testing.assert_close(net(x).norm(dim=1), x.norm(dim=1), rtol=1e-5, atol=0)
+
+
+def test_mirrored_start_is_decided_by_the_generator_and_clears_the_biases():
+    (first, *_), (second, *_) = mirrored_chain((4, 6, 3))[0], mirrored_chain((4, 6, 3))[0]
+    assert torch.equal(first.weight, second.weight)
+    assert not first.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ([(3, 4)], "at least two layers"),
+        ([(3, 5), (5, 2)], "same even number"),
+        ([(3, 4), (6, 2)], "writes 4 numbers and layer 1 reads 6"),
+    ],
+)
+def test_chain_that_cannot_be_mirrored_is_refused_and_left(widths, message):
+    layers = [nn.Linear(a, b) for a, b in widths]
+    before = [layer.weight.clone() for layer in layers]
+    with pytest.raises(ValueError, match=message):
+        initialization.looks_linear(layers, generator=torch.Generator().manual_seed(0))
+    assert all(torch.equal(a, layer.weight) for a, layer in zip(before, layers, strict=True))

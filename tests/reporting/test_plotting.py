@@ -232,3 +232,23 @@ def test_a_shared_label_is_enough(capsys):
     figure.supylabel("loss (nats)")
     plotting.finish(figure)
     assert "x: epoch" in capsys.readouterr().out
+
+
+def test_names_that_the_book_s_font_has_stay_as_they_are(capsys):
+    assert plotting.readable(["cat", "Löwe", "costs $5 or $6"]) == ["cat", "Löwe", r"costs \$5 or \$6"]
+    assert capsys.readouterr().out == ""
+
+
+def test_names_that_no_font_has_become_numbers_with_a_legend(monkeypatch, capsys):
+    monkeypatch.setattr(plotting, "_wide_fonts", lambda: [])
+    assert plotting.readable(["小猫", "dog"]) == ["1", "2"]
+    assert capsys.readouterr().out == "1 = 小猫\n2 = dog\n"
+
+
+def test_a_font_that_has_the_signs_becomes_the_second_choice(monkeypatch):
+    family = plt.rcParams["font.family"]
+    entry = next(f for f in plotting.mpl_fonts.fontManager.ttflist if f.name.startswith("Last Resort"))
+    monkeypatch.setattr(plotting, "_wide_fonts", lambda: [entry])
+    assert plotting.readable(["小猫", "dog"]) == ["小猫", "dog"]
+    assert plt.rcParams["font.family"] == ["DejaVu Sans", entry.name]
+    plt.rcParams["font.family"] = family

@@ -1,5 +1,7 @@
 """The depth sweep: equal starts, identities that shortcuts promise, and refusals."""
 
+import copy
+
 import pytest
 import torch
 
@@ -152,3 +154,30 @@ def test_pick_keeps_depth_and_kind():
 def test_bad_input_is_refused_with_what_was_given(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_plain_net_that_starts_as_the_identity_hands_on_what_its_first_pairs_computed():
+    net = degradation.fresh_net(10, residual=False, seed=0).double()
+    x = degradation.points(300)[0].double()
+    before = copy.deepcopy(net)
+    degradation.start_as_identity(net, x, pairs=3)
+    assert net.training
+    assert torch.equal(net.pairs[0].fc1.weight, before.pairs[0].fc1.weight)
+    for mode in (True, False):  # in train mode on all points, in eval mode on any
+        some = x if mode else x[:7]
+        front, whole = copy.deepcopy(before).train(mode), copy.deepcopy(net).train(mode)
+        h = front.pairs[0](torch.relu(front.bn(front.stem(some))))
+        torch.testing.assert_close(whole.features(some), h, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("pairs", [0, 5])
+def test_start_as_identity_of_more_pairs_than_there_are_is_refused(pairs):
+    net = degradation.fresh_net(10, residual=False, seed=0)
+    with pytest.raises(ValueError, match=f"from 1 to 4, as many as the net has, got {pairs}"):
+        degradation.start_as_identity(net, degradation.points(100)[0], pairs=pairs)
+
+
+def test_start_as_identity_of_a_residual_net_is_refused():
+    net = degradation.fresh_net(10, residual=True, seed=0)
+    with pytest.raises(ValueError, match="last scale is zero"):
+        degradation.start_as_identity(net, degradation.points(100)[0], pairs=1)

@@ -68,3 +68,13 @@ def test_judgements_are_the_mean_loss_and_the_share_and_leave_every_mode():
 def test_no_epoch_is_refused():
     with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
         trainer.train_epochs(model(), data(), seed=0, epochs=0, lr=0.1)
+
+
+def test_training_stops_after_the_first_epoch_that_is_good_enough():
+    whole = trainer.train_epochs(model(), data(), seed=5, epochs=6, lr=0.1)
+    net = model()
+    stopped = trainer.train_epochs(net, data(), seed=5, epochs=6, lr=0.1, until=whole[2])
+    assert stopped == whole[:3]  # the losses of this training fall from epoch to epoch
+    twin = model()
+    trainer.train_epochs(twin, data(), seed=5, epochs=3, lr=0.1)
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), twin.parameters(), strict=True))

@@ -1,0 +1,124 @@
+"""Photographs from a browser: Colab's upload dialog, the widget of Jupyter, and archives.
+
+Introduced in chapter 5.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from resnet_utils.data.listing import LITTER
+from resnet_utils.files import atomic
+
+MOST_BYTES = 8e9  # that an archive may become
+
+
+def ask_for_photographs(folder: str | os.PathLike[str], *, kind: str = "") -> int:
+    """In Colab, open the upload dialog and put what comes into a folder; elsewhere do nothing.
+
+    Args:
+        folder: where the photographs go; it is made where needed.
+        kind: the class of these photographs, as the name of a folder inside; "": an archive (.zip) brings its
+            own folders.
+
+    Returns:
+        How many files were written; 0 outside of Colab.
+
+    Raises:
+        ValueError: as ``store``.
+    """
+    try:
+        dialog = import_module("google.colab.files")
+    except ImportError:
+        return 0
+    return store(dialog.upload(), folder, kind=kind)
+
+
+def store(
+    uploaded: Mapping[str, bytes] | Iterable[Mapping[str, Any]],
+    folder: str | os.PathLike[str],
+    *,
+    kind: str = "",
+) -> int:
+    """Put uploaded files into a folder, archives unpacked, and say how many were written.
+
+    Args:
+        uploaded: name -> content, as Colab's ``files.upload()`` gives it, or the ``value`` of ipywidgets'
+            ``FileUpload``.
+        folder: where they go; it is made where needed.
+        kind: the class of these photographs, as the name of a folder inside; "": none.
+
+    Raises:
+        ValueError: if ``kind`` is no plain name, or an archive is damaged or would become too large.
+    """
+    if kind and (Path(kind).name != kind or kind in (".", "..") or "\\" in kind):
+        raise ValueError(f"the class must be a plain name, got {kind!r}")
+    files = _files(uploaded)
+    target = Path(folder) / kind
+    target.mkdir(parents=True, exist_ok=True)
+    written = 0
+    for name, content in files:
+        plain = PurePosixPath(name.replace("\\", "/")).name or "unnamed"
+        if plain.lower().endswith(".zip"):
+            atomic.write(target / plain, content)
+            written += unpack(target / plain, target)
+            (target / plain).unlink()
+        else:
+            atomic.write(target / plain, content)
+            written += 1
+    return written
+
+
+def _files(uploaded: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[tuple[str, bytes]]:
+    """Name and content of each file: from Colab, or from ipywidgets 8 (dictionaries) or 7 (by name)."""
+    if not isinstance(uploaded, Mapping):
+        return [(str(entry["name"]), bytes(entry["content"])) for entry in uploaded]
+    contents = (
+        (str(name), it["content"] if isinstance(it, Mapping) else it) for name, it in uploaded.items()
+    )
+    return [(name, bytes(content)) for name, content in contents]
+
+
+def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> int:
+    """Unpack a .zip of photographs into a folder, and say how many files it held.
+
+    What macOS and file managers add is left out. Names that lead out of the folder are refused.
+
+    Args:
+        archive: the file.
+        folder: where its files go; it is made where needed.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no whole archive, holds a name that leads out of the folder, or would become
+            larger than 8 GB.
+    """
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            kept = [entry for entry in packed.infolist() if not entry.is_dir() and _is_wanted(entry.filename)]
+            if any(_leads_out(entry.filename) for entry in kept):
+                raise ValueError(f"{Path(archive).name} holds names that lead out of the folder")
+            if (total := sum(entry.file_size for entry in kept)) > MOST_BYTES:
+                raise ValueError(
+                    f"{Path(archive).name} would become {total / 1e9:.0f} GB; at most 8 are unpacked"
+                )
+            for entry in kept:
+                packed.extract(entry, folder)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{Path(archive).name} is no archive that can be unpacked: {error}") from None
+    return len(kept)
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts
+
+
+def _is_wanted(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return not any((p.startswith(".") and p != "..") or p.lower() in LITTER for p in parts)

@@ -1,0 +1,283 @@
+"""Drawings of what the text describes: a window that slides, two twins, the paths of a network.
+
+Introduced in chapter 1.
+
+Each is SVG of a few kilobytes, the same bytes on every machine, and says its content in words as well.
+``Svg`` is what they are drawn with: boxes, lines, circles and text at whole numbers of pixels. A library such
+as drawsvg would do the same, and would have to be there in Colab, where the book installs nothing but itself.
+No drawing is wider than 360 pixels, so that its words can be read on a telephone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+from xml.sax.saxutils import escape, quoteattr
+
+INK, PAPER, PALE = "#444444", "#FFFFFF", "#F1F1F1"
+COLORS = {"plain": "#8C8C8C", "residual": "#0072B2", "highlight": "#CC79A7"}  # those of the plots
+FONT = "DejaVu Sans, Verdana, sans-serif"
+MOST_WIDE = 360  # pixels
+
+Point = tuple[int, int]
+
+
+class Svg:
+    """A picture that is drawn piece by piece, in pixels from its top left corner; a notebook shows it.
+
+    ``digest`` is the picture in words: print it above the picture, since only text is compared.
+
+    Args:
+        width: of the whole picture, at most 360.
+        height: of the whole picture.
+        words: what it shows, in a sentence; also its alternative text.
+
+    Raises:
+        ValueError: if it is wider than that, or ``words`` is empty.
+    """
+
+    def __init__(self, width: int, height: int, *, words: str) -> None:
+        if not 0 < width <= MOST_WIDE or height <= 0:
+            raise ValueError(f"a drawing is 1 to {MOST_WIDE} pixels wide, and not flat, got {width}x{height}")
+        if not words.strip():
+            raise ValueError("a drawing needs words that say what it shows, for those who cannot see it")
+        self.width, self.height, self.digest = width, height, words
+        self._parts: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<drawing, {self.width} x {self.height} pixels>"
+
+    def line(
+        self, points: Sequence[Point], *, color: str = INK, width: float = 1.5, arrow: bool = False
+    ) -> None:
+        """A line through ``points``; with ``arrow`` it ends in a head.
+
+        Args:
+            points: two or more (x, y).
+            color: as in CSS.
+            width: of the line, in pixels.
+            arrow: for lines whose last part runs along an axis.
+
+        Raises:
+            ValueError: if there are fewer than two points, or an arrow would end along neither axis.
+        """
+        if len(points) < 2:
+            raise ValueError(f"a line needs at least two points, got {list(points)}")
+        way = "M" + " L".join(f"{x} {y}" for x, y in points)
+        self._parts.append(f'<path d="{way}" fill="none" stroke="{color}" stroke-width="{width:g}"/>')
+        if arrow:
+            (x0, y0), (x, y) = points[-2:]
+            if (x0 == x) == (y0 == y):
+                raise ValueError(f"an arrow ends along the x or the y axis, got {(x0, y0)} to {(x, y)}")
+            dx, dy = (x > x0) - (x < x0), (y > y0) - (y < y0)
+            sides = [(x - 6 * dx - s * 4 * dy, y - 6 * dy - s * 4 * dx) for s in (1, -1)]
+            corners = " ".join(f"{a},{b}" for a, b in [(x, y), *sides])
+            self._parts.append(f'<polygon points="{corners}" fill="{color}"/>')
+
+    def box(
+        self,
+        center: Point,
+        size: tuple[int, int],
+        label: str = "",
+        *,
+        fill: str = PALE,
+        stroke: str = INK,
+        radius: int = 5,
+    ) -> None:
+        """A rectangle with a label in its middle.
+
+        Args:
+            center: (x, y).
+            size: (width, height), even numbers.
+            label: a few words.
+            fill: colour inside.
+            stroke: colour of the frame.
+            radius: of the corners.
+        """
+        (x, y), (wide, high) = center, size
+        place = f'x="{x - wide // 2}" y="{y - high // 2}" width="{wide}" height="{high}" rx="{radius}"'
+        self._parts.append(f'<rect {place} fill="{fill}" stroke="{stroke}"/>')
+        if label:
+            self.text((x, y + 4), label)
+
+    def circle(self, center: Point, label: str, *, radius: int = 10, fill: str = PAPER) -> None:
+        """A circle with a sign in its middle, such as the plus of a shortcut.
+
+        Args:
+            center: (x, y).
+            label: one sign.
+            radius: in pixels.
+            fill: colour inside.
+        """
+        x, y = center
+        self._parts.append(f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{INK}"/>')
+        self.text((x, y + 4), label)
+
+    def text(
+        self,
+        place: Point,
+        words: str,
+        *,
+        size: int = 11,
+        color: str = "#000000",
+        anchor: str = "middle",
+        bold: bool = False,
+    ) -> None:
+        """Words on one line.
+
+        Args:
+            place: (x, y) of the middle, the start or the end of their base line, as ``anchor`` says.
+            words: plain text.
+            size: height of the letters in pixels, at least 9.
+            color: as in CSS.
+            anchor: "start", "middle" or "end".
+            bold: heavy letters.
+
+        Raises:
+            ValueError: if ``size`` is too small to be read, or the ``anchor`` is none of the three.
+        """
+        if size < 9 or anchor not in ("start", "middle", "end"):
+            raise ValueError(f'text: size 9 or more, and "start", "middle" or "end", got {size}, {anchor!r}')
+        x, y = place
+        look = f'font-size="{size}"' * (size != 11) + ' font-weight="bold"' * bold
+        look += f' fill="{color}"' * (color != "#000000") + f' text-anchor="{anchor}"' * (anchor != "middle")
+        self._parts.append(f'<text x="{x}" y="{y}" {look.strip()}>{escape(words)}</text>')
+
+    def _repr_svg_(self) -> str:
+        size = f'viewBox="0 0 {self.width} {self.height}" width="{self.width}"'
+        font = f'font-family="{FONT}" font-size="11" text-anchor="middle"'
+        says = f'role="img" aria-label={quoteattr(" ".join(self.digest.split()))}'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {says} {font}>'
+        back = f'<rect width="{self.width}" height="{self.height}" fill="{PAPER}"/>'
+        return "\n".join([head, back, *self._parts, "</svg>"])
+
+
+def sliding_window(*, channels: int = 3, side: int = 5, kernel: int = 3) -> Svg:
+    """A window over all channels of a picture, and the single number that comes of it.
+
+    Args:
+        channels: sheets of the input, 1 to 4.
+        side: pixels of a sheet in each direction, 3 to 5.
+        kernel: pixels of the window in each direction, 1 to ``side``.
+
+    Raises:
+        ValueError: if a number is outside these bounds.
+    """
+    if not (1 <= channels <= 4 and 3 <= side <= 5 and 1 <= kernel <= side):
+        raise ValueError(
+            f"1 to 4 channels, 3 to 5 pixels and a window of 1 to that many can be drawn, got {channels}, "
+            f"{side} and {kernel}"
+        )
+    count, out, pixel = channels * kernel**2, side - kernel + 1, 16
+    svg = Svg(
+        MOST_WIDE,
+        34 + pixel * side + 16 * channels,
+        words=f"the same {kernel}×{kernel} window on {side}×{side} pixels of {channels} channel(s): "
+        f"{count} products, added up, are one pixel of an output channel of {out}×{out}",
+    )
+    top = 28
+    for sheet in reversed(range(channels)):  # the last one in front
+        _grid(svg, (14 + 12 * sheet, top + 16 * (channels - 1 - sheet)), side, pixel, kernel)
+    middle = top + (16 * (channels - 1) + pixel * side) // 2
+    right = 14 + 12 * (channels - 1) + pixel * side
+    svg.line([(right + 8, middle), (right + 22, middle)], arrow=True)
+    x = right + 62
+    svg.box((x, middle), (76, 44))
+    svg.text((x, middle - 4), f"{count} products,")
+    svg.text((x, middle + 12), "added up")
+    left = 344 - pixel * out
+    svg.line([(x + 40, middle), (left - 6, middle)], arrow=True)
+    _grid(svg, (left, middle - pixel // 2), out, pixel, 1)
+    svg.text((14, 16), f"channels in: {channels}", anchor="start", bold=True)
+    svg.text((344, 16), "one channel out", anchor="end", bold=True)
+    return svg
+
+
+def _grid(svg: Svg, corner: Point, side: int, pixel: int, marked: int) -> None:
+    """A sheet of square pixels; a square of ``marked`` of them, from its top left corner, is in colour."""
+    left, top = corner
+    whole = pixel * side
+    svg.box((left + whole // 2, top + whole // 2), (whole, whole), fill=PAPER, radius=0)
+    inside = pixel * marked
+    svg.box((left + inside // 2, top + inside // 2), (inside, inside), fill="#9CC8E3", radius=0)
+    for step in range(1, side):
+        svg.line([(left + pixel * step, top), (left + pixel * step, top + whole)], width=0.6)
+        svg.line([(left, top + pixel * step), (left + whole, top + pixel * step)], width=0.6)
+
+
+def twins(steps: Sequence[str], *, names: tuple[str, str] = ("plain", "residual")) -> Svg:
+    """A plain block and its residual twin side by side, top to bottom: the same steps, and one line more.
+
+    Args:
+        steps: what the branch does, one to eight short words each, such as ``["Linear", "ReLU", "Linear"]``.
+        names: titles of the two columns.
+
+    Raises:
+        ValueError: if there is no step, or more than eight.
+    """
+    if not 1 <= len(steps) <= 8:
+        raise ValueError(f"a block of 1 to 8 steps can be drawn, got {len(steps)}")
+    last = 52 + 34 * (len(steps) + 1)  # where the sum is, and the place left free in the plain one
+    way = " → ".join(["x", *steps])
+    svg = Svg(
+        MOST_WIDE,
+        last + 74,
+        words=f"{names[0]}: {way} → ReLU. {names[1]}: {way} → + → ReLU, and a line from x to the +, "
+        "around all steps between",
+    )
+    for name, role, x in zip(names, ("plain", "residual"), (88, 252), strict=True):
+        svg.text((x, 18), name, size=13, bold=True, color=INK if role == "plain" else COLORS[role])
+        rows = [52 + 34 * row for row in range(len(steps) + 2)]
+        for above, below in pairwise([34, *rows[1:-1], last + 36]):
+            svg.line([(x, above), (x, below)], color=COLORS["plain"])
+        if role == "residual":
+            around = [(x, 42), (x + 68, 42), (x + 68, last), (x + 11, last)]
+            svg.line(around, color=COLORS[role], width=3, arrow=True)
+            svg.circle((x, last), "+", fill="#D6E6F2")
+        svg.text((x - 10, 44), "x", anchor="end")
+        for y, step in zip(rows[1:-1], steps, strict=True):
+            svg.box((x, y), (104, 24), step)
+        svg.box((x, last + 36), (104, 24), "ReLU")
+        sign = "F(x) + x" if role == "residual" else "F(x)"
+        svg.text((x, last + 66), f"ReLU({sign})", bold=True)
+    return svg
+
+
+def unravelled_paths(blocks: int = 3) -> Svg:
+    """A residual network of a few blocks, and below it every path through it, sorted by length.
+
+    Args:
+        blocks: 1 to 3; the paths are two to that power.
+
+    Raises:
+        ValueError: if ``blocks`` is not 1, 2 or 3.
+
+    Source: Veit et al. 2016, arXiv:1605.06431, figure 1.
+    """
+    if blocks not in (1, 2, 3):
+        raise ValueError(f"1, 2 or 3 blocks can be drawn with all their paths, got {blocks}")
+    paths = [chosen for length in range(blocks + 1) for chosen in combinations(range(blocks), length)]
+    counts = [sum(len(path) == length for path in paths) for length in range(blocks + 1)]
+    svg = Svg(
+        MOST_WIDE,
+        132 + 28 * len(paths),
+        words=f"a residual network of {blocks} blocks, and below it its {len(paths)} paths: "
+        + ", ".join(f"{count} through {length}" for length, count in enumerate(counts))
+        + " of the branches",
+    )
+    columns, end, y = [84 + 86 * block for block in range(blocks)], 40 + 86 * blocks, 66
+    svg.text((14, 18), "the network", anchor="start", bold=True)
+    svg.line([(22, y), (end + 8, y)], color=COLORS["residual"], width=3, arrow=True)
+    for block, x in enumerate(columns):
+        svg.line([(x - 32, y), (x - 32, y - 30), (x + 28, y - 30), (x + 28, y - 10)], arrow=True)
+        svg.box((x - 2, y - 30), (38, 22), f"F{block}")
+        svg.circle((x + 28, y), "+", fill="#D6E6F2")
+    svg.text((14, 104), f"its {len(paths)} paths", anchor="start", bold=True)
+    svg.text((346, 104), "branches", anchor="end")
+    for row, chosen in enumerate(paths):
+        y = 126 + 28 * row
+        svg.line([(22, y), (end + 8, y)], color=COLORS["residual"], arrow=True)
+        for block in chosen:
+            svg.box((columns[block] - 2, y), (38, 22), f"F{block}")
+        svg.text((336, y + 4), str(len(chosen)))
+    return svg

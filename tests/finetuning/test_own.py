@@ -1,0 +1,251 @@
+"""From a folder to a classifier: parts that share no picture, a backbone, a training, a report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
+
+from resnet_utils import data, finetuning, models
+from resnet_utils.data import near_duplicates
+from resnet_utils.files import weights as files
+from resnet_utils.finetuning import photographs, tuning
+
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
+
+
+def pictures(count, *, seed=0, classes=("a", "b", "c"), size=32):
+    """A split of drawings, as many of each class, with names."""
+    drawn = data.drawn_animals(count, size=size, seed=seed, species=("cat", "dog", "rabbit")[: len(classes)])
+    names = tuple(f"{classes[k]}/{n}.png" for n, k in enumerate(drawn.labels.tolist()))
+    return replace(drawn, classes=classes, names=names)
+
+
+def joined(one, two, label=None):
+    """Both splits as one; the second under another label where given."""
+    labels = two.labels if label is None else torch.full_like(two.labels, label)
+    names = tuple(f"again {name}" for name in two.names)
+    return data.Split(
+        torch.cat([one.images, two.images]), torch.cat([one.labels, labels]), one.classes,
+        source=one.source, names=one.names + names,
+    )  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(9, 40), st.integers(0, 5), st.integers(0, 1000))
+def test_each_photograph_is_in_one_part_each_class_in_all_and_copies_together(count, twins, seed):
+    one = pictures(3 * count)
+    whole = joined(one, one.subset(range(twins)))
+    parts = finetuning.split_photographs({"all": whole}, seed=seed)
+    split = (parts.train, parts.valid, parts.test)
+    names = [name for part in split for name in part.names]
+    assert sorted(names) == sorted(whole.names)
+    assert all(part.labels.bincount(minlength=3).min() >= 1 for part in split)
+    where = {name: k for k, part in enumerate(split) for name in part.names}
+    assert all(where[one.names[k]] == where[f"again {one.names[k]}"] for k in range(twins))
+    assert abs(len(parts.test) - 0.2 * len(whole)) <= 3 + twins
+
+
+def test_no_copy_crosses_two_parts_whatever_the_seed():
+    whole = joined(pictures(60), pictures(60))
+    for seed in range(4):
+        parts = finetuning.split_photographs({"all": whole}, seed=seed)
+        for one, two in ((parts.train, parts.test), (parts.train, parts.valid), (parts.valid, parts.test)):
+            assert not near_duplicates.find_copies(one.images, two.images)
+
+
+def test_one_seed_gives_one_split_and_another_another():
+    whole = {"all": pictures(60)}
+    names = [finetuning.split_photographs(whole, seed=seed).test.names for seed in (0, 0, 1)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_the_same_picture_in_two_classes_is_told():
+    one = pictures(60)
+    parts = finetuning.split_photographs({"all": joined(one, one.subset([0]), (int(one.labels[0]) + 1) % 3)})
+    assert parts.mixed == ((one.names[0], f"again {one.names[0]}"),)
+
+
+def test_the_parts_of_the_folder_are_kept_and_a_leak_is_put_aside():
+    train, test = pictures(60), pictures(30, seed=1)
+    leaked = joined(train, test.subset([4]))
+    parts = finetuning.split_photographs({"train": leaked, "test": test})
+    assert parts.test.names == test.names
+    assert parts.given == ("train", "test")
+    assert parts.aside == (
+        (f"again {test.names[4]}", f"a copy of {test.names[4]}, which is in the test part"),
+    )
+    assert len(parts.train) + len(parts.valid) == 60
+
+
+def test_three_parts_of_the_folder_are_cut_no_further():
+    given = {"train": pictures(30), "valid": pictures(12, seed=1), "test": pictures(12, seed=2)}
+    parts = finetuning.split_photographs(given)
+    assert [len(p) for p in (parts.train, parts.valid, parts.test)] == [30, 12, 12]
+
+
+def test_a_class_with_too_few_photographs_is_named_and_counted():
+    few = pictures(30).subset([*torch.nonzero(pictures(30).labels != 2)[:, 0].tolist(), 0])
+    two = joined(few, pictures(30).subset(torch.nonzero(pictures(30).labels == 2)[:2, 0]))
+    with pytest.raises(ValueError, match=r"'c' has 2; each class needs at least 3"):
+        finetuning.split_photographs({"all": two})
+
+
+def test_copies_of_one_picture_do_not_make_a_class_large_enough():
+    one = pictures(60)
+    alone = one.subset(torch.nonzero(one.labels == 2)[:1, 0].repeat(10))
+    with pytest.raises(ValueError, match=r"copies of one counted once.*'c' has 1"):
+        finetuning.split_photographs({"all": joined(one.subset(torch.nonzero(one.labels != 2)[:, 0]), alone)})
+
+
+def test_what_is_no_picture_and_what_has_no_class_stand_side_by_side(tmp_path):
+    for number, (image, label) in enumerate(zip(pictures(12).images, pictures(12).labels, strict=True)):
+        file = tmp_path / "abc"[int(label)] / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(file)
+    (tmp_path / "a" / "letter.jpg").write_text("dear all")
+    (tmp_path / "ids.csv").write_text("1,2")
+    found = finetuning.read_photographs(tmp_path, size=32)
+    assert {name for name, _ in found["all"].quarantine} == {"a/letter.jpg", "ids.csv"}
+
+
+def test_more_photographs_than_memory_are_refused_with_a_size_that_fits(tmp_path, monkeypatch):
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(photographs, "MOST_BYTES", 4 * 3 * 50**2)
+    with pytest.raises(ValueError, match="take a size of at most 50"):
+        finetuning.read_photographs(tmp_path, size=51)
+
+
+# --- the backbone -------------------------------------------------------------------------------------
+
+
+def test_the_books_backbone_has_its_weights_and_a_fresh_head():
+    start = finetuning.choose_backbone("book")
+    shipped = models.from_card(models.shipped("resnet18-source"))
+    one, same, other = (start.with_head(3, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(one.conv1.weight, shipped.conv1.weight)
+    assert torch.equal(one.fc.weight, same.fc.weight)
+    assert not torch.equal(one.fc.weight, other.fc.weight)
+    assert one.fc.out_features == 3
+    assert start.advice
+
+
+def test_without_a_connection_auto_takes_the_books_and_says_why(monkeypatch):
+    def no_network(*_, **__):
+        raise ConnectionError("could not fetch x:\n  address: no network\nTry again later")
+
+    monkeypatch.setattr(models, "load_imagenet", no_network)
+    start = finetuning.choose_backbone()
+    assert "come with the book" in start.weights
+    assert "no network" in start.advice
+    with pytest.raises(ConnectionError):
+        finetuning.choose_backbone("imagenet")
+    with pytest.raises(ConnectionError):  # the book has no resnet50 to fall back on
+        finetuning.choose_backbone(network="resnet50")
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted"), [("resnet18", "IMAGENET1K_V1"), ("resnet50", "IMAGENET1K_V2")]
+)
+def test_with_a_connection_imagenets_newest_weights_are_taken(monkeypatch, network, wanted):
+    def fetched(model, name):
+        assert model.fc.out_features == 1000
+        return torchvision.models.get_model_weights(name).DEFAULT
+
+    monkeypatch.setattr(models, "load_imagenet", fetched)
+    start = finetuning.choose_backbone(network=network)
+    assert (start.size, start.weights) == (224, f"torchvision's {wanted}")
+
+
+def test_a_file_of_ours_says_what_it_is(tmp_path):
+    model = models.build("resnet20", 4)
+    card = models.card_of(model, "resnet20", tuple("abcd")) | {
+        "mean": list(MEAN),
+        "std": list(STD),
+        "size": 40,
+    }
+    files.save_weights(model, tmp_path / "mine.safetensors", card=card)
+    start = finetuning.choose_backbone(tmp_path / "mine.safetensors")
+    assert (start.network, start.size, start.mean, start.std) == ("resnet20", 40, MEAN, STD)
+    assert torch.equal(start.with_head(2).conv1.weight, model.conv1.weight)
+    with pytest.raises(ValueError, match="holds a resnet20, not a resnet18"):
+        finetuning.choose_backbone(tmp_path / "mine.safetensors", network="resnet18")
+
+
+def test_a_file_from_elsewhere_needs_the_name_of_its_network_but_no_number_of_classes(tmp_path):
+    model = models.build("resnet20", 7)
+    torch.save({"state_dict": {f"module.{k}": v for k, v in model.state_dict().items()}}, tmp_path / "x.pth")
+    with pytest.raises(ValueError, match="name it: --network"):
+        finetuning.choose_backbone(tmp_path / "x.pth")
+    start = finetuning.choose_backbone(tmp_path / "x.pth", network="resnet20")
+    assert torch.equal(start.with_head(2).conv1.weight, model.conv1.weight)
+
+
+# --- the training -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def start():
+    """The book's backbone for tiny pictures."""
+    return finetuning.choose_backbone("book", size=32)
+
+
+def test_few_photographs_get_many_passes_and_many_get_few():
+    assert [tuning.default_epochs(n) for n in (20, 180, 10_000)] == [60, 24, 8]
+
+
+def test_a_balanced_training_gets_a_loss_in_which_rare_classes_count_more(start, monkeypatch):
+    losses = []
+    monkeypatch.setattr(tuning.training, "fit", lambda *_, loss_function, **__: losses.append(loss_function))
+    parts = finetuning.split_photographs({"all": pictures(30)})
+    finetuning.tune(start, parts, epochs=1)
+    finetuning.tune(start, parts, epochs=1, balanced=True)
+    assert losses[0] is None
+    assert isinstance(losses[1], nn.CrossEntropyLoss)
+    assert torch.equal(losses[1].weight, data.class_weights(parts.train))
+
+
+def test_one_seed_gives_the_same_bits_and_a_checkpoint_changes_none(start, tmp_path):
+    parts = finetuning.split_photographs({"all": pictures(30)})
+    once, _ = finetuning.tune(start, parts, epochs=2, progress=False)
+    kept, history = finetuning.tune(start, parts, epochs=2, checkpoint=tmp_path / "run.pt", progress=False)
+    again, same = finetuning.tune(start, parts, epochs=2, checkpoint=tmp_path / "run.pt", progress=False)
+    assert history == same, "nothing was left to do"
+    for key, value in once.state_dict().items():
+        assert torch.equal(value, kept.state_dict()[key])
+        assert torch.equal(value, again.state_dict()[key])
+
+
+def test_photographs_of_another_size_are_refused(start):
+    parts = finetuning.split_photographs({"all": pictures(30, size=40)})
+    with pytest.raises(ValueError, match="read at 40 pixels, the network wants 32"):
+        finetuning.tune(start, parts, epochs=1)
+
+
+def test_too_few_photographs_set_no_threshold_and_a_faultless_validation_makes_nothing_surer(
+    start, monkeypatch
+):
+    parts = finetuning.split_photographs({"all": pictures(30)})
+    model = start.with_head(3).eval()
+    logits = nn.functional.one_hot(parts.valid.labels, 3).float()
+    monkeypatch.setattr(tuning.deployment.Classifier, "logits", lambda *_: logits)
+    judge = finetuning.to_classifier(model, start, parts)
+    assert judge.threshold == 0.0
+    assert judge.temperature == 1.0, (
+        "all answers are right, which would let the temperature fall to its least"
+    )
+
+
+@pytest.mark.parametrize("risk", [0, 1, -1])
+def test_a_risk_that_is_none_is_refused(start, risk):
+    parts = finetuning.split_photographs({"all": pictures(30)})
+    with pytest.raises(ValueError, match="risk must lie"):
+        finetuning.to_classifier(start.with_head(3), start, parts, risk=risk)
