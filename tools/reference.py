@@ -38,7 +38,7 @@ def inner(wing: str, root: Path = project.ROOT) -> list[str]:
 
 
 def pages(root: Path = project.ROOT) -> list[str]:
-    """Every page of the reference, by its name in ``_toc.yml``; ``data.synthetic`` has an underscore there."""
+    """Every page of the reference, by its name in ``_toc.yml``; ``data.synthetic`` has an underscore."""
     names = [
         name for wing in wings(root) for name in (wing, *(f"{wing}_{part}" for part in inner(wing, root)))
     ]
