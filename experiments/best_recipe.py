@@ -104,4 +104,5 @@ if __name__ == "__main__":
         rows,
         claim="A backbone that never saw a cat or a dog learns them from 2,000 photographs.",
         data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
+        inputs=[pets.SOURCE],
     )

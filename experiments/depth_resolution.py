@@ -89,4 +89,5 @@ if __name__ == "__main__":
         claim="With this budget, more pixels help and more layers do not.",
         data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone and "
         f"networks trained on each {SOURCE_EVERY}th picture of its source task",
+        inputs=[pets.SOURCE],
     )

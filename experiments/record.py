@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from resnet_utils import data, runtime
+from resnet_utils.files import atomic
 from resnet_utils.reporting import results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,7 @@ def run(
     data: str | Callable[[list[Row]], str],
     needs: str | None = None,
     seeds: Sequence[int] | None = None,
+    inputs: Sequence[Path] = (),
     workers: bool = True,
 ) -> None:
     """The whole of a script: read its options, measure, and write the record that has the script's name.
@@ -49,16 +51,20 @@ def run(
         data: the images, in words, or a function of the rows that says it.
         needs: the folder of images without which the script ends at once (``given``).
         seeds: those of the trainings (default: what stands in the rows under "seed").
+        inputs: the files of weights that it starts from; the record keeps their SHA-256.
         workers: the script has many trainings, and an option for how many at a time.
     """
     asked = options((sys.modules["__main__"].__doc__ or "").partition("\n")[0], workers=workers)
     if needs:
         given(needs)
+    commit, read = _commit(), {path.name: atomic.sha256(path) for path in inputs}
+    if not asked.tiny and (commit == "unknown" or commit.endswith("+")):
+        raise SystemExit(f"a record names the commit that it was made at: commit first (now at {commit})")
     rows = measure(asked)
     record = results.Record(
         claim=claim,
         command=_command(),
-        commit=_commit(),
+        commit=commit,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         data=data if isinstance(data, str) else data(rows),
         hardware=_hardware(),
@@ -66,6 +72,7 @@ def run(
         seeds=sorted({row["seed"] for row in rows if "seed" in row}) if seeds is None else list(seeds),
         seconds=round(asked.seconds),
         rows=rows,
+        inputs=read,
     )
     record.write(asked.output / RECORDS / f"{Path(sys.argv[0]).stem}.json")
 

@@ -93,4 +93,5 @@ if __name__ == "__main__":
         rows,
         claim="Fine-tuning beats training from scratch and both ways that leave the backbone as it is.",
         data="2,000 photographs of cats and dogs to train on, 1,000 to validate; the shipped backbone",
+        inputs=[pets.SOURCE],
     )

@@ -14,7 +14,7 @@ import record
 import torch
 from torch import nn
 
-from resnet_utils import data, evaluation, runtime, training
+from resnet_utils import data, evaluation, models, runtime, training
 from resnet_utils.runtime import types
 
 SEEDS = (0, 1, 2)
@@ -54,8 +54,8 @@ def loss_for(model: nn.Module, taken: set[str]) -> types.LossFunction:
     return loss
 
 
-def train(cure: str, seed: int, tiny: bool) -> dict:
-    """One training, one row. A worker's whole job, so it reads its own images."""
+def trained(cure: str, seed: int, tiny: bool) -> tuple[models.ResNet, dict[str, data.Split], int]:
+    """A network fine-tuned with a cure, the photographs by part, and the epoch whose weights it has."""
     runtime.setup(seed)
     parts, taken = splits(tiny), CURES[cure]
     model = pets.backbone()
@@ -75,10 +75,15 @@ def train(cure: str, seed: int, tiny: bool) -> dict:
         model, batches, watched, epochs=epochs, optimizer=optimizer, scheduler=schedule,
         loss_function=loss_for(model, taken), early_stopping=watch, progress=False,
     )  # fmt: skip
+    return model, parts, watch.best_epoch if watch else epochs
+
+
+def train(cure: str, seed: int, tiny: bool) -> dict:
+    """One training, one row. A worker's whole job, so it reads its own images."""
+    model, parts, epoch = trained(cure, seed, tiny)
     measured = {k: evaluation.evaluate(model, pets.as_they_are(part)) for k, part in parts.items()}
     return {
-        "cure": cure, "seed": seed, "size": SIZE,
-        "epoch": watch.best_epoch if watch else epochs,
+        "cure": cure, "seed": seed, "size": SIZE, "epoch": epoch,
         "train_loss": measured["train"][0], "train_accuracy": measured["train"][1],
         "loss": measured["valid"][0], "accuracy": measured["valid"][1],
     }  # fmt: skip
@@ -90,4 +95,5 @@ if __name__ == "__main__":
         claim="A fine-tuned network knows 500 photographs by heart; most cures change how sure it is, "
         "and hardly how often it is right.",
         data=f"{PER_CLASS} photographs a class to train on, as many others to watch, 1,000 to validate",
+        inputs=[pets.SOURCE],
     )

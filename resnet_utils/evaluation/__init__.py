@@ -17,6 +17,8 @@ from resnet_utils.evaluation.statistics import (
     mean_interval,
     paired_gains,
     paired_interval,
+    recipe_gain,
+    recipe_interval,
 )
 
 __all__ = [
@@ -36,4 +38,6 @@ __all__ = [
     "paired_interval",
     "predict",
     "recall",
+    "recipe_gain",
+    "recipe_interval",
 ]

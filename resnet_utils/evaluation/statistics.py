@@ -115,6 +115,59 @@ def paired_gains(
     }
 
 
+def recipe_interval(accuracies: Sequence[float], total: int, *, confidence: float = 0.95) -> Interval:
+    """Interval for what a recipe reaches with a new seed's training on new images, as fractions in [0, 1].
+
+    Two lucks are in it: that of the trainings (Student's interval over the runs) and that of the test images
+    (the normal interval for the mean accuracy on so many), which all runs share, so that more seeds do not
+    make it smaller. The two are independent, so their halves add up as squares; the ends stay inside [0, 1].
+
+    Args:
+        accuracies: of each run, in [0, 1], at least two, all on the same images.
+        total: number of those images, at least 1.
+        confidence: as in ``mean_interval``.
+
+    Raises:
+        ValueError: for an accuracy outside [0, 1], a ``total`` below 1, or as ``mean_interval``.
+    """
+    outside = [share for share in accuracies if not 0 <= share <= 1]
+    if outside or total < 1:
+        raise ValueError(f"need shares in [0, 1] and total > 0, got {list(accuracies)} and {total}")
+    seeds = mean_interval(accuracies, confidence=confidence)
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    half = math.hypot(seeds.half, z * math.sqrt(seeds.middle * (1 - seeds.middle) / total))
+    return Interval(max(0.0, seeds.middle - half), min(1.0, seeds.middle + half))
+
+
+def recipe_gain(first: Tensor, second: Tensor, *, confidence: float = 0.95) -> Interval:
+    """Interval for how much more often one recipe is right than another, for new seeds and new images.
+
+    In fractions, between -1 and 1. Runs are paired by seed and answers by image, so that what they share
+    falls out of the difference. The two lucks add up as in ``recipe_interval``; a part of them is counted in
+    both, which makes the interval a little too wide.
+
+    Args:
+        first: whether each answer of the first recipe is right, bool (seeds, images), at least 2 by 2.
+        second: the same of the second one, seeds and images in the same order.
+        confidence: as in ``mean_interval``.
+
+    Raises:
+        ValueError: if the two are not bool (seeds, images) of one shape, or as ``mean_interval``.
+    """
+    fits = first.ndim == 2 and first.shape == second.shape
+    if not fits or first.dtype != torch.bool or second.dtype != torch.bool:
+        kinds = f"{first.dtype} {tuple(first.shape)} and {second.dtype} {tuple(second.shape)}"
+        raise ValueError(f"right and wrong must be bool (seeds, images) of one shape, got {kinds}")
+    change = first.cpu().double() - second.cpu().double()
+    seeds = mean_interval(change.mean(dim=1).tolist(), confidence=confidence)
+    by_image = change.mean(dim=0).tolist()
+    if len(by_image) < 2:
+        raise ValueError(f"an interval needs at least 2 images, got {len(by_image)}")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    half = math.hypot(seeds.half, z * statistics.stdev(by_image) / len(by_image) ** 0.5)
+    return Interval(seeds.middle - half, seeds.middle + half)
+
+
 def accuracy_interval(correct: int, total: int, *, confidence: float = 0.95) -> Interval:
     """Wilson's interval for an accuracy, as fractions in [0, 1].
 

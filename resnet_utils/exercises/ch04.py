@@ -343,8 +343,12 @@ def _twin() -> models.ResNet:
 def _preact_row(model: nn.Module, x: Tensor) -> str:
     """Whether each block gets just what the one before has given, and the first what the stem has."""
     ran: list[tuple[nn.Module, Tensor, Tensor]] = []
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
+        ran.append((module, inputs[0].clone(), out))
+
     hooks = [
-        module.register_forward_hook(lambda module, inputs, out: ran.append((module, inputs[0].clone(), out)))
+        module.register_forward_hook(note)
         for module in model.modules()
         if isinstance(module, preactivation.PreActBlock | nn.Conv2d)
     ]
@@ -955,11 +959,9 @@ def check_steps(steps: float) -> str:
         -(-8068 // 64) * 40: "the short last batch of each epoch is left out",
         -(-8068 // 64): "those are the steps of one epoch, with its short last batch",
     }
-    if value in hints:
-        return hints[value]
     if value != int(value):
         return "a step is taken or not: count whole batches, epoch by epoch"
-    return "count the whole batches of an epoch, then the epochs"
+    return hints.get(int(value), "count the whole batches of an epoch, then the epochs")
 
 
 def check_epochs(epochs: float) -> str:

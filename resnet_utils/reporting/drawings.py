@@ -1,4 +1,4 @@
-"""Drawings of what the text describes: a window that slides, two twins, the paths of a network.
+"""Drawings of what the text describes: a window that slides, two twins, the paths of a network, four steps.
 
 Introduced in chapter 1.
 
@@ -280,4 +280,51 @@ def unravelled_paths(blocks: int = 3) -> Svg:
         for block in chosen:
             svg.box((columns[block] - 2, y), (38, 22), f"F{block}")
         svg.text((336, y + 4), str(len(chosen)))
+    return svg
+
+
+def four_steps(parts: Sequence[str] = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")) -> Svg:
+    """The four steps of fine-tuning, one column each: load, a new head, freeze, train.
+
+    Trained parts are blue, the new head is pink, and frozen parts have a heavy frame.
+
+    Args:
+        parts: of the network from the input to the head, two to six short words.
+
+    Raises:
+        ValueError: if there are fewer than two parts, or more than six.
+    """
+    if not 2 <= len(parts) <= 6:
+        raise ValueError(f"a network of 2 to 6 parts can be drawn, got {len(parts)}")
+    *body, head = parts
+    titles = ("1 load", "2 new head", "3 freeze", "4 train")
+    below = (("trained on", "another task"), ("as many outputs", "as your classes"))
+    below += (("no gradients,", "BatchNorm in eval"), (f"only {head}", "moves"))
+    last = 46 + 30 * len(body)
+    svg = Svg(
+        MOST_WIDE,
+        last + 66,
+        words=f"four times the same network, {', '.join(parts)}: 1 loaded with trained weights; 2 with a new "
+        f"{head}; 3 with all below it frozen; 4 in training, where only {head} moves",
+    )
+    for column, (title, lines) in enumerate(zip(titles, below, strict=True)):
+        x = 46 + 89 * column
+        svg.text((x, 18), title, size=13, bold=True)
+        for row, part in enumerate(parts):
+            y = 46 + 30 * row
+            if row:
+                svg.line([(x, y - 19), (x, y - 11)], color=COLORS["plain"])
+            new, frozen = part == head and column > 0, part != head and column > 1
+            fill = "#F3DCE8" if new else "#D6E6F2"
+            if frozen:
+                svg.box((x, y), (72, 24), fill=INK, radius=6)
+                svg.box((x, y), (66, 18), part, fill=PALE, radius=3)
+            else:
+                svg.box((x, y), (70, 22), part, fill=fill)
+        if column == 3:
+            corner = [(x + 36, last), (x + 41, last), (x + 41, last + 22), (x + 4, last + 22)]
+            svg.line(corner, color=COLORS["highlight"], width=2, arrow=True)
+            svg.text((x - 4, last + 26), "loss", anchor="end", size=10, color=INK)
+        for line, words in enumerate(lines):
+            svg.text((x, last + 44 + 13 * line), words, size=9)
     return svg

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ class Record:
 
     claim: what the rows show, in a sentence.
     command: what to type to run it again.
-    commit: of the code that ran, with a plus where it had been changed since.
+    commit: of the code that ran.
     date: the day on which it ended, as 2026-01-31.
     data: what it learned from and was tested on, in words.
     hardware: the processor or GPU, and the number of threads.
@@ -32,6 +32,8 @@ class Record:
     seeds: those of the runs, each once.
     seconds: how long the runs took together.
     rows: the measurements, one dictionary each, by column.
+    inputs: the files of weights that it started from, by name, each with its SHA-256; none where it had none.
+    note: what else a reader should know of how it came about; mostly nothing.
     """
 
     claim: str
@@ -44,6 +46,8 @@ class Record:
     seeds: list[int]
     seconds: int
     rows: list[dict[str, Any]]
+    inputs: dict[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def column(self, name: str, where: Mapping[str, Any] | None = None) -> list[Any]:
         """The values of one column, in row order.
@@ -82,10 +86,11 @@ class Record:
         }
 
     def origin(self) -> str:
-        """Where the numbers come from, in two lines for the reader."""
+        """Where the numbers come from, in two lines for the reader; in a third, what the note says."""
         return (
             f"recorded {self.date} by `{self.command}` in {self.seconds / 60:.0f} min ({self.hardware})\n"
             f"data: {self.data}; seeds {', '.join(map(str, self.seeds))}"
+            + (f"\nnote: {self.note}" if self.note else "")
         )
 
     def write(self, path: str | Path) -> None:
@@ -95,7 +100,10 @@ class Record:
             path: the file to write, ``<name>.json``; its folder is made if need be.
         """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, json.dumps(asdict(self), indent=1) + "\n")
+        fields = asdict(self)
+        fields |= {"rows": fields.pop("rows")}  # the long one last
+        kept = {name: value for name, value in fields.items() if value or name not in ("inputs", "note")}
+        atomic.write(path, json.dumps(kept, indent=1) + "\n")
 
 
 def load(name: str) -> Record:

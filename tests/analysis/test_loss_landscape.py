@@ -199,5 +199,14 @@ def test_nonconvexity_refuses_what_does_not_bend():
 def test_data_and_directions_are_moved_to_the_model():
     """ "meta" stands for a GPU: a device that is not the CPU, on which nothing may be mixed with the CPU."""
     net = normed_net()
-    direction = loss_landscape.random_direction(net, seed=0)
-    assert slice_of(net.to("meta"), [direction], [0.0, 1.0]).is_meta
+    direction, places = loss_landscape.random_direction(net, seed=0), []
+
+    def loss(out):
+        places.append(out.device.type)
+        return torch.tensor(2.0)  # nothing can be read from "meta"
+
+    found = loss_landscape.loss_slice(
+        net.to("meta"), points(), loss_function=loss, directions=[direction], ticks=[0.0, 1.0]
+    )
+    assert places == ["meta", "meta"]
+    assert found.tolist() == [2, 2]

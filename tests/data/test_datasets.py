@@ -1,8 +1,14 @@
 """The lanes give the same kind of split, the loader the same batches, and a missing lane says so."""
 
+import functools
 import gzip
+import hashlib
+import http.server
 import os
 import struct
+import tarfile
+import threading
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +21,7 @@ from resnet_utils.data import datasets as datasets_module
 from resnet_utils.data import synthetic
 from resnet_utils.files import downloads
 
+URLOPEN = urllib.request.urlopen
 REAL = data.data_folder()  # before the tests below change the environment
 needs_data = pytest.mark.skipif(
     REAL is None, reason="RESNET_BOOK_DATA is not set: the real files are not here"
@@ -248,6 +255,46 @@ def test_download_is_made_once_and_only_when_allowed(monkeypatch, tmp_path):
     assert data.fashion_mnist(download=True)[0].source == "Fashion-MNIST"
     assert len(calls) == 1
     assert os.listdir(downloads.cache_folder()) == ["FashionMNIST"]
+
+
+@pytest.fixture
+def oxford(monkeypatch, tmp_path):
+    """Oxford's two archives, small, where torchvision fetches them: on loopback instead of in Oxford."""
+    from torchvision import datasets
+
+    made = tmp_path / "oxford"
+    lists = {"trainval": "Abyssinian_1 1 1 1\nbeagle_2 5 2 1\n", "test": "Bengal_3 6 1 2\npug_4 26 2 20\n"}
+    (made / "annotations").mkdir(parents=True)
+    for part, text in lists.items():
+        (made / "annotations" / f"{part}.txt").write_text(text, encoding="utf-8")
+    for k, name in enumerate(("Abyssinian_1", "beagle_2", "Bengal_3", "pug_4")):
+        save_picture(made / "images" / f"{name}.jpg", color=(50 * k, 100, 30), size=64)
+    resources = []
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(made))
+    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    for name in ("images", "annotations"):
+        with tarfile.open(made / f"{name}.tar.gz", "w:gz") as archive:
+            archive.add(made / name, arcname=name)
+        digest = hashlib.md5((made / f"{name}.tar.gz").read_bytes()).hexdigest()
+        resources.append((f"http://127.0.0.1:{server.server_port}/{name}.tar.gz", digest))
+    monkeypatch.setattr(datasets.OxfordIIITPet, "_RESOURCES", tuple(resources))
+    monkeypatch.setattr("urllib.request.urlopen", URLOPEN)  # for this machine itself
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_oxford_comes_by_download_as_torchvision_unpacks_it_and_stays(oxford, monkeypatch):
+    monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "1")
+    train, valid = data.cats_vs_dogs(size=16)
+    assert (train.names, train.labels.tolist()) == (("Abyssinian_1.jpg", "beagle_2.jpg"), [0, 1])
+    assert (valid.names, valid.labels.tolist()) == (("Bengal_3.jpg", "pug_4.jpg"), [0, 1])
+    assert train.source == valid.source == "photographs (Oxford-IIIT Pet)"
+    oxford.shutdown()
+    again, _ = data.cats_vs_dogs(size=16)  # without asking anybody
+    assert torch.equal(again.images, train.images)
 
 
 def test_failed_download_says_why_and_leaves_nothing(monkeypatch):

@@ -236,6 +236,75 @@ def test_gains_are_each_over_the_one_named_and_not_over_itself():
         evaluation.paired_gains(runs, over="nothing")
 
 
+def answers_of(recipe_skill, difficulty, seeds, generator):
+    """Right or wrong of each seed's network on each image: (seeds, images), all by chance."""
+    luck = 0.15 * torch.randn(seeds, 1, generator=generator)
+    chance = torch.sigmoid(recipe_skill + luck + difficulty)
+    return torch.rand(chance.shape, generator=generator) < chance
+
+
+def test_the_interval_of_a_recipe_holds_its_true_accuracy_as_often_as_it_says():
+    """New seeds and new images each time; Student's interval over the seeds alone misses far too often."""
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.sigmoid(1 + 0.15 * torch.randn(500_000, generator=generator)
+                          + 2 * torch.randn(500_000, generator=generator)).mean().item()  # fmt: skip
+    inside = {"both": 0, "seeds": 0}
+    for _ in range(400):
+        runs = answers_of(1, 2 * torch.randn(200, generator=generator), 6, generator)
+        shares = runs.double().mean(dim=1).tolist()
+        intervals = evaluation.recipe_interval(shares, 200), evaluation.mean_interval(shares)
+        for name, (low, high) in zip(inside, intervals, strict=True):
+            inside[name] += low <= truth <= high
+    assert inside["both"] >= 0.93 * 400
+    assert inside["seeds"] <= 0.85 * 400
+
+
+def test_the_interval_of_a_gain_holds_the_true_gain_as_often_as_it_says():
+    generator = torch.Generator().manual_seed(1)
+    noise = 2 * torch.randn(500_000, generator=generator), 0.15 * torch.randn(500_000, generator=generator)
+    truth = (torch.sigmoid(1.5 + sum(noise)).mean() - torch.sigmoid(1 + sum(noise)).mean()).item()
+    inside = 0
+    for _ in range(400):
+        difficulty = 2 * torch.randn(200, generator=generator)
+        first, second = (answers_of(skill, difficulty, 6, generator) for skill in (1.5, 1))
+        low, high = evaluation.recipe_gain(first, second)
+        inside += low <= truth <= high
+    assert inside >= 0.93 * 400
+
+
+def test_a_recipe_without_luck_of_its_seeds_has_that_of_its_images():
+    """Equal runs leave the normal interval of one accuracy: 0.9 on 1,000 images, 1.96 standard errors."""
+    interval = evaluation.recipe_interval([0.9, 0.9, 0.9], 1000)
+    assert interval.middle == pytest.approx(0.9)
+    assert interval.half == pytest.approx(1.959964 * math.sqrt(0.9 * 0.1 / 1000), rel=1e-6)
+    assert evaluation.recipe_interval([1.0, 1.0, 1.0], 10) == (1.0, 1.0)
+
+
+def test_a_gain_is_positive_where_the_first_one_is_right_more_often():
+    first = torch.tensor([[True, True, False, True], [True, True, True, True]])
+    second = torch.tensor([[True, False, False, True], [False, True, False, True]])
+    gain = evaluation.recipe_gain(first, second)
+    assert gain.middle == pytest.approx((1 + 2) / 8)
+    assert evaluation.recipe_gain(second, first) == pytest.approx((-gain.high, -gain.low))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: evaluation.recipe_interval([0.9], 10), "at least 2 values, got 1"),
+        (lambda: evaluation.recipe_interval([0.9, 94.1], 10), r"shares in \[0, 1\] and total > 0"),
+        (lambda: evaluation.recipe_interval([0.9, 0.8], 0), "total > 0, got .* and 0"),
+        (lambda: evaluation.recipe_gain(torch.ones(2, 3), torch.ones(2, 3)), "float32"),
+        (lambda: evaluation.recipe_gain(torch.ones(3).bool(), torch.ones(3).bool()), r"\(3,\) and"),
+        (lambda: evaluation.recipe_gain(torch.ones(2, 3).bool(), torch.ones(2, 4).bool()), r"\(2, 4\)"),
+        (lambda: evaluation.recipe_gain(torch.ones(2, 1).bool(), torch.ones(2, 1).bool()), "2 images, got 1"),
+    ],
+)
+def test_what_is_no_set_of_runs_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
 def test_asking_for_the_package_does_not_load_scipy():
     """``scipy.stats`` takes half a second, so it waits for the first interval."""
     code = "import sys; from resnet_utils.evaluation import statistics; print('scipy' in sys.modules)"

@@ -108,12 +108,29 @@ def test_every_combination_of_values_is_measured_and_in_tiny_those_named(asked):
 
 def test_a_script_is_its_rows_its_claim_and_its_data(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(EXPERIMENTS / "halves.py"), "--output", str(tmp_path)])
-    record.run(measured, claim="Halves.", data=lambda rows: f"{len(rows)} numbers")
+    monkeypatch.setattr(record, "_commit", lambda: "0123456789ab")
+    weights = tmp_path / "start.safetensors"
+    weights.write_bytes(b"abc")
+    record.run(measured, claim="Halves.", data=lambda rows: f"{len(rows)} numbers", inputs=[weights])
     monkeypatch.setattr(record.results, "FOLDER", tmp_path / "resnet_utils" / "reporting" / "records")
     found = record.results.load("halves")
     assert (found.claim, found.data, found.seeds, found.seconds) == ("Halves.", "3 numbers", [0, 1], 90)
     assert found.column("x") == [0.25, 0.5, "published"]
     assert found.command.startswith("python experiments/halves.py --output")
+    published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
+    assert (found.commit, found.inputs) == ("0123456789ab", {"start.safetensors": published})
+
+
+@pytest.mark.parametrize("commit", ["0123456789ab+", "unknown"])
+def test_nothing_is_recorded_from_a_tree_that_no_commit_describes(tmp_path, monkeypatch, commit):
+    monkeypatch.setattr(record, "_commit", lambda: commit)
+    monkeypatch.setattr(sys, "argv", ["halves.py", "--output", str(tmp_path)])
+    with pytest.raises(SystemExit, match="commit first"):
+        record.run(measured, claim="", data="")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(sys, "argv", [str(EXPERIMENTS / "halves.py"), "--tiny", "--output", str(tmp_path)])
+    record.run(measured, claim="", data="")  # a tiny run records nothing, and may try out a change
+    assert list(tmp_path.rglob("halves.json"))
 
 
 def test_a_script_without_its_images_measures_nothing(tmp_path, monkeypatch):

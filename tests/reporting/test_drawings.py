@@ -16,6 +16,8 @@ MAKE = {
     "long twins": lambda: drawings.twins(["3×3, 64"] * 8, names=("a < b", "c & d")),
     "one block": lambda: drawings.unravelled_paths(1),
     "three blocks": drawings.unravelled_paths,
+    "four steps": drawings.four_steps,
+    "four steps of long names": lambda: drawings.four_steps([f"stage {k}" for k in range(6)]),
 }
 
 
@@ -97,9 +99,21 @@ def test_paths_are_all_of_them_with_binomial_lengths(blocks):
     assert f"its {2**blocks} paths" in drawing.digest
 
 
+def test_four_steps_show_the_network_four_times_and_freeze_all_but_the_head_in_the_last_two():
+    drawing = drawings.four_steps(["stem", "body", "head"])
+    assert [words_of(drawing).count(part) for part in ("stem", "body", "head")] == [4, 4, 4]
+    boxes = list(parsed(drawing).iter(f"{SVG}rect"))
+    heavy = [box for box in boxes if box.get("fill") == drawings.INK]
+    assert len(heavy) == 4, "two parts below the head, in two columns"
+    assert len({box.get("x") for box in heavy}) == 2
+    assert "4 in training, where only head moves" in drawing.digest
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: drawings.four_steps(["fc"]), "got 1"),
+        (lambda: drawings.four_steps(["x"] * 7), "got 7"),
         (lambda: drawings.Svg(361, 10, words="x"), "1 to 360 pixels wide, and not flat, got 361x10"),
         (lambda: drawings.Svg(10, 0, words="x"), "not flat, got 10x0"),
         (lambda: drawings.Svg(10, 10, words=" "), "needs words"),

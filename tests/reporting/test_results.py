@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,23 @@ def test_origin_names_command_hardware_data_and_seeds(folder):
     written(folder, "x", [{"depth": 20}])
     origin = results.load("x").origin()
     assert all(part in origin for part in ("experiments/x.py", "2 min", "a CPU", "drawings", "0, 1"))
+
+
+def test_origin_has_the_note_where_there_is_one(folder):
+    written(folder, "x", [{"depth": 20}])
+    record = results.load("x")
+    noted = replace(record, note="the trials were not kept")
+    assert noted.origin() == f"{record.origin()}\nnote: the trials were not kept"
+
+
+def test_what_a_record_started_from_is_kept_and_nothing_is_written_where_it_had_nothing(folder):
+    written(folder, "x", [{"depth": 20}])
+    record = results.load("x")
+    record.write(folder / "y.json")
+    assert not {"inputs", "note"} & json.loads((folder / "y.json").read_text()).keys()
+    started = replace(record, inputs={"start.safetensors": "ab" * 32}, note="by hand")
+    started.write(folder / "y.json")
+    assert results.load("y") == started
 
 
 def test_column_that_nobody_measured_is_refused(folder):

@@ -93,25 +93,33 @@ def test_a_schedule_that_does_not_fit_is_refused_before_a_step(make, options, me
         run(make, callbacks=[Never()], **options)
 
 
-@pytest.mark.parametrize("mode", ["min", "max"])
-def test_a_plateau_is_seen_in_the_validation(mode):
-    """Images of both classes are equal, so accuracy stays at a half; so does the loss, without a rate."""
-    history = run(
-        lambda o: lr_scheduler.ReduceLROnPlateau(o, mode=mode, factor=0.5, patience=1),
-        lr=1e-9 if mode == "min" else 0.8,
+@pytest.mark.parametrize(("mode", "label", "reduced"), [("min", 0, False), ("max", 1, True)])
+def test_a_plateau_is_seen_in_the_validation(mode, label, reduced):
+    """All training labels are 0. On labels 0 the loss falls on, while the accuracy stays at 1; on labels 1
+    the loss rises on, while the accuracy stays at 0: whoever watched the other number would decide otherwise.
+    """
+    torch.manual_seed(0)
+    model = nn.Linear(2, 2)
+    nn.init.zeros_(model.weight)
+    with torch.no_grad():
+        model.bias.copy_(torch.tensor([0.1, 0.0]))
+    images = torch.ones(2, 2)
+    optimizer = training.sgd(model, 0.01)
+    history = training.fit(
+        model,
+        [(images, torch.zeros(2).long())],
+        [(images, torch.full((2,), label))],
+        epochs=EPOCHS,
+        optimizer=optimizer,
+        scheduler=lr_scheduler.ReduceLROnPlateau(optimizer, mode=mode, factor=0.5, patience=1, threshold=0.0),
+        progress=False,
     )
-    by_hand = lr_scheduler.ReduceLROnPlateau(
-        torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1e-9 if mode == "min" else 0.8),
-        mode=mode, factor=0.5, patience=1,
-    )  # fmt: skip
-    expected = []
-    for value in history.valid_loss if mode == "min" else history.valid_accuracy:
-        expected.append(by_hand.optimizer.param_groups[0]["lr"])
-        by_hand.step(value)
-    assert history.lr == expected
-    if mode == "max":
-        assert history.valid_accuracy == [0.5] * EPOCHS
-        assert history.lr == [0.8, 0.8, 0.8, 0.4, 0.4]
+    assert history.valid_accuracy == [1.0 - label] * EPOCHS
+    moves = [
+        after - before for before, after in zip(history.valid_loss, history.valid_loss[1:], strict=False)
+    ]
+    assert all((move > 0) == bool(label) for move in moves)
+    assert history.lr == ([0.01, 0.01, 0.01, 0.005, 0.005] if reduced else [0.01] * EPOCHS)
 
 
 def test_a_chain_of_schedules_can_count_epochs():

@@ -14,6 +14,7 @@ import torch
 from bits import assert_same_bits, state
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, Subset, TensorDataset, WeightedRandomSampler
@@ -185,6 +186,32 @@ def test_a_run_goes_on_from_its_own_checkpoint_and_from_no_other(tmp_path_factor
     assert not parts["optimizer"].state
     assert torch.equal(torch.get_rng_state(), generators[0])
     assert random.getstate() == generators[1]
+
+
+@pytest.mark.parametrize(("size", "start"), [(4, 0), (8, 1)])
+def test_photographs_on_disk_are_known_by_their_names_and_size(tmp_path, size, start):
+    for number in range(8):
+        folder = tmp_path / "photographs" / "ab"[number // 4]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+
+    def run(size, start, epochs):
+        on_disk = data.image_folder_on_disk(tmp_path / "photographs", size=size)
+        moved = on_disk.subset([*range(start, 4), *range(start), 4, 5, 6, 7])  # the same labels in a row
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 2))
+        options = {
+            "optimizer": training.sgd(model, 0.1),
+            "checkpoint": tmp_path / "run.pt",
+            "progress": False,
+        }
+        return training.fit(model, data.loader(moved, 4), epochs=epochs, **options)
+
+    run(8, 0, 1)
+    assert len(run(8, 0, 2).train_loss) == 2
+    what = "the size of the images is 8 in the file, 4 here" if size == 4 else "the sum over the names is"
+    with pytest.raises(ValueError, match=what):
+        run(size, start, 3)
 
 
 def described(kind, name):
