@@ -121,7 +121,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """
     z = _exact(logits)
     correct(logits, labels)  # checks the labels
-    wanted = z.gather(1, labels.cpu()[:, None])[:, 0]
+    wanted = z.gather(1, labels.cpu().long()[:, None])[:, 0]
 
     def slope(inverse: float) -> float:
         """Derivative of the mean loss by the inverse temperature: expected minus wanted logit."""
