@@ -93,9 +93,8 @@ def _require_mean_of(loss_function: LossFunction | None, logits: Tensor) -> None
             f"{name} is for logarithms of probabilities, which are at most 0, got {logits.max().item():g}; "
             "nn.CrossEntropyLoss is the one for logits"
         )
-    weight = getattr(loss_function, "weight", None)
-    weighted = isinstance(loss_function, nn.CrossEntropyLoss) and weight is not None and logits.ndim == 2
-    if weighted and len(weight) != logits.shape[1]:
+    weight = loss_function.weight if isinstance(loss_function, nn.CrossEntropyLoss) else None
+    if weight is not None and logits.ndim == 2 and len(weight) != logits.shape[1]:
         raise ValueError(f"{name} has weights for {len(weight)} classes, the network {logits.shape[1]}")
 
 

@@ -317,7 +317,8 @@ def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], source: str) ->
     odd = [key for key in both if state[key].layout != torch.strided or state[key].is_quantized]
     there = [key for key in both if key not in odd and not state[key].is_meta]
     broken = [key for key in there if not torch.isfinite(state[key]).all()]
-    below = [key for key in there if key.endswith("running_var") and (state[key] < 0).any()]
+    spreads = [key for key in there if key.endswith("running_var") and state[key].is_floating_point()]
+    below = [key for key in spreads if (state[key].double() < 0).any()]
     found = [("missing", missing), ("extra", extra), ("of another shape", shapes)]
     found += [
         ("of another kind of number", numbers),

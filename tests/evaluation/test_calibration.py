@@ -248,3 +248,10 @@ def test_the_temperature_is_the_same_for_labels_of_any_whole_kind():
     labels = torch.arange(20) % 3
     wanted = calibration.fit_temperature(logits, labels)
     assert calibration.fit_temperature(logits, labels.to(torch.uint8)) == wanted
+
+
+def test_a_temperature_that_leaves_no_number_is_refused():
+    with pytest.raises(ValueError, match="makes the logits infinite"):
+        calibration.expected_calibration_error(
+            torch.rand(4, 3), torch.tensor([0, 1, 2, 0]), temperature=1e-320
+        )

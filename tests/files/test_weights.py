@@ -472,3 +472,13 @@ def test_a_card_with_values_of_another_kind_is_refused(tmp_path, notes):
     weights.save_weights(small, path, card=models.card_of(small, "resnet20", ("a", "b")) | notes)
     with pytest.raises(ValueError, match="a list of classes and options by name"):
         models.from_card(path)
+
+
+def test_weights_in_eight_bits_are_read_and_complex_ones_refused(model, tmp_path):
+    state = {key: value.round() for key, value in model.state_dict().items()}
+    small = {k: v.to(torch.float8_e4m3fn) if v.is_floating_point() else v for k, v in state.items()}
+    torch.save(small, tmp_path / "small.pth")
+    weights.load_weights(model, tmp_path / "small.pth")
+    assert same(model, {key: value.float() for key, value in small.items()})
+    torch.save({key: value + 0j for key, value in state.items()}, tmp_path / "complex.pth")
+    refused(model, tmp_path / "complex.pth", "of another kind of number")
