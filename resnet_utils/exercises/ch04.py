@@ -959,11 +959,9 @@ def check_steps(steps: float) -> str:
         -(-8068 // 64) * 40: "the short last batch of each epoch is left out",
         -(-8068 // 64): "those are the steps of one epoch, with its short last batch",
     }
-    if value in hints:
-        return hints[value]
     if value != int(value):
         return "a step is taken or not: count whole batches, epoch by epoch"
-    return "count the whole batches of an epoch, then the epochs"
+    return hints.get(int(value), "count the whole batches of an epoch, then the epochs")
 
 
 def check_epochs(epochs: float) -> str:
