@@ -145,6 +145,8 @@ def _predict(options: argparse.Namespace) -> int:
 def _pictures(names: Sequence[str]) -> list[Path]:
     """The files, and those inside of the folders among them."""
     found: list[Path] = []
+    if "" in names:
+        raise ValueError("the name of a file is empty")
     for name in map(Path, names):
         inside = (
             sorted(p for p in name.iterdir() if p.is_file() and p.name[0] != ".") if name.is_dir() else [name]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from resnet_utils import runtime
 from resnet_utils.evaluation import kept_modes
+from resnet_utils.evaluation.answers import logits_of
 from resnet_utils.models.anatomy import anatomy
 from resnet_utils.models.initialization import redraw
 
@@ -37,14 +38,16 @@ def grad_cam(model: nn.Module, x: Tensor, target: Tensor, *, stage: str | None =
         stage: the stage whose map it is, for example ``"layer3"``; the last one unless given.
 
     Raises:
-        ValueError: for a stage that the network does not have, or targets that do not fit.
+        ValueError: for a stage that the network does not have, or images or targets that do not fit.
         TypeError: if the parts of ``model`` cannot be told (``models.anatomy``).
     """
     body = anatomy(model, caller="grad_cam")
     stage = body.stages[-1] if stage is None else stage
     if stage not in body.stages:
         raise ValueError(f"stage must be one of {', '.join(body.stages)}, got {stage!r}")
-    if target.shape != x.shape[:1] or target.is_floating_point():
+    if x.ndim != 4 or len(x) == 0:
+        raise ValueError(f"images must be (N, C, H, W) with N > 0, got {tuple(x.shape)}")
+    if target.shape != x.shape[:1] or target.is_floating_point() or target.dtype == torch.bool:
         raise ValueError(
             f"target must be whole numbers ({len(x)},), got {target.dtype} {tuple(target.shape)}"
         )
@@ -59,12 +62,13 @@ def grad_cam(model: nn.Module, x: Tensor, target: Tensor, *, stage: str | None =
 
     with kept_modes(body.model), torch.enable_grad():
         body.model.eval()
-        logits = body.with_map(x.to(device), stage, from_here)
+        logits = logits_of(lambda images: body.with_map(images, stage, from_here), x.to(device))
         if len(found) != 1:
             raise ValueError(
                 f"images pass {stage!r} {len(found)} times on their way; once is needed for a map"
             )
-        chosen = logits.gather(1, target.to(device)[:, None]).sum()  # an image does not touch the others
+        wanted = target.to(device).long()[:, None]
+        chosen = logits.gather(1, wanted).sum()  # an image does not touch the others
         (maps,) = found  # (N, C, h, w)
         (gradient,) = torch.autograd.grad(chosen, maps)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
@@ -93,13 +97,15 @@ def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
         masks: ``(N, H, H)``, bool.
 
     Raises:
-        ValueError: if maps and masks do not fit, or a map has values below 0.
+        ValueError: if maps and masks do not fit, a map has values below 0, or the masks are not bool.
     """
     if maps.ndim != 3 or masks.ndim != 3 or len(maps) != len(masks) or masks.shape[1] != masks.shape[2]:
         shapes = f"{tuple(maps.shape)} and {tuple(masks.shape)}"
         raise ValueError(f"need maps (N, h, w) and square masks (N, H, H), got {shapes}")
     if not (maps >= 0).all():
         raise ValueError("a map must not have values below 0 or nan")
+    if masks.dtype != torch.bool:
+        raise ValueError(f"masks must be bool, got {masks.dtype}; masks > 0 may be meant")
     whole = enlarge(maps.detach().cpu().double(), masks.shape[-1])  # Apple's GPUs have no float64
     return (whole * masks.cpu()).sum(dim=(1, 2)) / whole.sum(dim=(1, 2))
 

@@ -15,7 +15,7 @@ import torch
 
 from resnet_utils import runtime
 from resnet_utils.data.in_memory import Split
-from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels
+from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels, folder_of
 from resnet_utils.data.on_disk import SplitOnDisk
 from resnet_utils.data.pictures import check_picture, read_picture
 
@@ -156,7 +156,7 @@ def _listed(
 ) -> Listing:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size!r}")
-    root = Path(root)
+    root = folder_of(root)
     return by_folder(root, classes) if labels is None else by_labels(root, labels, classes)
 
 

@@ -31,7 +31,7 @@ def name_prefix(name: str) -> str:
 def labels_from_csv(
     path: str | os.PathLike[str], *, file: str | None = None, label: str | None = None
 ) -> dict[str, str]:
-    """File -> class, out of a table in CSV with a line of headings.
+    """File -> class, out of a table in CSV with a line of headings; spaces at the ends of a cell go.
 
     Args:
         path: the table, in UTF-8.
@@ -40,17 +40,22 @@ def labels_from_csv(
 
     Raises:
         FileNotFoundError: if there is no such table.
-        ValueError: if it is no such table, lacks a column, or gives one file two classes.
+        ValueError: if it is no such table, has no row, lacks a column or has it twice, or gives one file two
+            classes.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as table:
-            rows = [row for row in csv.reader(table) if row]
+            rows = [[cell.strip() for cell in row] for row in csv.reader(table) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no table in CSV and UTF-8: {error}") from None
     head = rows[0] if rows else []
     columns = (file or (head[0] if head else "")), (label or (head[1] if len(head) > 1 else ""))
     if absent := [name for name in columns if name not in head]:
         raise ValueError(f"{path} has no column {absent}; its columns are {head}")
+    if columns[0] == columns[1] or any(head.count(name) > 1 for name in columns):
+        raise ValueError(f"files and classes need a column each in {path}: {columns} of the columns {head}")
+    if len(rows) == 1:
+        raise ValueError(f"{path} has headings, {head}, and no row")
     places = [head.index(name) for name in columns]
     found: dict[str, str] = {}
     for number, row in enumerate(rows[1:], start=2):

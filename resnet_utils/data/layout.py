@@ -19,7 +19,7 @@ from pathlib import Path
 from resnet_utils.data.folder import read_split
 from resnet_utils.data.in_memory import Split
 from resnet_utils.data.labels import name_prefix
-from resnet_utils.data.listing import LITTER, PARTS, require_folder, walk
+from resnet_utils.data.listing import LITTER, PARTS, folder_of, is_class, require_clear, require_folder, walk
 
 USES = {"train": "train", "test": "test"}  # every other part validates
 CAMERAS = {"img", "image", "dsc", "dscn", "dscf", "photo", "picture", "pic", "pxl", "screenshot", "p", "vid"}
@@ -71,7 +71,7 @@ def find_layout(folder: str | os.PathLike[str]) -> Layout:
         ValueError: if there are fewer than two classes, one of them is empty, or the parts have different
             classes; the message says what was found, and what is understood.
     """
-    root, inside = Path(folder), ""
+    root, inside = folder_of(folder), ""
     require_folder(root)
     folders, files = _entries(root)
     outside: list[str] = []
@@ -128,7 +128,7 @@ def _entries(folder: Path) -> tuple[list[str], list[str]]:
         for entry in folder.iterdir()
         if not entry.name.startswith(".") and entry.name.lower() not in LITTER
     ]
-    folders = sorted(entry.name for entry in entries if entry.is_dir())
+    folders = sorted(entry.name for entry in entries if is_class(entry))
     return folders, sorted(entry.name for entry in entries if not entry.is_dir())
 
 
@@ -176,6 +176,7 @@ def _classes(root: Path, inside: str) -> tuple[dict[str, list[str]], list[tuple[
         elif not hidden:
             (found[head] if slash else loose).append(inside + name)
     if folders:
+        require_clear(folder, folders)
         empty = [name for name, names in found.items() if not names]
         if empty:
             raise ValueError(f"no file in the class folder(s) {empty} of {folder}; fill or remove them")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -50,10 +51,11 @@ def by_folder(root: Path, classes: Sequence[str] | None) -> Listing:
         ValueError: if the folders in it cannot be classes, or one of them has no file.
     """
     require_folder(root)
-    found = [entry.name for entry in root.iterdir() if entry.is_dir() and not _is_litter(entry.name)]
+    found = [entry.name for entry in root.iterdir() if is_class(entry) and not _is_litter(entry.name)]
     if classes is None:
         classes = sorted(found)
         _require_classes(root, classes)
+        require_clear(root, classes)
     else:
         classes = _checked(classes)
         if unknown := sorted(set(found) - set(classes)):
@@ -104,6 +106,20 @@ def by_labels(root: Path, labels: Labels, classes: Sequence[str] | None) -> List
     return Listing(listing.classes, listing.names, listing.labels, listing.unusable + lost, listing.ignored)
 
 
+def folder_of(root: str | os.PathLike[str]) -> Path:
+    """The path; an empty text, as an unset variable leaves, is not the working folder.
+
+    Args:
+        root: where pictures should be.
+
+    Raises:
+        ValueError: for an empty text.
+    """
+    if root == "":
+        raise ValueError("the name of the folder is empty; the working folder is called '.'")
+    return Path(root)
+
+
 def require_folder(root: Path) -> None:
     """Raise FileNotFoundError or NotADirectoryError if ``root`` is no folder.
 
@@ -132,13 +148,60 @@ def walk(root: Path, *, links: bool = True) -> Iterator[tuple[str, str, str]]:
 
     for entry in sorted(root.iterdir()):
         hidden = "hidden, or left by a file manager" if _is_litter(entry.name) else ""
-        if entry.is_symlink() and entry.is_dir() and not links:
+        if not _is_text(entry.name):
+            shown = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
+            yield shown, hidden, "" if hidden else "its name is not UTF-8; rename it"
+        elif entry.is_symlink() and entry.is_dir() and (not links or _holds(entry, root)):
             yield entry.name, hidden, "" if hidden else "a link to a folder, which is not followed"
         elif entry.is_dir():
             for name, why, unusable in walk(entry, links=False):
                 yield f"{entry.name}/{name}", hidden or why, "" if hidden else unusable
         else:
             yield entry.name, hidden, "" if hidden else _why_unusable(entry)
+
+
+def _holds(link: Path, folder: Path) -> bool:
+    """Whether a link leads to a folder itself, or to one around it."""
+    return folder.resolve().is_relative_to(link.resolve())
+
+
+def require_clear(root: Path, classes: Sequence[str]) -> None:
+    """Refuse names of classes that no text can hold, and two that look the same.
+
+    Args:
+        root: the folder they lie in.
+        classes: the names of the folders.
+
+    Raises:
+        ValueError: for a name that is not in UTF-8, or two that differ only in spaces at their ends or in how
+            Unicode writes an accent (``unicodedata.normalize``).
+    """
+    seen: dict[str, str] = {}
+    for name in classes:
+        if not _is_text(name):
+            raise ValueError(
+                f"the name of the folder {os.fsencode(name)!r} in {root} is not UTF-8: rename it"
+            )
+        other = seen.setdefault(unicodedata.normalize("NFC", name).strip(), name)
+        if other != name:
+            raise ValueError(
+                f"{root} has two folders whose names look the same, {other!a} and {name!a}: rename "
+                "or join them"
+            )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name from the disk is in UTF-8; any other comes with surrogates, which no file can hold."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def is_class(entry: Path) -> bool:
+    """Whether an entry of a folder is a folder of its own, or a link to one elsewhere.
+
+    Args:
+        entry: in the folder.
+    """
+    return entry.is_dir() and not (entry.is_symlink() and _holds(entry, entry.parent))
 
 
 def _is_litter(name: str) -> bool:

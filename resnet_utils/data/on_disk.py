@@ -46,6 +46,7 @@ class SplitOnDisk:
     ignored: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
         if self.labels.dtype != torch.int64 or self.labels.shape != (len(self.names),):
             kind = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
             raise ValueError(f"labels must be int64 ({len(self.names)},), got {kind}")

@@ -150,17 +150,19 @@ class Classifier:
 
     def _settled(self) -> dict[str, object]:
         """The settings as plain Python values; whatever cannot be one is refused."""
-        if isinstance(self.classes, str) or not all(isinstance(name, str) for name in self.classes):
+        if isinstance(self.classes, str) or not all(isinstance(name, str) and name for name in self.classes):
             raise ValueError(f"the names of the classes are texts, one an output, got {self.classes!r}")
         try:
             counts = {name: getattr(self, name) for name in ("size", "resize")}
             whole = {name: None if value is None else int(value) for name, value in counts.items()}
             settled = {name: tuple(float(x) for x in getattr(self, name)) for name in ("mean", "std")}
             settled |= {name: float(getattr(self, name)) for name in ("temperature", "threshold")}
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"size, mean, std, temperature and threshold are numbers: {error}") from None
         if any(whole[name] != value for name, value in counts.items()):
             raise ValueError(f"size and resize are whole numbers, got {self.size!r} and {self.resize!r}")
+        if self.flip not in (True, False):
+            raise ValueError(f"flip is True or False, got {self.flip!r}")
         return {**whole, **settled, "classes": tuple(self.classes), "flip": bool(self.flip)}
 
     @property

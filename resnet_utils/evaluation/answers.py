@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,10 @@ from resnet_utils.runtime.types import LossFunction
 
 NEAR = 1e-3  # how far the shares of classes may be from a sum of one, in 16 bits too
 FIT = "expected input"  # in torch's words about a convolution that got other channels
+PRECISION = (
+    "expected scalar type",
+    "should be the same",
+)  # and about numbers of another precision than the weights
 ALONE = "more than 1 value per channel"  # and about a BatchNorm that got a single value
 
 
@@ -51,16 +56,18 @@ def require_labels(logits: Tensor, labels: Tensor, *, loss_function: LossFunctio
         loss_function: of the training; None: cross-entropy.
 
     Raises:
-        ValueError: if they do not go together: what was given, and what is allowed.
+        ValueError: if they do not go together, or the loss is one of torch's that is not for logits, or gives
+            no mean: what was given, and what is allowed.
     """
     given = f"got {_kind(labels)} labels for {_kind(logits)} logits"
+    _require_mean_of(loss_function, logits)
     if is_binary(loss_function):
         if not labels.is_floating_point() or labels.shape != logits.shape:
             raise ValueError(f"binary cross-entropy needs float labels in the shape of the logits, {given}")
         if labels.numel() and not (labels.min() >= 0 and labels.max() <= 1):
             raise ValueError(f"yes-or-no labels must lie in 0 to 1, got {_span(labels)}")
         return
-    if logits.ndim != 2 or len(labels) != len(logits):
+    if logits.ndim != 2 or labels.ndim == 0 or len(labels) != len(logits):
         raise ValueError(f"labels go with logits (N, num_classes), one label an image, {given}")
     if logits.shape[1] == 1:
         raise ValueError(
@@ -71,6 +78,24 @@ def require_labels(logits: Tensor, labels: Tensor, *, loss_function: LossFunctio
         _require_shares(logits, labels, given)
     else:
         _require_classes(logits, labels, given)
+
+
+def _require_mean_of(loss_function: LossFunction | None, logits: Tensor) -> None:
+    """Refuse losses of torch that give no mean over a batch, or are for other numbers than logits."""
+    if not isinstance(loss_function, nn.Module):
+        return
+    name = type(loss_function).__name__
+    reduction = getattr(loss_function, "reduction", "mean")
+    if reduction != "mean":
+        raise ValueError(f"the loss must be the mean over a batch: make {name} without {reduction=}")
+    if isinstance(loss_function, nn.NLLLoss) and logits.numel() and logits.max() > 0:
+        raise ValueError(
+            f"{name} is for logarithms of probabilities, which are at most 0, got {logits.max().item():g}; "
+            "nn.CrossEntropyLoss is the one for logits"
+        )
+    weight = loss_function.weight if isinstance(loss_function, nn.CrossEntropyLoss) else None
+    if weight is not None and logits.ndim == 2 and len(weight) != logits.shape[1]:
+        raise ValueError(f"{name} has weights for {len(weight)} classes, the network {logits.shape[1]}")
 
 
 def _require_classes(logits: Tensor, labels: Tensor, given: str) -> None:
@@ -88,6 +113,8 @@ def _require_shares(logits: Tensor, labels: Tensor, given: str) -> None:
         raise ValueError(
             f"labels must be class numbers, int64 (N,), or shares of classes, float (N, num_classes), {given}"
         )
+    if len(labels) and not labels.min() >= 0:
+        raise ValueError(f"shares of classes must not be below 0, got {_span(labels)}")
     if len(labels) and not bool(((labels.sum(dim=1) - 1).abs() < NEAR).all()):
         raise ValueError(
             "the labels of an image do not sum to 1, so they are no shares of classes; for several labels at "
@@ -108,16 +135,16 @@ def right_answers(logits: Tensor, labels: Tensor, *, loss_function: LossFunction
     return logits.argmax(dim=1) == (labels if labels.ndim == 1 else labels.argmax(dim=1))
 
 
-def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+def logits_of(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """``model(images)``, with the usual misfits said in words.
 
     Args:
-        model: from images to logits.
+        model: from images to logits, or to any other answers.
         images: float ``(N, C, H, W)``, where the model lies.
 
     Raises:
-        ValueError: if the images are whole numbers, have other channels than the network takes, or are too
-            few for a BatchNorm in train mode.
+        ValueError: if the images are whole numbers or of another precision, have other channels than the
+            network takes, or are too few for a BatchNorm in train mode.
     """
     if not images.is_floating_point():
         raise ValueError(f"images must be float, got {_kind(images)}: images.float() / 255 may be meant")
@@ -125,6 +152,8 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
         return model(images)
     except (RuntimeError, ValueError) as error:
         said = str(error)
+        if any(words in said for words in PRECISION):
+            raise ValueError(f"images {_kind(images)} are of another precision than the network") from error
         if FIT in said and "channels" in said:
             raise ValueError(
                 f"images {_kind(images)} do not fit the network: grey pictures have 1 channel, colour "

@@ -50,7 +50,10 @@ def confidence(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
     """
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
-    return (_exact(logits) / temperature).softmax(dim=1).amax(dim=1)
+    tempered = _exact(logits) / temperature
+    if not torch.isfinite(tempered).all():
+        raise ValueError(f"a temperature of {temperature} makes the logits infinite")
+    return tempered.softmax(dim=1).amax(dim=1)
 
 
 def reliability(logits: Tensor, labels: Tensor, *, temperature: float = 1.0, bins: int = BINS) -> Reliability:
@@ -121,7 +124,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """
     z = _exact(logits)
     correct(logits, labels)  # checks the labels
-    wanted = z.gather(1, labels.cpu()[:, None])[:, 0]
+    wanted = z.gather(1, labels.cpu().long()[:, None])[:, 0]
 
     def slope(inverse: float) -> float:
         """Derivative of the mean loss by the inverse temperature: expected minus wanted logit."""

@@ -50,15 +50,18 @@ def collected(
         device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
-        ValueError: if ``loader`` yields no sample.
+        ValueError: if ``loader`` yields no sample, not a label for each image, or images that do not fit.
     """
     device = device_of(model) if device is None else device
     results, all_labels = [], []
     with kept_modes(model):
         model.eval()
         for images, labels in loader:  # (N, C, H, W), (N,)
-            results.append(compute(images.to(device)).cpu())
+            results.append(logits_of(compute, images.to(device)).cpu())
             all_labels.append(labels.cpu())
+            if all_labels[-1].shape[:1] != results[-1].shape[:1]:
+                both = f"{tuple(all_labels[-1].shape)} for answers {tuple(results[-1].shape)}"
+                raise ValueError(f"{caller}() needs a label for each image, got labels {both}")
     if sum(len(labels) for labels in all_labels) == 0:
         raise ValueError(f"{caller}() needs at least one sample, but the loader was empty")
     return torch.cat(results), torch.cat(all_labels)
@@ -75,7 +78,8 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
         device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
-        ValueError: if ``loader`` yields no sample, or names more classes than the model has outputs.
+        ValueError: if ``loader`` yields no sample, not a label for each image, images that do not fit the
+            network, or names more classes than it has outputs.
     """
     logits, labels = collected(model, loader, compute=model, caller="predict", device=device)
     _require_outputs(logits, loader)

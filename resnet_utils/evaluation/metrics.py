@@ -20,7 +20,7 @@ def correct(logits: Tensor, labels: Tensor) -> Tensor:
         labels: class numbers ``(N,)``.
 
     Raises:
-        ValueError: for shapes that do not fit, or labels outside 0 ... num_classes - 1.
+        ValueError: for shapes that do not fit, labels outside 0 ... num_classes - 1, or logits that are NaN.
     """
     logits, labels = _checked(logits, labels)
     return logits.argmax(dim=1) == labels
@@ -118,9 +118,12 @@ def _checked(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             f"got {tuple(logits.shape)} and {tuple(labels.shape)}"
         )
     logits, labels = logits.detach().cpu(), labels.cpu()
-    if labels.is_floating_point() or labels.min() < 0 or labels.max() >= logits.shape[1]:
+    is_whole = not labels.is_floating_point() and labels.dtype != torch.bool
+    if not is_whole or labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise ValueError(
             f"labels must be whole numbers from 0 to {logits.shape[1] - 1}, "
             f"got {labels.dtype} from {labels.min().item()} to {labels.max().item()}"
         )
-    return logits, labels
+    if logits.isnan().any():  # the largest of them would be the NaN
+        raise ValueError("logits must be numbers, but some are NaN: the network or its images went wrong")
+    return logits, labels.long()  # in bytes, label * num_classes would wrap around

@@ -122,10 +122,13 @@ def fewest_images(*, risk: float, delta: float = 0.05) -> int:
     for name, value in (("risk", risk), ("delta", delta)):
         if not 0 < value < 1:
             raise ValueError(f"{name} must be between 0 and 1, got {value}")
-    images = 1
-    while risk_bound(0, images, delta=delta / _tries(images)) > risk:
-        images += 1
-    return images
+    tries = 1
+    while True:  # without a mistake the bound is 1 - (delta / tries) ** (1 / images)
+        fewest = 1 if tries == 1 else 2 ** (tries - 1) + 1  # that take so many tries
+        images = max(fewest, math.ceil(math.log(delta / tries) / math.log1p(-risk)))
+        if images <= 2**tries:
+            return images
+        tries += 1
 
 
 def _tries(images: int) -> int:

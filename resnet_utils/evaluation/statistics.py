@@ -63,11 +63,14 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
     Source: Student 1908, doi:10.1093/biomet/6.1.1.
 
     Raises:
-        ValueError: for fewer than 2 values, or a ``confidence`` outside (0, 1).
+        ValueError: for fewer than 2 values, one that is not finite, or a ``confidence`` outside (0, 1).
     """
     _check_confidence(confidence)
     if len(values) < 2:
         raise ValueError(f"an interval needs at least 2 values, got {len(values)}")
+    values = [float(value) for value in values]
+    if not all(map(math.isfinite, values)):
+        raise ValueError(f"an interval needs finite values, got {values}")
     from scipy import stats
 
     mean, error = statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
@@ -158,11 +161,11 @@ def recipe_gain(first: Tensor, second: Tensor, *, confidence: float = 0.95) -> I
     if not fits or first.dtype != torch.bool or second.dtype != torch.bool:
         kinds = f"{first.dtype} {tuple(first.shape)} and {second.dtype} {tuple(second.shape)}"
         raise ValueError(f"right and wrong must be bool (seeds, images) of one shape, got {kinds}")
+    if first.shape[1] < 2:
+        raise ValueError(f"an interval needs at least 2 images, got {first.shape[1]}")
     change = first.cpu().double() - second.cpu().double()
     seeds = mean_interval(change.mean(dim=1).tolist(), confidence=confidence)
     by_image = change.mean(dim=0).tolist()
-    if len(by_image) < 2:
-        raise ValueError(f"an interval needs at least 2 images, got {len(by_image)}")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     half = math.hypot(seeds.half, z * statistics.stdev(by_image) / len(by_image) ** 0.5)
     return Interval(seeds.middle - half, seeds.middle + half)
@@ -182,10 +185,12 @@ def accuracy_interval(correct: int, total: int, *, confidence: float = 0.95) -> 
     Source: Wilson 1927, doi:10.1080/01621459.1927.10502953.
 
     Raises:
-        ValueError: if not 0 <= ``correct`` <= ``total``, ``total`` is 0, or ``confidence`` not in (0, 1).
+        ValueError: if not 0 <= ``correct`` <= ``total``, ``total`` is 0, one is no whole number (a share
+            such as 0.93 is no count), or ``confidence`` not in (0, 1).
     """
     if total < 1 or not 0 <= correct <= total:
         raise ValueError(f"need 0 <= correct <= total and total > 0, got {correct} of {total}")
+    correct, total = _counts(correct, total)
     _check_confidence(confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)  # 1.96 for 95 %
     p = correct / total
@@ -207,12 +212,14 @@ def risk_bound(mistakes: int, total: int, *, delta: float = 0.05) -> float:
         delta: chance, in (0, 1), that the true rate lies above the bound.
 
     Raises:
-        ValueError: if not 0 <= ``mistakes`` <= ``total`` with ``total`` above 0, or ``delta`` not in (0, 1).
+        ValueError: if not 0 <= ``mistakes`` <= ``total`` with ``total`` above 0, one is no whole number, or
+            ``delta`` not in (0, 1).
     """
     if total < 1 or not 0 <= mistakes <= total or not 0 < delta < 1:
         raise ValueError(
             f"need 0 <= mistakes <= total, total > 0 and delta in (0, 1), got {mistakes} of {total}, {delta}"
         )
+    mistakes, total = _counts(mistakes, total)
     if mistakes == total:
         return 1.0
     from scipy import stats
@@ -248,6 +255,13 @@ def mcnemar(first: Tensor, second: Tensor) -> Paired:
 
     test = stats.binomtest(only_first, only_first + only_second, 0.5)
     return Paired(only_first, only_second, float(test.pvalue))
+
+
+def _counts(some: float, total: float) -> tuple[int, int]:
+    """Both as plain whole numbers; a share in place of a count would give an interval of something else."""
+    if int(some) != some or int(total) != total:
+        raise ValueError(f"counts are whole numbers, got {some} of {total}; round(share * total) is meant")
+    return int(some), int(total)
 
 
 def _check_confidence(confidence: float) -> None:

@@ -80,6 +80,8 @@ def load_weights(
         found, _ = naming.find_state(_read(path), entry=entry)
     except naming.NoStateError as error:
         raise ValueError(f"{path.name} is no checkpoint: {error}") from None
+    if empty := [key for key, value in found.items() if value.is_meta]:
+        raise ValueError(f"{path.name} has names and shapes, but no values, of {_some(empty)}")
     model.load_state_dict(fitted(model, found, name=path.name, keep_head=keep_head), strict=True)
 
 
@@ -312,9 +314,18 @@ def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], source: str) ->
         for key in other
     ]
     numbers = [key for key in both if state[key].is_floating_point() != own[key].is_floating_point()]
-    broken = [key for key in both if not state[key].is_meta and not torch.isfinite(state[key]).all()]
+    odd = [key for key in both if state[key].layout != torch.strided or state[key].is_quantized]
+    there = [key for key in both if key not in odd and not state[key].is_meta]
+    broken = [key for key in there if not torch.isfinite(state[key]).all()]
+    spreads = [key for key in there if key.endswith("running_var") and state[key].is_floating_point()]
+    below = [key for key in spreads if (state[key].double() < 0).any()]
     found = [("missing", missing), ("extra", extra), ("of another shape", shapes)]
-    found += [("of another kind of number", numbers), ("with values that are not finite", broken)]
+    found += [
+        ("of another kind of number", numbers),
+        ("with values that are not finite", broken),
+        ("with variances below 0", below),
+    ]
+    found += [("sparse or quantized", odd)]
     complaints = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in found if keys]
     if complaints:
         advice = _way_on(own, state, missing, extra, other)

@@ -114,7 +114,7 @@ def finetune_folder(
         "lr": start.lr if lr is None else lr, "seed": seed, "balanced": balanced,
     }  # fmt: skip
     target.mkdir(parents=True, exist_ok=True)
-    _claim(target, settings | {"photographs": _digest(parts)})
+    _claim(target, settings | {"photographs": _digest(parts), "start": _digest_of_weights(start)})
     tell(f"training: {epochs} passes over {len(parts.train)} photographs; stop it at will, and call it again")
     model, history = tune(
         start, parts, epochs=epochs, lr=lr, seed=seed, balanced=balanced,
@@ -130,6 +130,8 @@ def finetune_folder(
 
 def _checked_output(folder: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> Path:
     """Where to write; not among the photographs, where it would become a class."""
+    if output == "":
+        raise ValueError("the name of the output folder is empty; give a folder, or leave it out")
     target = default_output(folder) if output is None else Path(output)
     if target.exists() and not target.is_dir():
         raise ValueError(f"the output {target} is a file; give a folder")
@@ -179,6 +181,16 @@ def _digest(parts: Parts) -> str:
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
 
 
+def _digest_of_weights(start: Backbone) -> str:
+    """A mark of the weights that a run starts from: two files may have the same name."""
+    import hashlib
+
+    mark = hashlib.sha256()
+    for value in start.model.state_dict().values():
+        mark.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return mark.hexdigest()[:16]
+
+
 def _claim(target: Path, settings: dict[str, Any]) -> None:
     """Note what run a folder holds; refuse one that holds another."""
     path = target / STATE
@@ -186,7 +198,9 @@ def _claim(target: Path, settings: dict[str, Any]) -> None:
         try:
             there = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            raise ValueError(f"{path} is damaged; delete the folder {target} to begin anew") from None
+            there = None
+        if not isinstance(there, dict):
+            raise ValueError(f"{path} is damaged; delete the folder {target} to begin anew")
         other = [
             f"{name} is {there.get(name)!r} there and {settings[name]!r} now"
             for name in settings

@@ -5,6 +5,7 @@ Introduced in chapter 5.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -57,11 +58,11 @@ def linear_probe(
 
     Raises:
         ValueError: for shapes that do not fit, labels outside 0 ... ``num_classes`` - 1, a ``weight_decay``
-            that is not positive (the best weights could be infinite), or features that are not finite.
+            that is not positive (the best weights could be infinite), or features that are not finite floats.
     """
     _check_probe(features, labels, num_classes, weight_decay)
     home = torch.device("cpu") if features.device.type == "mps" else features.device  # MPS has no float64
-    x, labels = features.detach().to(home).double(), labels.to(home)
+    x, labels = features.detach().to(home).double(), labels.to(home).long()
     mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
     std = torch.where(std > 0, std, 1.0)  # a constant feature says nothing; its weight stays zero
     x = (x - mean) / std
@@ -108,10 +109,14 @@ def _check_probe(features: Tensor, labels: Tensor, num_classes: int, weight_deca
             "features must be (N, C) and labels (N,) with N > 0, "
             f"got {tuple(features.shape)} and {tuple(labels.shape)}"
         )
+    if not features.is_floating_point() or labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(
+            f"features must be floats and labels whole numbers, got {features.dtype} and {labels.dtype}"
+        )
     if labels.min() < 0 or labels.max() >= num_classes:
         found = f"{int(labels.min())} to {int(labels.max())}"
         raise ValueError(f"labels must lie in 0 to {num_classes - 1}, got {found}")
-    if not weight_decay > 0:
-        raise ValueError(f"weight_decay must be positive, got {weight_decay}")
+    if not 0 < weight_decay < math.inf:
+        raise ValueError(f"weight_decay must be positive and finite, got {weight_decay}")
     if not torch.isfinite(features).all():
         raise ValueError("features must be finite, got nan or inf")

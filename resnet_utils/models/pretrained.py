@@ -185,11 +185,15 @@ def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None =
     missing = {"network", "classes"} - set(notes)
     if missing:
         raise ValueError(f"the card of {name} does not say {' and '.join(sorted(missing))}")
-    options = notes.get("options", {})
+    options, classes = notes.get("options", {}), notes["classes"]
+    if not isinstance(options, dict) or not isinstance(classes, list):
+        raise ValueError(
+            f"the card of {name} has a list of classes and options by name, got {classes!r}, {options!r}"
+        )
     unknown = sorted(set(options) - _build_options())
     if unknown:
         raise ValueError(f"the card of {name} has options that models.build does not know: {unknown}")
-    model = build(notes["network"], len(notes["classes"]), **options)
+    model = build(notes["network"], len(classes), **options)
     if pretrained:
         load_weights(model, path, sha256=sha256)
     return model

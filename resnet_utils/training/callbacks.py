@@ -42,7 +42,7 @@ class GradientAccumulation(Callback):
     """
 
     def __init__(self, batches: int) -> None:
-        if batches < 1:
+        if not isinstance(batches, int) or batches < 1:
             raise ValueError(f"batches must be at least 1, got {batches}")
         self.batches_a_step = batches
 

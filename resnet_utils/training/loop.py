@@ -207,6 +207,7 @@ def fit(
         ValueError: for no epoch, an empty loader, images, labels, classes, schedule, optimizer or callbacks
             that do not fit, or a checkpoint that is damaged or belongs to another run (nothing is changed
             then).
+        TypeError: for a callback that is none.
         FloatingPointError: if the loss is not finite; the last checkpoint stays.
     """
     device = torch.device(device or runtime.device_of(model))
@@ -236,8 +237,13 @@ def fit(
 
 def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> None:
     """Check that everything fits, then take up the state in the checkpoint, where there is one."""
-    if run.epochs < 1:
+    if not isinstance(run.epochs, int) or run.epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {run.epochs}")
+    for callback in run.callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks must be a list of training.Callback, it has {callback!r}")
+    if isinstance(run.optimizer, torch.optim.LBFGS):
+        raise ValueError("LBFGS asks for the loss several times a step, which this loop does not do")
     if extend and checkpoint is None:
         raise ValueError("extend=True needs the checkpoint of the run to extend, got None")
     mine = {id(one) for one in run.model.parameters()}

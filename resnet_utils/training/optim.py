@@ -53,9 +53,13 @@ def sgd(
             model's parameters, for rates that differ by stage.
 
     Raises:
-        ValueError: if every parameter is frozen.
+        ValueError: if every parameter is frozen, or a rate or decay is below 0 or not finite.
     """
     kept = []
+    rates = [group.get("lr", lr) for group in groups or ()] or [lr]
+    for name, value in (("weight_decay", weight_decay), *(("lr", rate) for rate in rates)):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be at least 0 and finite, got {value}")
     for group in groups if groups is not None else [{"params": list(model.parameters())}]:
         trainable = [parameter for parameter in group["params"] if parameter.requires_grad]
         spared = [] if decay_norm_and_bias else [parameter for parameter in trainable if parameter.ndim <= 1]

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import BatchSampler, DataLoader
 
 from resnet_utils.runtime.types import LossFunction
-from resnet_utils.training.run import Callback, TrainingRun, length
+from resnet_utils.training.run import Callback, TrainingRun, length, unwrapped
 
 MOVES = {  # what a schedule counts with, and so no setting
     "last_epoch", "_step_count", "_last_lr", "_get_lr_called_within_step", "_is_initial", "best",
@@ -40,12 +40,26 @@ def of_run(run: TrainingRun) -> dict[str, Any]:
         run: as it was built.
     """
     return {
+        **of_layers(run.model),
         **of_optimizer(run.optimizer, run.scheduler),
         **of_schedule(run.scheduler, run.schedule_every),
         **of_loader(run.loader),
         "the loss": of_loss(run.loss_function),
         "autocast": run.autocast,
         **of_callbacks(run.callbacks),
+    }
+
+
+def of_layers(model: nn.Module) -> dict[str, Any]:
+    """What each module of a network is, with its constants: two kinds may have the same weights, or none.
+
+    Args:
+        model: any; what is wrapped around it does not count.
+    """
+    return {
+        f"the layer {name}": _without_address(f"{type(module).__name__}({module.extra_repr()})")
+        for name, module in unwrapped(model).named_modules()
+        if name
     }
 
 
@@ -237,8 +251,8 @@ def _without_moves(value: Any) -> Any:
 
 
 def _without_address(thing: Any) -> str:
-    """Its ``repr``, without where it lies in memory."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+    """Its ``repr``, or a text as it is, without where things lie in memory."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", thing if isinstance(thing, str) else repr(thing))
 
 
 def _sum(values: Any) -> str:

@@ -159,6 +159,11 @@ def test_the_seed_decides_and_other_draws_are_left_alone():
         (lambda: grad_cam.randomized(network(), "head"), "down_to must be one of fc, layer3"),
         (lambda: grad_cam.mass_inside(X[:, 0], X[:2, 0] > 0), "need maps"),
         (lambda: grad_cam.mass_inside(-X[:, 0], X[:, 0] > 0), "below 0"),
+        (lambda: grad_cam.mass_inside(X[:, 0].abs(), (X[:, 0] > 0).byte() * 255), "masks must be bool"),
+        (lambda: grad_cam.grad_cam(network(), X[:0], TARGET[:0]), "N > 0"),
+        (lambda: grad_cam.grad_cam(network(), X, TARGET > 0), "whole numbers"),
+        (lambda: grad_cam.grad_cam(network(), X[:, :1], TARGET), "do not fit the network"),
+        (lambda: grad_cam.grad_cam(network(), X.byte(), TARGET), "images must be float"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, message):

@@ -73,3 +73,21 @@ def test_a_table_in_another_encoding_is_refused(tmp_path):
         data.labels_from_csv(table(tmp_path, "file,class\nä,é\n", "latin-1"))
     with pytest.raises(FileNotFoundError):
         data.labels_from_csv(tmp_path / "none.csv")
+
+
+def test_spaces_at_the_ends_of_a_cell_make_no_class(tmp_path):
+    path = table(tmp_path, "file, label\na.jpg, cat\nb.jpg,cat \n")
+    assert data.labels_from_csv(path) == {"a.jpg": "cat", "b.jpg": "cat"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("f,l,l\na.jpg,cat,dog\n", {}, "a column each"),
+        ("f,l\na.jpg,cat\n", {"file": "f", "label": "f"}, "a column each"),
+        ("f,l\n", {}, "and no row"),
+    ],
+)
+def test_a_table_that_does_not_tell_which_column_or_has_no_row_is_refused(tmp_path, text, options, message):
+    with pytest.raises(ValueError, match=message):
+        data.labels_from_csv(table(tmp_path, text), **options)

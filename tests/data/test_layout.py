@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -165,3 +167,38 @@ def test_any_tree_is_understood_without_losing_a_file_or_refused(tmp_path_factor
         nobodys = any(part.startswith(".") or part in layout.LITTER for part in parts)
         kept_aside = any(path == other or other in path.parents for other in aside)
         assert nobodys or path in told or kept_aside, f"{path} is lost"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_back_to_the_folder_is_no_class_and_holds_nothing_twice(tmp_path):
+    plant(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "all").symlink_to(".")
+    found = layout.find_layout(tmp_path)
+    assert found.counts() == {"all": {"cat": 1, "dog": 1}}
+    assert ("all", "a link to a folder, which is not followed") in found.aside
+
+
+@pytest.mark.parametrize("pair", [("\u00e9t\u00e9", "e\u0301te\u0301"), ("cat", "cat ")])
+def test_two_classes_that_look_the_same_are_refused(tmp_path, pair):
+    plant(tmp_path, *(f"{name}/1.jpg" for name in pair))
+    if len(list(tmp_path.iterdir())) == 2:  # some systems make one folder of them
+        with pytest.raises(ValueError, match="look the same"):
+            layout.find_layout(tmp_path)
+
+
+def test_names_that_are_not_utf8_are_refused_or_put_aside(tmp_path):
+    plant(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    try:
+        (tmp_path / "dog" / os.fsdecode(b"\xff.jpg")).write_bytes(b"")
+    except OSError:
+        pytest.skip("this system takes no such names")
+    assert layout.find_layout(tmp_path).aside == (("dog/\\xff.jpg", "its name is not UTF-8; rename it"),)
+    (tmp_path / os.fsdecode(b"\xfe")).mkdir()
+    (tmp_path / os.fsdecode(b"\xfe") / "1.jpg").write_bytes(b"")
+    with pytest.raises(ValueError, match="is not UTF-8: rename it"):
+        layout.find_layout(tmp_path)
+
+
+def test_an_empty_name_is_not_the_working_folder():
+    with pytest.raises(ValueError, match="name of the folder is empty"):
+        layout.find_layout("")

@@ -97,3 +97,9 @@ def test_parts_that_do_not_fit_are_refused(tmp_path):
         data.SplitOnDisk(tmp_path, ("a",), torch.tensor([0, 1]), ("a", "b"), size=4)
     with pytest.raises(ValueError, match="labels must be 0 to 1, got 2 to 2"):
         data.SplitOnDisk(tmp_path, ("a",), torch.tensor([2]), ("a", "b"), size=4)
+
+
+def test_the_root_may_be_a_text(tmp_path):
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "1.png")
+    split = data.SplitOnDisk(str(tmp_path), ("1.png",), torch.tensor([0]), ("a", "b"), size=8)
+    assert split.images_at([0])[0, 0].eq(255).all()

@@ -614,3 +614,17 @@ def test_the_card_counts_mistakes_among_the_given_answers_only(cats_and_dogs):
     assert abs(among - 100 * (~right).double().mean()) > 0.2, "the two would be printed alike"
     page = deployment.model_card(judge_, test, name="x", trained_on="x", limits=["all"])
     assert re.search(rf"answers given \| 50\.\d %, {among:.1f} % of them wrong", page), page
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ("", "b")}, "are texts"),
+        ({"flip": "no"}, "flip is True or False"),
+        ({"size": float("inf")}, "are numbers"),
+    ],
+)
+def test_settings_that_would_be_read_as_something_else_are_refused(change, message):
+    parts = {"classes": ("a", "b"), "size": 32, "mean": (0.5,) * 3, "std": (0.2,) * 3} | change
+    with pytest.raises(ValueError, match=message):
+        deployment.Classifier(models.build("resnet20", 2), "resnet20", **parts)

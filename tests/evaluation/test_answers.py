@@ -149,3 +149,24 @@ def test_another_error_of_the_network_stays_as_it_is():
 
     with pytest.raises(RuntimeError, match=r"^something else$"):
         answers.logits_of(Broken(), torch.zeros(1, 1, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "message"),
+    [
+        (None, torch.tensor([[2.0, -1.0, 0.0]]), "must not be below 0, got -1 to 2"),
+        (None, torch.tensor(1), "one label an image"),
+        (torch.nn.CrossEntropyLoss(reduction="sum"), torch.tensor([1]), "the mean over a batch"),
+        (torch.nn.CrossEntropyLoss(reduction="none"), torch.tensor([1]), "the mean over a batch"),
+        (torch.nn.CrossEntropyLoss(torch.ones(2)), torch.tensor([1]), "weights for 2 classes, the network 3"),
+        (torch.nn.NLLLoss(), torch.tensor([1]), "at most 0, got 4"),
+    ],
+)
+def test_losses_and_shares_that_would_count_wrongly_are_refused(loss, labels, message):
+    with pytest.raises(ValueError, match=message):
+        answers.require_labels(torch.tensor([[1.0, 4.0, 0.0]]), labels, loss_function=loss)
+
+
+def test_logarithms_of_probabilities_go_with_their_loss():
+    logits = torch.tensor([[1.0, 4.0, 0.0]]).log_softmax(dim=1)
+    answers.require_labels(logits, torch.tensor([1]), loss_function=torch.nn.NLLLoss())

@@ -226,3 +226,32 @@ def test_nothing_given_is_changed():
     calibration.fit_temperature(logits, labels)
     assert torch.equal(logits, before[0])
     assert torch.equal(labels, before[1])
+
+
+@pytest.mark.parametrize("delta", [0.9, 0.5, 0.05, 1e-6])
+@pytest.mark.parametrize("risk", [0.001, 0.013, 0.1, 0.4, 0.6, 0.97])
+def test_the_fewest_images_are_those_that_counting_up_would_find(risk, delta):
+    from scipy import stats  # Clopper and Pearson's bound, image by image
+
+    images = 1
+    while stats.beta.ppf(1 - delta / max(1, math.ceil(math.log2(images))), 1, images) > risk:
+        images += 1
+    assert selective.fewest_images(risk=risk, delta=delta) == images
+
+
+def test_a_tiny_risk_takes_many_images_and_no_time():
+    assert 3e9 < selective.fewest_images(risk=1e-9) < 1e10
+
+
+def test_the_temperature_is_the_same_for_labels_of_any_whole_kind():
+    logits = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(20) % 3
+    wanted = calibration.fit_temperature(logits, labels)
+    assert calibration.fit_temperature(logits, labels.to(torch.uint8)) == wanted
+
+
+def test_a_temperature_that_leaves_no_number_is_refused():
+    with pytest.raises(ValueError, match="makes the logits infinite"):
+        calibration.expected_calibration_error(
+            torch.rand(4, 3), torch.tensor([0, 1, 2, 0]), temperature=1e-320
+        )

@@ -111,3 +111,19 @@ def test_a_network_with_too_few_outputs_for_the_classes_is_refused(ask):
         ValueError, match=r"has 2 outputs, too few for the loader's 3 classes \('cat', 'dog', 'fox'\)"
     ):
         ask(network(2), loader)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (torch.rand(2, 3, 8, 8), torch.tensor([0]), "a label for each image"),
+        (torch.rand(2, 3, 8, 8), torch.tensor(0), "a label for each image"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1]), "images must be float"),
+        (torch.rand(2, 1, 8, 8), torch.tensor([0, 1]), "do not fit the network"),
+        (torch.rand(2, 3, 8, 8).double(), torch.tensor([0, 1]), "another precision"),
+    ],
+)
+def test_what_a_network_cannot_be_asked_is_said_in_words(images, labels, message):
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 8), torch.nn.Flatten())
+    with pytest.raises(ValueError, match=message):
+        evaluation.predict(network, [(images, labels)])

@@ -98,3 +98,18 @@ def test_a_class_without_a_sample_has_no_recall_and_does_not_count():
     assert found[:2].tolist() == [1.0, 1.0]
     assert found[2].isnan()
     assert evaluation.balanced_accuracy(LOGITS[:2], LABELS[:2]) == 1.0
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_labels_in_small_whole_numbers_do_not_wrap_around(kind):
+    labels = torch.arange(100)
+    logits = torch.nn.functional.one_hot(labels, 100).float()
+    assert evaluation.confusion(logits, labels.to(kind), 100).equal(torch.eye(100, dtype=torch.int64))
+    assert evaluation.most_wrong(logits.roll(1, 0), labels.to(kind), 3).shape == (3,)
+
+
+def test_answers_that_are_no_numbers_and_labels_that_are_masks_are_refused():
+    with pytest.raises(ValueError, match="some are NaN"):
+        evaluation.accuracy(LOGITS * float("nan"), LABELS)
+    with pytest.raises(ValueError, match=r"whole numbers from 0 to 2, got torch\.bool"):
+        evaluation.accuracy(LOGITS, LABELS > 0)

@@ -310,3 +310,15 @@ def test_asking_for_the_package_does_not_load_scipy():
     code = "import sys; from resnet_utils.evaluation import statistics; print('scipy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_share_in_place_of_a_count_and_values_that_are_not_finite_are_refused():
+    for call in (evaluation.accuracy_interval, risk_bound):
+        with pytest.raises(ValueError, match=r"counts are whole numbers, got 0\.93 of 100"):
+            call(0.93, 100)
+        assert call(torch.tensor(93), 100) == call(93, 100)
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="needs finite values"):
+            evaluation.mean_interval([1.0, value])
+    with pytest.raises(ValueError, match="at least 2 images, got 0"):
+        evaluation.recipe_gain(torch.ones(2, 0).bool(), torch.ones(2, 0).bool())

@@ -448,3 +448,37 @@ def test_unknown_imagenet_weights_are_refused_with_the_valid_ones():
         models.load_imagenet(models.build("resnet18"), "resnet18", weights="V9")
     with pytest.raises(ValueError, match="torchvision has no network 'resnet20'"):
         models.load_imagenet(models.build("resnet20"), "resnet20")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda key, v: v.to_sparse() if v.ndim == 4 else v, "sparse or quantized"),
+        (lambda key, v: -v if key.endswith("running_var") else v, "variances below 0"),
+        (lambda key, v: v.to("meta"), "names and shapes, but no values"),
+    ],
+)
+def test_tensors_that_hold_no_usable_values_are_refused(model, tmp_path, change, message):
+    path = tmp_path / "odd.pth"
+    torch.save({key: change(key, value) for key, value in model.state_dict().items()}, path)
+    refused(model, path, message)
+
+
+@pytest.mark.parametrize("notes", [{"classes": None}, {"classes": "ab"}, {"options": 3}])
+def test_a_card_with_values_of_another_kind_is_refused(tmp_path, notes):
+    small = models.build("resnet20", 2)
+    path = tmp_path / "card.safetensors"
+    weights.save_weights(small, path, card=models.card_of(small, "resnet20", ("a", "b")) | notes)
+    with pytest.raises(ValueError, match="a list of classes and options by name"):
+        models.from_card(path)
+
+
+def test_weights_in_eight_bits_are_read_and_complex_ones_refused(model, tmp_path):
+    state = {key: value.round() for key, value in model.state_dict().items()}
+    small = {k: v.to(torch.float8_e4m3fn) if v.is_floating_point() else v for k, v in state.items()}
+    torch.save(small, tmp_path / "small.pth")
+    weights.load_weights(model, tmp_path / "small.pth")
+    assert same(model, {key: value.float() for key, value in small.items()})
+    torch.save({key: value + 0j for key, value in state.items()}, tmp_path / "complex.pth")
+    refused(model, tmp_path / "complex.pth", "of another kind of number")

@@ -15,7 +15,7 @@ from torch import nn
 from resnet_utils import data, finetuning, models
 from resnet_utils.data import near_duplicates
 from resnet_utils.files import weights as files
-from resnet_utils.finetuning import photographs, tuning
+from resnet_utils.finetuning import own, photographs, tuning
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.1)
 
@@ -249,3 +249,24 @@ def test_a_risk_that_is_none_is_refused(start, risk):
     parts = finetuning.split_photographs({"all": pictures(30)})
     with pytest.raises(ValueError, match="risk must lie"):
         finetuning.to_classifier(start.with_head(3), start, parts, risk=risk)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", "{"])
+def test_a_note_of_settings_that_is_none_is_called_damaged(tmp_path, content):
+    (tmp_path / own.STATE).write_text(content)
+    with pytest.raises(ValueError, match="is damaged; delete the folder"):
+        own._claim(tmp_path, {"epochs": 1})
+
+
+def test_an_output_without_a_name_is_not_the_working_folder(tmp_path):
+    with pytest.raises(ValueError, match="output folder is empty"):
+        finetuning.finetune_folder(tmp_path, "")
+
+
+def test_another_file_of_weights_with_the_same_name_does_not_take_over_a_run():
+    model = models.build("resnet20", 3, width=2)
+    start = finetuning.Backbone("resnet20", "the file w.safetensors", 32, 0.05, model)
+    before = own._digest_of_weights(start)
+    with torch.no_grad():
+        model.conv1.weight[0, 0, 0, 0] += 1
+    assert own._digest_of_weights(start) != before

@@ -395,3 +395,15 @@ def test_a_probe_finds_the_same_head_where_no_gradients_are_wanted():
     with torch.no_grad():
         found = finetuning.linear_probe(features, labels, num_classes=3)
     assert torch.equal(found.weight, expected.weight)
+
+
+def test_a_probe_takes_labels_of_any_whole_kind_and_refuses_the_others():
+    features = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(6) % 3
+    wanted = finetuning.linear_probe(features, labels, num_classes=3).weight
+    assert finetuning.linear_probe(features, labels.int(), num_classes=3).weight.equal(wanted)
+    for one, other in ((features, labels.float()), (features, labels > 0), (features.long(), labels)):
+        with pytest.raises(ValueError, match="features must be floats and labels whole numbers"):
+            finetuning.linear_probe(one, other, num_classes=3)
+    with pytest.raises(ValueError, match="positive and finite"):
+        finetuning.linear_probe(features, labels, num_classes=3, weight_decay=float("inf"))

@@ -569,3 +569,32 @@ def test_cuda_trains_like_the_cpu(autocast):
         losses[device] = history.valid_loss[-1]
     # float32 sums in another order, or a 16-bit mantissa
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.02 if autocast else 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"epochs": 1.5}, ValueError, r"epochs must be at least 1, got 1\.5"),
+        ({"callbacks": [training.GradientClipping]}, TypeError, r"a list of training\.Callback"),
+        ({"callbacks": [None]}, TypeError, "it has None"),
+        ({"optimizer": torch.optim.LBFGS}, ValueError, "LBFGS asks for the loss several times"),
+    ],
+)
+def test_what_fit_cannot_work_with_is_refused_before_a_step(options, error, message):
+    model = linear()
+    optimizer = options.pop("optimizer", torch.optim.SGD)(model.parameters(), lr=0.1)
+    with pytest.raises(error, match=message):
+        training.fit(model, loader(), **{"epochs": 1, "optimizer": optimizer, "progress": False} | options)
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -1.0])
+def test_a_rate_that_would_ruin_the_weights_is_refused(rate):
+    with pytest.raises(ValueError, match="at least 0 and finite"):
+        training.sgd(linear(), rate)
+    with pytest.raises(ValueError, match="at least 0 and finite"):
+        training.sgd(linear(), 0.1, weight_decay=rate)
+
+
+def test_a_part_of_a_batch_cannot_be_gathered():
+    with pytest.raises(ValueError, match=r"batches must be at least 1, got 1\.5"):
+        training.GradientAccumulation(1.5)

@@ -421,3 +421,25 @@ def test_training_and_validation_with_other_classes_are_refused():
         training.fit(**(parts | {"valid_loader": other}), epochs=1, progress=False)
     same = data.loader(images(), 4)
     training.fit(**(parts | {"valid_loader": same}), epochs=1, progress=False)
+
+
+def test_a_run_does_not_go_on_with_another_layer_of_the_same_weights(tmp_path):
+    def run(layer, epochs, **options):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3), layer, nn.Linear(3, 2))
+        loader = DataLoader(TensorDataset(torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1])), 2)
+        optimizer = training.sgd(model, 0.1)
+        path = tmp_path / "run.pt"
+        training.fit(
+            model, loader, epochs=epochs, optimizer=optimizer, checkpoint=path, progress=False, **options
+        )
+
+    run(nn.ReLU(), 1)
+    before = (tmp_path / "run.pt").read_bytes()
+    with pytest.raises(ValueError, match=r"the layer 2 is ReLU\(\) in the file, Tanh\(\) here"):
+        run(nn.Tanh(), 2)
+    with pytest.raises(ValueError, match="Dropout"):
+        run(nn.Dropout(0.5), 2)
+    assert (tmp_path / "run.pt").read_bytes() == before
+    run(nn.ReLU(), 2)
+    run(nn.Tanh(), 3, extend=True)  # on purpose
