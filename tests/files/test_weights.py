@@ -333,7 +333,7 @@ def test_chapter_5_starts_from_imagenets_weights_in_one_call(at_home):
     source = next(source for source in cells if "def from_imagenet(" in source)
     names = {"models": models}
     exec(source.partition("\n\n\n")[0], names)
-    model = names["from_imagenet"]()
+    model = names["from_imagenet"]("resnet50", "IMAGENET1K_V2")
     assert model.fc.out_features == 2
     found = {key: value for key, value in model.state_dict().items() if not key.startswith("fc.")}
     assert all(torch.equal(value.cpu(), state[key]) for key, value in found.items())
