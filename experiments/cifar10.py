@@ -9,9 +9,9 @@ test images are looked at once, after the last epoch.
 """
 
 import argparse
-import time
 
 import record
+import small_images
 import torch
 from pretrain_source import MEAN, STD  # ImageNet's, which the published weights expect too
 
@@ -38,27 +38,17 @@ def published(tiny: bool) -> dict:
 def train(seed: int, tiny: bool) -> dict:
     """One training, one row. A worker's whole job, so it reads its own images."""
     runtime.setup(seed)
-    images, held_out = data.cifar10()
-    if tiny:
-        images, held_out = images.take(10), held_out.take(2)
-    mean, std = data.mean_std(images)
-    augment = data.Compose([data.RandomHorizontalFlip(seed=seed), data.RandomCrop(padding=4, seed=seed)])
-    batches = data.loader(
-        images, BATCH, shuffle=True, seed=seed, augment=augment, mean=mean, std=std, drop_last=True
-    )
+    pictures = small_images.cifar(tiny)
+    augment = data.Compose(small_images.flips_and_shifts(seed))
+    batches = pictures.batches(BATCH, augment=augment, seed=seed, drop_last=True)
     model = models.build("resnet20", 10).to(memory_format=torch.channels_last)
     optimizer = training.sgd(model, LR, weight_decay=5e-4, decay_norm_and_bias=False)
     epochs = 1 if tiny else EPOCHS
-    schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
-    started = time.process_time()
-    history = training.fit(
-        model, batches, epochs=epochs, optimizer=optimizer, scheduler=schedule, progress=False,
-    )  # fmt: skip
-    cpu_seconds = time.process_time() - started
-    loss, accuracy = evaluation.evaluate(model, data.loader(held_out, 200, mean=mean, std=std))
+    history, cpu_seconds = small_images.train_by_one_cycle(model, batches, optimizer, epochs=epochs)
+    loss, accuracy = evaluation.evaluate(model, pictures.tests())
     return {
-        "weights": "ours", "network": "resnet20", "train_images": len(images), "test_images": len(held_out),
-        "seed": seed, "epochs": epochs,
+        "weights": "ours", "network": "resnet20", "train_images": len(pictures.images),
+        "test_images": len(pictures.held_out), "seed": seed, "epochs": epochs,
         "train_loss": history.train_loss[-1], "train_accuracy": history.train_accuracy[-1],
         "test_loss": loss, "test_accuracy": accuracy, "cpu_seconds": round(cpu_seconds),
     }  # fmt: skip
@@ -70,16 +60,11 @@ def rows(asked: argparse.Namespace) -> list[record.Row]:
     return [*ours, published(asked.tiny)]
 
 
-def images_at_hand(rows: list[record.Row]) -> str:
-    trained, tested = rows[0]["train_images"], rows[0]["test_images"]
-    return f"original CIFAR-10 images: {trained} to train on, {tested} to test on"
-
-
 if __name__ == "__main__":
     record.run(
         rows,
         claim="A sixth of CIFAR-10's images takes a ResNet-20 to about eight right answers in ten; the "
         "published weights, which saw all of them, give nine.",
-        data=images_at_hand,
+        data=small_images.images_at_hand,
         needs="cifar10",
     )

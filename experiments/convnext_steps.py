@@ -7,9 +7,8 @@ each, the same for all steps, and not tuned for any of them. All test images are
     RESNET_BOOK_DATA=... python experiments/convnext_steps.py [--workers 2] [--keep FOLDER]
 """
 
-import time
-
 import record
+import small_images
 import torch
 
 from resnet_utils import data, evaluation, runtime, training
@@ -23,24 +22,15 @@ PER_CLASS, BATCH, EPOCHS, WIDTH = 400, 64, 4, 8
 def train(seed: int, recipe: str, step: str, tiny: bool) -> dict:
     """One training, one row. A worker's whole job, so it reads its own images."""
     runtime.setup(seed)
-    everything, test = data.fashion_mnist()
-    images = everything.take(13 if tiny else PER_CLASS, seed=0)
-    test = test.take(3) if tiny else test
-    mean, std = data.mean_std(images)
-    augment = data.RandomCrop(padding=2, seed=seed)
-    batches = data.loader(images, BATCH, shuffle=True, seed=seed, augment=augment, mean=mean, std=std)
+    pictures = small_images.clothes(13 if tiny else PER_CLASS, tiny)
+    batches = pictures.batches(BATCH, augment=data.RandomCrop(padding=2, seed=seed), seed=seed)
     model = modernized(STEPS.index(step), in_channels=1, width=WIDTH).to(memory_format=torch.channels_last)
     if recipe == "SGD":
         optimizer = training.sgd(model, 0.1, weight_decay=5e-4, decay_norm_and_bias=False)
     else:
         optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.05)
-    schedule = training.one_cycle(optimizer, steps=EPOCHS * len(batches))
-    started = time.process_time()
-    history = training.fit(
-        model, batches, epochs=EPOCHS, optimizer=optimizer, scheduler=schedule, progress=False
-    )
-    cpu_seconds = time.process_time() - started
-    loss, accuracy = evaluation.evaluate(model, data.loader(test, 500, mean=mean, std=std))
+    history, cpu_seconds = small_images.train_by_one_cycle(model, batches, optimizer, epochs=EPOCHS)
+    loss, accuracy = evaluation.evaluate(model, pictures.tests(500))
     return {
         "step": step, "recipe": recipe, "seed": seed,
         "parameters": complexity.count_parameters(model),

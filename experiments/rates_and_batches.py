@@ -8,9 +8,8 @@ looked at once, at the end.
     RESNET_BOOK_DATA=... python experiments/rates_and_batches.py [--workers 2] [--keep FOLDER]
 """
 
-import time
-
 import record
+import small_images
 import torch
 
 from resnet_utils import data, evaluation, models, runtime, training
@@ -23,21 +22,12 @@ PER_CLASS, EPOCHS = 400, 4
 def train(seed: int, batch: int, rate: float, tiny: bool) -> dict:
     """One training, one row. A worker's whole job, so it reads its own images."""
     runtime.setup(seed)
-    everything, test = data.fashion_mnist()
-    images = everything.take(26 if tiny else PER_CLASS, seed=0)
-    test = test.take(3) if tiny else test
-    mean, std = data.mean_std(images)
-    augment = data.RandomCrop(padding=2, seed=seed)
-    batches = data.loader(images, batch, shuffle=True, seed=seed, augment=augment, mean=mean, std=std)
+    pictures = small_images.clothes(26 if tiny else PER_CLASS, tiny)
+    batches = pictures.batches(batch, augment=data.RandomCrop(padding=2, seed=seed), seed=seed)
     model = models.build("resnet20", 10, in_channels=1, width=8).to(memory_format=torch.channels_last)
     optimizer = training.sgd(model, rate, weight_decay=5e-4, decay_norm_and_bias=False)
-    schedule = training.one_cycle(optimizer, steps=EPOCHS * len(batches))
-    started = time.process_time()
-    history = training.fit(
-        model, batches, epochs=EPOCHS, optimizer=optimizer, scheduler=schedule, progress=False
-    )
-    cpu_seconds = time.process_time() - started
-    loss, accuracy = evaluation.evaluate(model, data.loader(test, 500, mean=mean, std=std))
+    history, cpu_seconds = small_images.train_by_one_cycle(model, batches, optimizer, epochs=EPOCHS)
+    loss, accuracy = evaluation.evaluate(model, pictures.tests(500))
     return {
         "batch": batch, "rate": rate, "seed": seed, "steps": EPOCHS * len(batches),
         "train_loss": history.train_loss[-1], "test_loss": loss, "test_accuracy": accuracy,

@@ -19,7 +19,7 @@ from tools import patience
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS = sorted((ROOT / "resnet_utils" / "reporting" / "records").glob("*.json"))
-SHARED = {"record.py", "pets.py"}  # what the scripts have in common
+SHARED = {"record.py", "pets.py", "small_images.py"}  # what the scripts have in common
 SCRIPTS = sorted(path for path in (ROOT / "experiments").glob("*.py") if path.name not in SHARED)
 AWAITED = {"orderings", "small_batches", "modern_recipe", "convnext_steps"}  # hours long, not yet measured
 FIELDS = {

@@ -214,14 +214,16 @@ def test_photographs_on_disk_are_known_by_their_names_and_size(tmp_path, size, s
         run(size, start, 3)
 
 
-def described(kind, name):
-    parts = parts_of(**{kind: name})
-    run = runs.TrainingRun(
+def run_of(parts):
+    return runs.TrainingRun(
         parts["model"], parts["optimizer"], parts["train_loader"], torch.device("cpu"),
         scheduler=parts["scheduler"], schedule_every=parts["schedule_every"] or "step",
         loss_function=parts["loss_function"],
     )  # fmt: skip
-    return compared.of_run(run)
+
+
+def described(kind, name):
+    return compared.of_run(run_of(parts_of(**{kind: name})))
 
 
 @pytest.mark.parametrize(("kind", "table"), CHOICES.items())
@@ -235,11 +237,7 @@ def test_every_two_choices_differ_in_their_settings(kind, table):
 @pytest.mark.parametrize(("kind", "name"), PAIRS)
 def test_a_run_built_alike_has_the_same_settings_and_a_step_changes_none(kind, name):
     parts = parts_of(**{kind: name})
-    run = runs.TrainingRun(
-        parts["model"], parts["optimizer"], parts["train_loader"], torch.device("cpu"),
-        scheduler=parts["scheduler"], schedule_every=parts["schedule_every"] or "step",
-        loss_function=parts["loss_function"],
-    )  # fmt: skip
+    run = run_of(parts)
     before = compared.of_run(run)
     assert before == described(kind, name)
     if kind != "loss" or "l2" not in name:
