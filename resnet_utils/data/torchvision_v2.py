@@ -68,7 +68,7 @@ class PerImage:
         return f"PerImage({self.transform!r})"
 
 
-class MixedBatches:
+class MixedBatches(seeding.SeededBatches):
     """The batches of ``loader`` after a transform of images and labels: ``v2.CutMix(num_classes=10)``.
 
     Yields float images ``(N, C, H, W)`` and label shares ``(N, num_classes)``, which torch's cross-entropy
@@ -90,15 +90,8 @@ class MixedBatches:
     ) -> None:
         if not callable(transform):
             raise TypeError(f"a transform is a function of images and labels, got {transform!r}")
-        self.loader, self.transform = loader, transform
-        self.generator = seeding.SeededGenerator(seed)
-
-    def generators(self) -> list[torch.Generator]:
-        """Its own generator, then those of its loader: what a checkpoint has to keep."""
-        return [self.generator, *seeding.generators_of(self.loader)]
-
-    def __len__(self) -> int:
-        return len(self.loader)
+        super().__init__(loader, seed=seed)
+        self.transform = transform
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         classes = classes_of(self.loader)

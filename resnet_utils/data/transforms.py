@@ -180,7 +180,7 @@ class RandomResizedCrop:
 MOST_ALPHA = 2.0  # beyond it almost every image would be a half-and-half mixture
 
 
-class Mixup:
+class Mixup(seeding.SeededBatches):
     """The batches of ``loader``, in which each image and its label are mixed with those of another.
 
     Yields float images ``(N, C, H, W)`` and label shares ``(N, num_classes)``, which torch's cross-entropy
@@ -203,15 +203,8 @@ class Mixup:
             raise ValueError(f"alpha must be above 0 and at most {MOST_ALPHA:g}, got {alpha}")
         if num_classes < 2:
             raise ValueError(f"num_classes must be at least 2, got {num_classes}")
-        self.loader, self.num_classes, self.alpha = loader, num_classes, alpha
-        self.generator = seeding.SeededGenerator(seed)
-
-    def generators(self) -> list[torch.Generator]:
-        """Its own generator, then those of its loader: what a checkpoint has to keep."""
-        return [self.generator, *seeding.generators_of(self.loader)]
-
-    def __len__(self) -> int:
-        return len(self.loader)
+        super().__init__(loader, seed=seed)
+        self.num_classes, self.alpha = num_classes, alpha
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in self.loader:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch.utils.data import get_worker_info
+from torch.utils.data import DataLoader, get_worker_info
 
 # Where loaders, samplers, data sets and transforms of torch and torchvision keep each other.
 HOLDERS = ("sampler", "batch_sampler", "dataset", "collate_fn", "transform", "target_transform")
@@ -169,3 +169,22 @@ def kept_generators(holder: object) -> Iterator[None]:
         for generator, state in own:
             generator.set_state(state)
         set_global_generators(everywhere)
+
+
+class SeededBatches:
+    """What goes around the batches of a ``loader`` and draws from a generator of its own.
+
+    Args:
+        loader: batches of float images and class numbers; it stays as it is.
+        seed: of the generator; another seed, other draws.
+    """
+
+    def __init__(self, loader: DataLoader, *, seed: int) -> None:
+        self.loader, self.generator = loader, SeededGenerator(seed)
+
+    def generators(self) -> list[torch.Generator]:
+        """Its own generator, then those of its loader: what a checkpoint has to keep."""
+        return [self.generator, *generators_of(self.loader)]
+
+    def __len__(self) -> int:
+        return len(self.loader)
