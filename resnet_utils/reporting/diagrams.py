@@ -10,18 +10,21 @@ picture is SVG of a few kilobytes, the same on every machine, and says its conte
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from xml.sax.saxutils import escape, quoteattr
 
 import torch
 from torch import fx, nn
 
+from resnet_utils.reporting.roles import COLORS
+from resnet_utils.reporting.svg import INK, PALE, PAPER, Point, Svg
+
 BOX, TALL, PITCH = 118, 32, 44  # width and height of a box, distance from one row to the next (pixels)
 ASIDE, LANE = 134, 9  # from the main column to the one beside it; from one long line to the next
-INK, SHORTCUT = "#444444", "#0072B2"
-FILL = {"conv": "#D6E6F2", "+": "#F6D9E8", "×": "#F6D9E8", "norm": "#FFFFFF", "other": "#F1F1F1"}
+SHORTCUT = COLORS["residual"]
+FILL = {"conv": "#D6E6F2", "+": "#F6D9E8", "×": "#F6D9E8", "norm": PAPER, "other": PALE}
 WORDS = {"add": "+", "iadd": "+", "mul": "×", "relu": "ReLU", "truediv": "÷"}
 
 
@@ -190,20 +193,22 @@ class Drawing:
         return f"<diagrams of {', '.join(self.panels)}>"
 
     def _repr_svg_(self) -> str:
-        parts, left, height = [], 0, 0
-        for title, steps in self.panels.items():
-            content, width, needed = _panel(title, steps)
-            parts.append(f'<g transform="translate({left} 0)">\n{content}\n</g>')
-            left, height = left + width, max(height, needed)
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left} {height}" width="{left}"'
-        font = 'font-family="DejaVu Sans, Verdana, sans-serif" font-size="11" text-anchor="middle"'
-        says = f'role="img" aria-label={quoteattr(" ".join(self.digest.split()))}'
-        back = f'<rect width="{left}" height="{height}" fill="#FFFFFF"/>'
-        return "\n".join([f"{head} {says} {font}>", back, *parts, "</svg>"])
+        panels = [_panel(title, steps) for title, steps in self.panels.items()]
+        whole = Svg(
+            sum(panel.width for panel in panels),
+            max((panel.height for panel in panels), default=0),
+            words=self.digest,
+            most_wide=math.inf,
+        )
+        left = 0
+        for panel in panels:
+            whole.place(panel, left)
+            left += panel.width
+        return whole._repr_svg_()
 
 
-def _panel(title: str, steps: list[Step]) -> tuple[str, int, int]:
-    """SVG of one block; its width and height."""
+def _panel(title: str, steps: list[Step]) -> Svg:
+    """The picture of one block."""
     path, ways = main_path(steps), shortcuts(steps)
     center = BOX // 2 + 12
     place = {index: (center, 44 + PITCH * row) for row, index in enumerate(path)}
@@ -211,31 +216,34 @@ def _panel(title: str, steps: list[Step]) -> tuple[str, int, int]:
         first = (start + end - len(beside) + 1) / 2  # in the middle between leaving and arriving
         for row, index in enumerate(beside):
             place[index] = (center + ASIDE, round(44 + PITCH * (first + row)))
-    lines = [_line([place[a], place[b]], INK) for a, b in pairwise(path)]
     lanes = sorted((way for way in ways if not way[1]), key=lambda way: way[2] - way[0])
+    aside = any(beside for _, beside, _ in ways)
+    drawn = Svg(
+        center + (ASIDE + BOX // 2 + 8 if aside else BOX // 2 + 24 + LANE * len(lanes)),
+        44 + PITCH * len(path) - PITCH // 2,
+        words="a block",  # the whole drawing says what is in it
+        most_wide=math.inf,
+    )
+    drawn.text((center, 16), title, bold=True)
+    for a, b in pairwise(path):
+        drawn.line([place[a], place[b]])
     for start, beside, end in ways:
         away = center + (ASIDE if beside else BOX // 2 + 12 + LANE * lanes.index((start, beside, end)))
         (x0, y0), (x1, y1) = place[path[start]], place[path[end]]
-        lines.append(_line([(x0, y0), (away, y0), (away, y1), (x1, y1)], SHORTCUT))
-    boxes = [_box(*place[index], steps, index) for index in range(len(steps))]
-    aside = any(beside for _, beside, _ in ways)
-    width = center + (ASIDE + BOX // 2 + 8 if aside else BOX // 2 + 24 + LANE * len(lanes))
-    heading = f'<text x="{center}" y="16" font-weight="bold">{escape(title)}</text>'
-    return "\n".join([heading, *lines, *boxes]), width, 44 + PITCH * len(path) - PITCH // 2
+        drawn.line([(x0, y0), (away, y0), (away, y1), (x1, y1)], color=SHORTCUT, width=2.5)
+    for index in range(len(steps)):
+        _draw_step(drawn, place[index], steps, index)
+    return drawn
 
 
-def _line(points: list[tuple[int, int]], color: str) -> str:
-    way = "M" + " L".join(f"{x} {y}" for x, y in points)
-    return f'<path d="{way}" fill="none" stroke="{color}" stroke-width="{1.5 if color == INK else 2.5}"/>'
-
-
-def _box(x: int, y: int, steps: list[Step], index: int) -> str:
-    """One step: a circle for + and ×, else a box with its label, and below it the shape where that is new."""
+def _draw_step(drawn: Svg, center: Point, steps: list[Step], index: int) -> None:
+    """A circle for + and ×, else a box with its label, and below it the shape where that is new."""
     step, shape = steps[index], _shape_if_new(steps, index)
-    look = f'fill="{FILL[step.kind]}" stroke="{INK}"'
     if step.label in "+×÷":
-        return f'<circle cx="{x}" cy="{y}" r="12" {look}/>\n<text x="{x}" y="{y + 4}">{step.label}</text>'
-    high = TALL if shape else TALL - 8
-    box = f'<rect x="{x - BOX // 2}" y="{y - high // 2}" width="{BOX}" height="{high}" rx="5" {look}/>'
-    below = f'\n<text x="{x}" y="{y + 11}" font-size="9" fill="{INK}">{shape}</text>' if shape else ""
-    return f'{box}\n<text x="{x}" y="{y - 1 if shape else y + 4}">{escape(step.label)}</text>{below}'
+        drawn.circle(center, step.label, radius=12, fill=FILL[step.kind])
+        return
+    x, y = center
+    drawn.box(center, (BOX, TALL if shape else TALL - 8), fill=FILL[step.kind])
+    drawn.text((x, y - 1 if shape else y + 4), step.label)
+    if shape:
+        drawn.text((x, y + 11), shape, size=9, color=INK)

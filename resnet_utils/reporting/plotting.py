@@ -1,9 +1,6 @@
 """The look of every figure in the book: colours by role, image grids, and a text digest of what is drawn.
 
 Introduced in the front matter.
-
-The colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), made for every kind of colour vision. Each
-role also has its own marker and dash, so that a figure reads in grey.
 """
 
 from __future__ import annotations
@@ -21,20 +18,8 @@ from matplotlib.ft2font import FT2Font
 from torch import Tensor
 
 from resnet_utils.reporting.digest import MANY_POINTS, digest
+from resnet_utils.reporting.roles import COLORS, DASHES, MARKERS
 
-ROLES = {  # colour, marker, dash
-    "plain": ("#8C8C8C", "s", "--"),
-    "residual": ("#0072B2", "o", "-"),
-    "preactivation": ("#E69F00", "^", "-."),
-    "train": ("#000000", "x", "--"),
-    "valid": ("#009E73", "o", "-"),
-    "cat": ("#D55E00", "^", "-"),
-    "dog": ("#56B4E9", "s", "--"),
-    "highlight": ("#CC79A7", "D", ":"),
-}
-COLORS = {role: look[0] for role, look in ROLES.items()}
-MARKERS = {role: look[1] for role, look in ROLES.items()}
-DASHES = {role: look[2] for role, look in ROLES.items()}
 WIDE_FONTS = (
     *(
         "CJK",
