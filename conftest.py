@@ -111,7 +111,12 @@ class CellCount:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Count only where whole notebooks are run, and not in the helper processes of a parallel run."""
-    if hasattr(config, "workerinput") or not getattr(config.option, "nbval", False):
+    if not getattr(config.option, "nbval", False):
+        return
+    from nbval import kernel
+
+    kernel.start_new_kernel = patience.started_again(kernel.start_new_kernel)
+    if hasattr(config, "workerinput"):
         return
     os.environ.setdefault("BOOK_PROGRESS", "0")  # as the notebooks were executed: a bar is no output
     paths = [config.invocation_params.dir / argument for argument in config.args if "::" not in argument]

@@ -290,6 +290,32 @@ def test_a_factor_that_is_none_is_refused(monkeypatch, text):
         patience.seconds(600)
 
 
+@pytest.mark.parametrize("deaths", [0, 1, 2])
+def test_a_kernel_that_dies_at_its_start_is_started_again(deaths):
+    calls = []
+
+    def start(name, *, cwd):
+        calls.append((name, cwd))
+        if len(calls) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return "running"
+
+    assert patience.started_again(start)("python3", cwd="here") == "running"
+    assert calls == [("python3", "here")] * (deaths + 1)
+
+
+def test_a_kernel_that_never_starts_is_given_up_and_says_why():
+    calls = []
+
+    def start():
+        calls.append(1)
+        raise RuntimeError("Kernel died")
+
+    with pytest.raises(RuntimeError, match="Kernel died"):
+        patience.started_again(start)()
+    assert len(calls) == 3
+
+
 # what is said at the end
 
 PYTEST_SAID = """
