@@ -25,8 +25,10 @@ FLOORS = (
     ("exercises",),
 )
 FLOOR_OF = {wing: number for number, wings in enumerate(FLOORS) for wing in wings}
-MOST_WINGS, MOST_FLOORS = 12, 5
-LAZY = {"torchvision", "matplotlib", "PIL", "sklearn", "pandas"}  # slow; wanted only inside functions
+MOST_WINGS, MOST_FLOORS = 14, 5  # twelve of the first part, and one for each chapter of the second
+SLOW = {"torchvision", "matplotlib", "PIL", "sklearn", "pandas"}
+EXTRAS = {"keras", "pycocotools", "tensorboard"}  # need not be there
+LAZY = SLOW | EXTRAS  # wanted only inside functions
 DRAWS = (
     "resnet_utils.reporting.plotting",
     "resnet_utils.reporting.digest",
