@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project, reference
+from tools import lists, project, reference
 
 MOST_BYTES = 200_000  # of one page's HTML: what a phone shows at once
 HTML = project.ROOT / "_build" / "html"
@@ -33,6 +33,9 @@ COMMAND = [
 def configuration(root: Path = project.ROOT) -> dict:
     """``_config.yml``, without the buttons that lead to the repository while its address is not set."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    local = config.get("sphinx", {}).get("local_extensions", {})
+    for name, path in local.items():  # the settings are read from another folder
+        local[name] = str((root / path).resolve())
     if not project.is_published(root):
         config.pop("launch_buttons", None)
         config["html"] |= {"use_repository_button": False, "use_issues_button": False}
@@ -71,6 +74,7 @@ def main() -> int:
     """Build, check, say where to open it; return the exit status."""
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
     reference.write()
+    lists.write()
     settings = project.ROOT / "_build" / "config.yml"
     settings.parent.mkdir()
     settings.write_text(

@@ -1,0 +1,97 @@
+"""The lists of the appendices: recorded results, exercises, and words that lead to the glossary."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from docutils import nodes
+
+from tools import glossary_links, lists, project
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+FEWEST_WORDS = 80
+
+
+def test_every_record_stands_in_the_table_with_its_provenance():
+    page = lists.results_page(lists.records(), lists.users())
+    for name, record in lists.records().items():
+        part = page.split(f"(record-{name})=")[1].split("\n(record-")[0]
+        assert f"{{ref}}`{name} <record-{name}>`" in page
+        for key in lists.PROVENANCE:
+            assert record[key] in part, (name, key)
+
+
+def test_a_record_that_no_notebook_shows_is_seen():
+    shown = lists.users()
+    assert shown["passes"] == ["01_background", "01_background/a_solution_was_there"]
+    assert set(lists.records()) - set(shown) <= {"pretrain_source"}, (
+        "the backbone's own training has its card"
+    )
+
+
+def test_every_exercise_of_the_texts_is_listed_once():
+    page = lists.exercises_page()
+    texts = [path.read_text(encoding="utf-8") for path in project.TEXT.rglob("*.md")]
+    labels = [label for text in texts for label in re.findall(r"\{exercise-start\}.*\n:label: (\S+)", text)]
+    assert len(labels) > 100
+    assert [page.count(f"<{label}>`") for label in labels] == [1] * len(labels)
+
+
+@pytest.mark.parametrize(
+    ("title", "first", "shown"),
+    [
+        ("Shapes", "The input is a batch.", "Shapes"),
+        ("", "**How many?** Count.", "How many?"),
+        ("", "Write `f(x)` by hand. Then run it.", "Write f(x) by hand"),
+    ],
+)
+def test_an_exercise_is_listed_by_its_title_or_its_first_words(title, first, shown):
+    assert lists._title(title, first) == shown
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(40, "40 s"), (2124, "35 min"), (9000, "2.5 h")])
+def test_a_time_is_given_in_the_unit_that_people_use(seconds, said):
+    assert lists.duration(seconds) == said
+
+
+def test_the_glossary_has_eighty_words_in_two_languages():
+    text = glossary_links.GLOSSARY.read_text(encoding="utf-8").partition("{glossary}")[2]
+    entries = glossary_links.ENTRY.findall(text)
+    words = [word for word, _, _ in entries]
+    assert len(words) >= FEWEST_WORDS
+    assert words == sorted(words, key=str.lower)
+    assert [word for word, other, _ in entries if not CHINESE.search(other)] in ([], ["Grad-CAM"])
+    for _, _, meaning in entries:
+        assert set(re.findall(r"\{term\}`([^`]*)`", meaning)) <= set(words)
+
+
+def linked(*parts):
+    """What the words of a page become: the pieces of one paragraph, links as ``[word]``."""
+    page = nodes.paragraph("", "", *parts)
+    document = nodes.section("", page)
+    names = {word.lower(): word for word in glossary_links.entries()}
+    seen: set[str] = set()
+    for text in list(document.findall(nodes.Text)):
+        if glossary_links._is_prose(text):
+            text.parent.replace(text, glossary_links._linked(text.astext(), names, seen, "page"))
+    said = [f"[{n.astext()}]" if isinstance(n, nodes.Element) else n.astext() for n in page.children]
+    return "".join(said)
+
+
+def test_the_first_use_of_a_word_is_linked_and_no_other():
+    assert linked(nodes.Text("Two strides, one stride.")) == "Two [strides], one stride."
+
+
+def test_the_longer_of_two_words_is_meant():
+    assert linked(nodes.Text("a plain network")) == "a [plain network]"
+
+
+def test_a_word_within_a_word_or_in_code_is_not_linked():
+    assert linked(nodes.Text("a stride-free batched blockage")) == "a stride-free batched blockage"
+    assert (
+        linked(nodes.literal("", "stride"), nodes.Text(" here")) == "[stride] here"
+    )  # its own element, not a link
+    code = nodes.literal("", "stride")
+    nodes.paragraph("", "", code)
+    assert not glossary_links._is_prose(code.children[0])

@@ -1,0 +1,107 @@
+"""A small Sphinx extension: the first use of each word of the glossary, on each page, leads to its entry.
+
+The texts stay free of roles for this, since hosted notebooks would show them raw. The link carries the
+definition as its title, which browsers show when one rests on it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+GLOSSARY = Path(__file__).resolve().parent.parent / "book" / "glossary.md"
+ENTRY = re.compile(r"^(\S.*)\n(?:(\S.*)\n)?  (\S.*)$", re.M)
+MOST = 20  # links of a page: each weighs as much as a sentence
+NOT_WITHIN = (
+    *(nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.term, nodes.math, nodes.raw),
+    *(nodes.math_block, nodes.rubric, nodes.caption, nodes.strong, addnodes.pending_xref),
+)
+NOT_ON = re.compile(r"glossary$|bibliography$|reference/|lists/|/articles/|^index$")
+
+
+@cache
+def entries() -> dict[str, str]:
+    """English word -> the first sentence of its definition, in plain text."""
+    found = {}
+    for word, _, meaning in ENTRY.findall(GLOSSARY.read_text(encoding="utf-8").partition("{glossary}")[2]):
+        plain = re.sub(r"\{term\}`([^`]*)`|[`*$\\]", r"\1", meaning)
+        found[word] = re.split(r"(?<=[.]) ", plain)[0]  # a page has room for a sentence
+    return found
+
+
+@cache
+def pattern() -> re.Pattern[str]:
+    """Any word of the glossary, also in the plural; longer ones first."""
+    words = sorted(entries(), key=len, reverse=True)
+    return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, words))})(?:s|es)?(?![\w-])", re.I)
+
+
+def link_first_uses(app: Sphinx, doctree: nodes.document) -> None:
+    """Turn the first use of each word into a reference to the glossary."""
+    if NOT_ON.search(app.env.docname):
+        return
+    names = {word.lower(): word for word in entries()}
+    seen: set[str] = set()
+    for text in list(doctree.findall(nodes.Text)):
+        if _is_prose(text):
+            parts = _linked(text.astext(), names, seen, app.env.docname)
+            if len(parts) > 1:
+                text.parent.replace(text, parts)
+
+
+def explain(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Give each link to the glossary the definition as its title."""
+    meanings = {word.lower(): meaning for word, meaning in entries().items()}
+    for reference in doctree.findall(nodes.reference):
+        target = f"{reference.get('refuri', '')}#{reference.get('refid', '')}"
+        if found := re.search(r"#term-([^#]+)", target):
+            meaning = meanings.get(found[1].replace("-", " ").lower()) or meanings.get(found[1].lower())
+            if meaning:
+                reference["reftitle"] = meaning
+
+
+def _is_prose(text: nodes.Text) -> bool:
+    """Whether a text stands in running prose, and not in a title, a link, code or a formula."""
+    node, is_in_paragraph = text.parent, False
+    while node is not None:
+        if isinstance(node, NOT_WITHIN):
+            return False
+        is_in_paragraph = is_in_paragraph or isinstance(node, nodes.paragraph)
+        node = node.parent
+    return is_in_paragraph
+
+
+def _linked(text: str, names: dict[str, str], seen: set[str], docname: str) -> list[nodes.Node]:
+    """The text in pieces, with a reference for each word that was not met before."""
+    parts: list[nodes.Node] = []
+    end = 0
+    for found in pattern().finditer(text):
+        word = names[found[1].lower()]
+        if word in seen or len(seen) == MOST:
+            continue
+        seen.add(word)
+        reference = addnodes.pending_xref(
+            "",
+            refdomain="std",
+            reftype="term",
+            reftarget=word,
+            refexplicit=True,
+            refwarn=True,
+            refdoc=docname,
+        )
+        reference += nodes.Text(found[0])
+        parts += [nodes.Text(text[end : found.start()]), reference]
+        end = found.end()
+    return [*parts, nodes.Text(text[end:])]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """What Sphinx calls."""
+    app.connect("doctree-read", link_first_uses)
+    app.connect("doctree-resolved", explain)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,129 @@
+"""Write two lists for the website: every recorded result, and every exercise of the book.
+
+Both are read from where they are kept, the records and the texts, so neither can fall behind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools import project
+
+FOLDER = project.BOOK / "lists"
+RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
+LOADS, QUOTED = "results.load(", re.compile(r"\"(\w+)\"")
+EXERCISE = re.compile(r"^```\{exercise-start\}[ \t]*(.*)\n:label: (\S+)\n```\n+(.*)", re.M)
+PROVENANCE = ("command", "commit", "date", "data", "hardware", "versions")
+
+
+def pages() -> list[str]:
+    """The pages that are made here, by their names in ``_toc.yml``."""
+    return ["book/lists/results", "book/lists/exercises"]
+
+
+def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
+    """Name -> content of every record, by name."""
+    paths = sorted(folder.glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def users(text: Path = project.TEXT) -> dict[str, list[str]]:
+    """Name of a record -> the notebooks that load records and name this one, in reading order."""
+    found: dict[str, list[str]] = {}
+    for name in project.chapters(text):
+        source = (text / f"{name}.md").read_text(encoding="utf-8")
+        for record in sorted(set(QUOTED.findall(source)) & set(records())) if LOADS in source else []:
+            found.setdefault(record, []).append(name)
+    return found
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that people would use: ``40 s``, ``35 min``, ``4.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def results_page(found: dict[str, dict[str, Any]], used: dict[str, list[str]]) -> str:
+    """One table of all records, then each with all that is needed to make it again."""
+    rows, parts = [], []
+    for name, record in found.items():
+        links = ", ".join(f"{{doc}}`/book/{page}`" for page in used.get(name, [])) or "none"
+        seeds = len(set(record["seeds"]))
+        rows.append(
+            f"| {{ref}}`{name} <record-{name}>` | {seeds} | {duration(record['seconds'])} | {links} |"
+        )
+        facts = [f"**{key}**: {_value(key, record[key])}" for key in PROVENANCE]
+        facts.append(f"**seeds**: {', '.join(str(seed) for seed in record['seeds'])}")
+        facts.append(f"**rows**: {len(record['rows'])}, with {_columns(record['rows'])}")
+        facts += [
+            f"**starts from** `{file}`, SHA-256 `{sha}`" for file, sha in record.get("inputs", {}).items()
+        ]
+        facts += [f"**note**: {record['note']}"] if record.get("note") else []
+        body = "\n".join(f"- {fact}" for fact in facts)
+        parts.append(f"(record-{name})=\n## {name}\n\n{record['claim']}\n\n{body}")
+    head = (
+        "(results)=\n# Recorded results\n\n"
+        "Some trainings take longer than a chapter may. Each was run once by a script in `experiments/`, "
+        "mostly with several seeds, and what it measured is kept in the package, in "
+        "`resnet_utils/reporting/records/`. "
+        "The notebooks load it, draw it and check their claims on its rows.\n\n"
+        "The command under each name makes it again, from the commit that is named there. "
+        "The time is that of all its runs together, on the hardware that is named there.\n\n"
+        "| record | seeds | time | shown in |\n|---|---|---|---|\n" + "\n".join(rows)
+    )
+    return "\n\n".join([head, *parts]) + "\n"
+
+
+def exercises_page(text: Path = project.TEXT) -> str:
+    """Every exercise, notebook by notebook, with a link to where it stands."""
+    parts = [
+        "(all-exercises)=\n# Exercises and solutions\n\n"
+        "All exercises of the book, in reading order. Each has a hint and a checker that says what is "
+        "wrong with an answer and never what is right. Its solution stands folded right below it, and it "
+        "is executed with the rest of the page."
+    ]
+    for name in project.chapters(text):
+        source = (text / f"{name}.md").read_text(encoding="utf-8")
+        found = EXERCISE.findall(source)
+        if not found:
+            continue
+        level = "###" if "/" in name else "##"
+        items = "\n".join(f"- {{ref}}`{_title(title, first)} <{label}>`" for title, label, first in found)
+        parts.append(f"{level} {{doc}}`/book/{name}`\n\n{items}")
+    return "\n\n".join(parts) + "\n"
+
+
+def write(folder: Path = FOLDER) -> list[Path]:
+    """Write both pages and return them; what was there before goes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "results.md").write_text(results_page(records(), users()), encoding="utf-8")
+    (folder / "exercises.md").write_text(exercises_page(), encoding="utf-8")
+    return sorted(folder.glob("*.md"))
+
+
+def _value(key: str, value: str) -> str:
+    return f"`{value}`" if key in ("command", "commit") else value
+
+
+def _columns(rows: list[dict[str, Any]]) -> str:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _title(title: str, first: str) -> str:
+    """Title of an exercise: from its directive, or the bold words that it begins with, or its first sentence."""
+    bold = re.match(r"\*\*(.+?)\*\*", first)
+    chosen = title.strip() or (bold[1] if bold else re.split(r"(?<=[.?:!]) ", first)[0])
+    return re.sub(r"[`$<>*]|\{\w+\}", "", chosen).strip().rstrip(".:")
+
+
+if __name__ == "__main__":
+    print(f"{len(write())} pages in {FOLDER.relative_to(project.ROOT)}")
