@@ -119,7 +119,7 @@ def _columns(rows: list[dict[str, Any]]) -> str:
 
 
 def _title(title: str, first: str) -> str:
-    """Title of an exercise: that of its directive, else the bold words it begins with, else its first sentence."""
+    """Title of an exercise: that of its directive, else its bold words, else its first sentence."""
     bold = re.match(r"\*\*(.+?)\*\*", first)
     chosen = title.strip() or (bold[1] if bold else re.split(r"(?<=[.?:!]) ", first)[0])
     return re.sub(r"[`$<>*]|\{\w+\}", "", chosen).strip().rstrip(".:")
