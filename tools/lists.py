@@ -46,8 +46,9 @@ def users(text: Path = project.TEXT) -> dict[str, list[str]]:
 def duration(seconds: float) -> str:
     """A time in the unit that people would use: ``40 s``, ``35 min``, ``4.5 h``."""
     if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.0f}\N{NO-BREAK SPACE}s"
+    hours, minutes = f"{seconds / 3600:.1f}", f"{seconds / 60:.0f}"
+    return f"{minutes}\N{NO-BREAK SPACE}min" if seconds < 7200 else f"{hours}\N{NO-BREAK SPACE}h"
 
 
 def results_page(found: dict[str, dict[str, Any]], used: dict[str, list[str]]) -> str:
