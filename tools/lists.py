@@ -1,6 +1,6 @@
-"""Write two lists for the website: every recorded result, and every exercise of the book.
+"""Write three lists for the website: every notebook, every recorded result and every exercise of the book.
 
-Both are read from where they are kept, the records and the texts, so neither can fall behind.
+They are read from where things are kept, the records, the texts and the notebooks, so none can fall behind.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project
+from tools import project, sitting
 
 FOLDER = project.BOOK / "lists"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
@@ -24,7 +26,7 @@ PROVENANCE = ("command", "commit", "date", "data", "hardware", "versions")
 
 def pages() -> list[str]:
     """The pages that are made here, by their names in ``_toc.yml``."""
-    return ["book/lists/results", "book/lists/exercises"]
+    return ["book/lists/notebooks", "book/lists/results", "book/lists/exercises"]
 
 
 def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
@@ -101,10 +103,30 @@ def exercises_page(text: Path = project.TEXT) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def notebooks_page(book: Path = project.BOOK) -> str:
+    """Every notebook with its minutes to read, its seconds to run and its exercises, and the sums."""
+    rows, sums = [], [0.0, 0, 0]
+    for name in project.chapters():
+        notebook = nbformat.read(book / f"{name}.ipynb", as_version=4)
+        minutes, seconds = sitting.minutes(notebook), sitting.promised_seconds(notebook) or 0
+        exercises = sum(cell.source.count("{exercise-start}") for cell in notebook.cells)
+        sums = [sums[0] + minutes, sums[1] + seconds, sums[2] + exercises]
+        rows.append(f"| {{doc}}`/book/{name}` | {minutes:.0f} | {seconds} | {exercises or ''} |")
+    rows.append(f"| **{len(rows)} notebooks** | {sums[0]:.0f} | {sums[1]} | {sums[2]} |")
+    head = (
+        "(all-notebooks)=\n# Every notebook, and how long it takes\n\n"
+        f"Minutes are counted, {sitting.WORDS_A_MINUTE} words or {sitting.LINES_A_MINUTE} lines of code each. "
+        "Seconds are what a notebook promises on two quiet processor cores.\n\n"
+        "| notebook | to read (min) | runs in (s) | exercises |\n|---|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
 def write(folder: Path = FOLDER) -> list[Path]:
-    """Write both pages and return them; what was there before goes."""
+    """Write the pages and return them; what was there before goes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    (folder / "notebooks.md").write_text(notebooks_page(), encoding="utf-8")
     (folder / "results.md").write_text(results_page(records(), users()), encoding="utf-8")
     (folder / "exercises.md").write_text(exercises_page(), encoding="utf-8")
     return sorted(folder.glob("*.md"))

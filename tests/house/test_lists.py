@@ -38,6 +38,27 @@ def test_every_exercise_of_the_texts_is_listed_once():
     assert [page.count(f"<{label}>`") for label in labels] == [1] * len(labels)
 
 
+def test_every_notebook_is_listed_with_its_minutes_and_seconds():
+    page = lists.notebooks_page()
+    rows = [line for line in page.splitlines() if line.startswith("| {doc}")]
+    assert len(rows) == len(project.chapters())
+    for row in rows:
+        minutes, seconds = (int(cell) for cell in row.split("|")[2:4])
+        assert 0 < minutes <= 25, row
+        assert 0 < seconds <= 60, row
+
+
+def test_every_entry_of_the_bibliography_is_cited_somewhere():
+    keys = set(
+        re.findall(r"^@\w+\{([^,]+),", (project.BOOK / "references.bib").read_text(encoding="utf-8"), re.M)
+    )
+    texts = [*project.TEXT.rglob("*.md"), *project.BOOK.glob("*.md")]
+    groups = re.findall(
+        r"\{cite(?::\w+)?\}`([^`]+)`", "\n".join(path.read_text(encoding="utf-8") for path in texts)
+    )
+    assert keys == {key.strip() for group in groups for key in group.split(",")}
+
+
 @pytest.mark.parametrize(
     ("title", "first", "shown"),
     [
