@@ -115,8 +115,8 @@ def notebooks_page(book: Path = project.BOOK) -> str:
     rows.append(f"| **{len(rows)} notebooks** | {sums[0]:.0f} | {sums[1]} | {sums[2]} |")
     head = (
         "(all-notebooks)=\n# Every notebook, and how long it takes\n\n"
-        f"Minutes are counted, {sitting.WORDS_A_MINUTE} words or {sitting.LINES_A_MINUTE} lines of code each; "
-        "seconds are what a notebook promises on two quiet processor cores.\n\n"
+        f"A minute is {sitting.WORDS_A_MINUTE} words or {sitting.LINES_A_MINUTE} lines of code; "
+        "the seconds are what a notebook promises on two quiet processor cores.\n\n"
         "| notebook | to read (min) | runs in (s) | exercises |\n|---|---|---|---|\n"
     )
     return head + "\n".join(rows) + "\n"
