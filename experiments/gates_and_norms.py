@@ -16,9 +16,10 @@ import torch
 
 from resnet_utils.toy import connections, degradation, trainer
 
-SEEDS, DEPTHS, PASSES = range(5), (6, 12, 18, 26), 12
+SEEDS, DEPTHS, PASSES = range(3), (6, 12, 18, 26), 12
 RATES, MORE_RATES = (0.03, 0.1, 0.3), (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-GATE_BIASES = (-1.0, -2.0, -3.0, -4.0)
+GATE_BIASES = (-1.0, -2.0, -3.0, -4.0)  # at the ends; between them the third
+ENDS, BETWEEN = (6, 26), (12, 18)
 
 
 def train(kind: str, depth: int, gate_bias: float | None, batchnorm: bool, lr: float, seed: int) -> dict:
@@ -46,10 +47,13 @@ def rows(asked: argparse.Namespace) -> list[record.Row]:
         jobs = [("highway", 4, -3.0, True, 0.03, 0), ("dense", 4, None, True, 0.03, 0)]
         jobs += [("residual", 4, None, False, 0.03, 0)]
         return record.rows_of(train, jobs, asked)
-    gated = product(("highway",), DEPTHS, GATE_BIASES, (True,), RATES, SEEDS)
-    dense = product(("dense",), DEPTHS, (None,), (True,), RATES, SEEDS)
-    norms = product(twins, DEPTHS, (None,), (True, False), MORE_RATES, SEEDS)
-    return record.rows_of(train, [*gated, *dense, *norms], asked)
+    jobs = [*product(("dense",), DEPTHS, (None,), (True,), RATES, SEEDS)]
+    jobs += product(("highway",), ENDS, GATE_BIASES, (True,), RATES, SEEDS)
+    jobs += product(("highway",), BETWEEN, GATE_BIASES[2:3], (True,), RATES, SEEDS)
+    jobs += product(twins, (6, 18), (None,), (True, False), MORE_RATES, SEEDS)
+    jobs += product(twins, (12, 26), (None,), (True,), RATES, SEEDS)
+    jobs += product(twins, (26,), (None,), (False,), MORE_RATES[:2], SEEDS)
+    return record.rows_of(train, jobs, asked)
 
 
 if __name__ == "__main__":
