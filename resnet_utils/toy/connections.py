@@ -56,7 +56,7 @@ class DenseLayer(nn.Module):
         return torch.cat([x, torch.relu(self.bn(self.fc(x)))], dim=1)
 
 
-class Net(nn.Module):
+class ConnectedNet(nn.Module):
     """A stem, the layers given and a linear head: points ``(N, 8)`` -> logits ``(N, 10)``.
 
     Args:
@@ -83,7 +83,7 @@ class Net(nn.Module):
         return self.fc(self.features(x))
 
 
-def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None) -> Net:
+def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None) -> ConnectedNet:
     """A fresh Highway net of ``depth`` layers; the global random state is left as it was.
 
     Args:
@@ -109,7 +109,7 @@ def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None
     return net
 
 
-def dense(depth: int, *, seed: int, growth: int | None = None) -> Net:
+def dense(depth: int, *, seed: int, growth: int | None = None) -> ConnectedNet:
     """A fresh net of ``depth`` layers that concatenate, the stem 64 wide; the random state is left as it was.
 
     Args:
@@ -131,13 +131,13 @@ def dense(depth: int, *, seed: int, growth: int | None = None) -> Net:
         return _dense(depth, growth)
 
 
-def _highway(depth: int, width: int) -> Net:
-    return Net([HighwayLayer(width) for _ in range(depth - 2)], width=width, out_features=width)
+def _highway(depth: int, width: int) -> ConnectedNet:
+    return ConnectedNet([HighwayLayer(width) for _ in range(depth - 2)], width=width, out_features=width)
 
 
-def _dense(depth: int, growth: int, width: int = 64) -> Net:
+def _dense(depth: int, growth: int, width: int = 64) -> ConnectedNet:
     layers: list[nn.Module] = [DenseLayer(width + i * growth, growth) for i in range(depth - 2)]
-    return Net(layers, width=width, out_features=width + (depth - 2) * growth)
+    return ConnectedNet(layers, width=width, out_features=width + (depth - 2) * growth)
 
 
 def _count(net: nn.Module) -> int:
@@ -152,7 +152,10 @@ def _parameters_of_twins(depth: int) -> int:
 def _largest(make: Callable[[int], nn.Module], most: int) -> int:
     """The largest number with which ``make`` builds a net of no more than ``most`` parameters."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):  # nothing is drawn or stored
-        number = 1
-        while _count(make(number + 1)) <= most:
-            number += 1
-    return number
+        low, high = 1, 2  # low fits, and in the end high does not
+        while _count(make(high)) <= most:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if _count(make(middle)) <= most else (low, middle)
+    return low
