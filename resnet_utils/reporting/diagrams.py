@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -300,7 +301,7 @@ def _parts_of_network(
     if lacking:
         name = type(model).__name__
         raise ValueError(f"a network of models.build has {', '.join(lacking)}, but this {name} has not")
-    shadow = copy.deepcopy(model).to("meta").eval()
+    shadow: Any = copy.deepcopy(model).to("meta").eval()
     shapes: dict[str, tuple[int, ...]] = {}
     for name in ("conv1", "maxpool", *shadow.stages, "avgpool", "fc"):
 

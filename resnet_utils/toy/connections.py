@@ -104,8 +104,9 @@ def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = _highway(depth, width)
-    for layer in net.layers:
-        nn.init.constant_(layer.gate.bias, gate_bias)
+    for name, parameter in net.named_parameters():
+        if name.endswith("gate.bias"):
+            nn.init.constant_(parameter, gate_bias)
     return net
 
 
