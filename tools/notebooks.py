@@ -133,20 +133,30 @@ def make(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> 
 
 
 def take_prose(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:
-    """Bring changed prose into the notebook and keep its outputs; changed code is refused."""
+    """Bring changed prose into the notebook and keep its outputs; changed code is refused.
+
+    The first code cell may change: where notebooks are made the package is there, and it does nothing.
+    """
     stored = nbformat.read(book / f"{name}.ipynb", as_version=4)
     notebook = read_text(name, text)
 
     def code(nb: NotebookNode) -> list[tuple]:
         return [row for row in sources(nb) if row[0] == "code"]
 
-    if code(stored) != code(notebook):
+    def first(nb: NotebookNode) -> NotebookNode:
+        return next(cell for cell in nb.cells if cell.cell_type == "code")
+
+    installs = all("resnet-utils @ git+" in first(nb).source for nb in (stored, notebook))
+    skipped = int(installs and not first(stored).outputs)
+    if code(stored)[skipped:] != code(notebook)[skipped:]:
         raise ValueError(f"{name}: its code has changed too, so it must be executed (leave --prose away)")
     ids = [cell.id for cell in notebook.cells]
     given = [cell.metadata for cell in notebook.cells]
     notebook = combine_inputs_with_outputs(notebook, stored, fmt="md:myst")
     for cell, cell_id, metadata in zip(notebook.cells, ids, given, strict=True):
         cell.id, cell.metadata = cell_id, metadata
+    if skipped:
+        first(notebook).execution_count = first(stored).execution_count
     notebook.metadata = nbformat.from_dict(METADATA)
     return write(notebook, book / f"{name}.ipynb")
 

@@ -12,6 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXT = ROOT / "text"
 BOOK = ROOT / "book"
 PLACEHOLDER = "{{ repository }}"  # what a text twin writes where the notebook has the address
+# What every notebook begins with. Where the package is there, it does and says nothing.
+FIRST_CELL = f"""import importlib.util
+
+if importlib.util.find_spec("resnet_utils") is None:  # Colab, Kaggle, Binder
+    print("On Kaggle, switch Internet on in the notebook's settings first.")
+    %pip install -q --no-deps "resnet-utils @ git+{PLACEHOLDER}"
+    print("No restart is needed, whatever pip says above.")"""
 NO_OWNER = "-owner-not-set-"  # stands in the address until somebody publishes the book
 NOT_PUBLISHED = (
     "The address of the book is not set: links to Colab, Binder and the repository lead nowhere.\n"

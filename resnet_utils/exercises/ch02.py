@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from resnet_utils.analysis import gradients, loss_landscape, paths
 from resnet_utils.models import blocks
+from resnet_utils.toy import connections
 
 Formula = Callable[..., Any]
 CORRECT = "correct"
@@ -548,6 +549,76 @@ def check_mirrored_factor(factor: object) -> str:
         return f"slope {case[0]:g}, {case[1]} layers: the output is not {given:.3g} times as long"
 
     return _formula(factor, truth, [(0.1, 2), (0.1, 3), (0.0, 9), (1.0, 4), (0.3, 12)], say)
+
+
+# --- gates, concatenation and BatchNorm --------------------------------------------------------------------
+
+
+def check_gate_bias(bias: object) -> str:
+    """Whether a first shift lets new gates carry a given share of their input, against halving an interval.
+
+    Args:
+        bias: a function of the number of gated layers and of the share, in (0, 1), that returns the shift.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+
+    def truth(num_layers: int, share: float) -> float:
+        low, high = -50.0, 50.0  # the more negative, the more is carried
+        for _ in range(200):
+            middle = (low + high) / 2
+            carried = (1 / (1 + math.exp(middle))) ** num_layers
+            low, high = (middle, high) if carried > share else (low, middle)
+        return middle
+
+    def say(case: tuple, given: float) -> str:
+        return f"{case[0]} layers, share {case[1]:g}: with a shift of {given:.3g} the share is another one"
+
+    return _formula(bias, truth, [(24, 0.5), (240, 0.5), (4, 0.9), (1, 0.25), (24, 0.05)], say)
+
+
+def check_dense_weights(weights: object) -> str:
+    """Whether a number is that of the weights of concatenating layers, against layers that are built.
+
+    Args:
+        weights: a function of the number of layers, of what comes into the first, and of the growth.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+
+    def truth(num_layers: int, width: int, growth: int) -> int:
+        with torch.device("meta"):
+            layers = [connections.DenseLayer(width + i * growth, growth) for i in range(num_layers)]
+        return sum(layer.fc.weight.numel() for layer in layers)
+
+    def say(case: tuple, given: float) -> str:
+        return f"{case[0]} layers, width {case[1]}, growth {case[2]}: it is not {given:g}"
+
+    return _formula(weights, truth, [(1, 8, 3), (2, 8, 3), (4, 64, 33), (24, 64, 16)], say)
+
+
+def check_largest(largest: object) -> str:
+    """Whether a number is the largest that can leave a BatchNorm, against a batch with one value far away.
+
+    Args:
+        largest: a function of the number of values in the batch, 2 or more.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+
+    def truth(count: int) -> float:
+        values = torch.zeros(count, dtype=torch.float64)
+        values[0] = 1
+        return ((values[0] - values.mean()) / values.std(correction=0)).item()
+
+    def say(case: tuple, given: float) -> str:
+        word = "a batch can do more than" if given < truth(*case) else "no batch reaches"
+        return f"{case[0]} values: {word} {given:.4g}"
+
+    return _formula(largest, truth, [(2,), (3,), (100,), (4096,)], say)
 
 
 # --- paths -------------------------------------------------------------------------------------------------

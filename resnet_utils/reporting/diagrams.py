@@ -1,4 +1,4 @@
-"""Diagrams of blocks, drawn from their code: change the block and its picture changes.
+"""Diagrams of blocks and of whole networks, drawn from their code: change the block and its picture changes.
 
 Introduced in chapter 3.
 
@@ -14,12 +14,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import fx, nn
 
 from resnet_utils.reporting.roles import COLORS
-from resnet_utils.reporting.svg import INK, PALE, PAPER, Point, Svg
+from resnet_utils.reporting.svg import INK, MOST_WIDE, PALE, PAPER, Point, Svg
 
 BOX, TALL, PITCH = 118, 32, 44  # width and height of a box, distance from one row to the next (pixels)
 ASIDE, LANE = 134, 9  # from the main column to the one beside it; from one long line to the next
@@ -247,3 +248,99 @@ def _draw_step(drawn: Svg, center: Point, steps: list[Step], index: int) -> None
     drawn.text((x, y - 1 if shape else y + 4), step.label)
     if shape:
         drawn.text((x, y + 11), shape, size=9, color=INK)
+
+
+MOST_BLOCKS = 12  # of a stage, drawn one by one; more are drawn as so many with dots between
+
+
+def whole_network(model: nn.Module, image_shape: tuple[int, ...]) -> Svg:
+    """A ResNet from the image to its logits: what is in each part, and the shape that leaves it.
+
+    Each block is a small box and its shortcut a blue line over it, with a square where it projects. Beside
+    the words stands a square for the size of the map, a step smaller for each halving. All of it is read off
+    the network, which is left as it was; nothing is computed (torch's "meta" device).
+
+    Args:
+        model: one of ``models.build``: ``conv1``, ``bn1``, ``relu``, ``maxpool``, ``avgpool``, ``fc`` and
+            the names of its ``stages``.
+        image_shape: (N, C, H, W) of the images.
+
+    Raises:
+        ValueError: if images of that shape do not fit, or the model has no such parts.
+    """
+    rows = _parts_of_network(model, image_shape)
+    told = [
+        f"{name} ({what}): {_product(shape)}" if what else _product(shape) for name, what, shape, _ in rows
+    ]
+    svg = Svg(MOST_WIDE, 48 * len(rows) + 20, words=" → ".join(told))
+    svg.text((352, 16), "C × H × W", anchor="end", bold=True)
+    for row, (name, what, shape, stage) in enumerate(rows):
+        y = 46 + 48 * row
+        if row:
+            svg.line([(102, y - 31), (102, y - 17)], color=COLORS["plain"], arrow=True)
+        svg.box((102, y), (184, 34), fill=FILL["conv" if stage or name == "stem" else "other"])
+        svg.text((16, y - 4 if stage else y + 4), name, anchor="start", bold=True)
+        svg.text((188, y - 4 if stage else y + 4), what, anchor="end", size=10)
+        _draw_blocks(svg, stage, y + 10)
+        if len(shape) == 3:
+            edge = max(4, 40 - 6 * round(math.log2(image_shape[-1] / shape[-1])))
+            svg.box((226, y), (edge, edge), fill=PAPER, radius=0)
+        svg.text((352, y + 4), _product(shape), anchor="end", size=10)
+    return svg
+
+
+def _product(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _parts_of_network(
+    model: nn.Module, image_shape: tuple[int, ...]
+) -> list[tuple[str, str, tuple[int, ...], list[nn.Module]]]:
+    """Name, content, shape without N, and blocks (none outside the stages) of each part, the image first."""
+    lacking = [name for name in ("stages", "conv1", "maxpool", "avgpool", "fc") if not hasattr(model, name)]
+    if lacking:
+        name = type(model).__name__
+        raise ValueError(f"a network of models.build has {', '.join(lacking)}, but this {name} has not")
+    shadow: Any = copy.deepcopy(model).to("meta").eval()
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in ("conv1", "maxpool", *shadow.stages, "avgpool", "fc"):
+
+        def note(module: nn.Module, inputs: object, out: torch.Tensor, name: str = name) -> None:
+            shapes[name] = tuple(out.shape[1:])
+
+        shadow.get_submodule(name).register_forward_hook(note)
+    try:
+        shadow(torch.empty(image_shape, device="meta"))
+    except RuntimeError as error:
+        raise ValueError(f"an image of shape {tuple(image_shape)} does not fit: {error}") from error
+    first = [layer for layer in shadow.conv1.modules() if isinstance(layer, nn.Conv2d)]
+    rows = [("image", "", tuple(image_shape[1:]), []), ("stem", _convolutions(first), shapes["conv1"], [])]
+    if isinstance(shadow.maxpool, nn.MaxPool2d):
+        kernel, stride = shadow.maxpool.kernel_size, shadow.maxpool.stride
+        rows.append(("max-pool", f"{kernel}×{kernel}, /{stride}", shapes["maxpool"], []))
+    for name in shadow.stages:
+        stage = list(shadow.get_submodule(name))
+        rows.append((name, f"{len(stage)} × {type(stage[0]).__name__}", shapes[name], stage))
+    rows.append(("average", "over all places", shapes["avgpool"][:1], []))
+    return [*rows, ("fc", "linear", shapes["fc"], [])]
+
+
+def _convolutions(layers: list[nn.Conv2d]) -> str:
+    """What a stem is made of, such as "7×7, /2"."""
+    sizes = [f"{layer.kernel_size[0]}×{layer.kernel_size[1]}" for layer in layers]
+    strides = math.prod(layer.stride[0] for layer in layers)
+    return " ".join(sizes) + (f", /{strides}" if strides > 1 else "")
+
+
+def _draw_blocks(svg: Svg, stage: list[nn.Module], y: int) -> None:
+    """The blocks of a stage in a row around ``y``, with their shortcuts."""
+    shown = stage if len(stage) <= MOST_BLOCKS else stage[: MOST_BLOCKS - 1]
+    for number, block in enumerate(shown):
+        x = 22 + 14 * number
+        svg.box((x, y), (8, 6), fill=PAPER, radius=1)
+        if not getattr(block, "is_plain", False):
+            svg.line([(x - 6, y), (x - 6, y - 5), (x + 6, y - 5), (x + 6, y)], color=SHORTCUT, width=1)
+        if getattr(block, "downsample", None) is not None:
+            svg.box((x, y - 5), (4, 4), fill=SHORTCUT, stroke=SHORTCUT, radius=0)
+    if len(shown) < len(stage):
+        svg.text((22 + 14 * len(shown), y + 3), "…", size=10)

@@ -1,1 +1,1 @@
-"""The small live experiments of chapters 1 and 3, which take seconds."""
+"""The small live experiments of chapters 1, 2 and 3, which take seconds."""

@@ -53,15 +53,16 @@ class Pair(nn.Module):
     Args:
         width: numbers a point, in and out.
         residual: whether there is a shortcut.
+        batchnorm: without it each linear layer has a shift of its own instead.
     """
 
-    def __init__(self, width: int, *, residual: bool) -> None:
+    def __init__(self, width: int, *, residual: bool, batchnorm: bool = True) -> None:
         super().__init__()
         self.residual = residual
-        self.fc1 = nn.Linear(width, width, bias=False)  # BatchNorm brings its own shift
-        self.bn1 = nn.BatchNorm1d(width)
-        self.fc2 = nn.Linear(width, width, bias=False)
-        self.bn2 = nn.BatchNorm1d(width)
+        self.fc1 = nn.Linear(width, width, bias=not batchnorm)  # BatchNorm brings its own shift
+        self.bn1 = nn.BatchNorm1d(width) if batchnorm else nn.Identity()
+        self.fc2 = nn.Linear(width, width, bias=not batchnorm)
+        self.bn2 = nn.BatchNorm1d(width) if batchnorm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         out = torch.relu(self.bn1(self.fc1(x)))
@@ -80,25 +81,29 @@ class Net(nn.Module):
         depth: layers with weights: the stem, two a pair, and the head; so even, and at least 4.
         residual: whether the pairs have a shortcut.
         width: numbers a point between the layers.
+        batchnorm: without it each linear layer has a shift of its own instead, which starts at zero.
 
     Raises:
         ValueError: if ``depth`` is odd or less than 4, or ``width`` is less than 1.
     """
 
-    def __init__(self, depth: int, *, residual: bool, width: int = 64) -> None:
+    def __init__(self, depth: int, *, residual: bool, width: int = 64, batchnorm: bool = True) -> None:
         super().__init__()
         if depth < 4 or depth % 2:
             raise ValueError(f"depth must be even and at least 4 (stem, pairs of layers, head), got {depth}")
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}")
         self.residual = residual
-        self.stem = nn.Linear(IN_FEATURES, width, bias=False)
-        self.bn = nn.BatchNorm1d(width)
-        self.pairs = nn.Sequential(*(Pair(width, residual=residual) for _ in range((depth - 2) // 2)))
+        self.stem = nn.Linear(IN_FEATURES, width, bias=not batchnorm)
+        self.bn = nn.BatchNorm1d(width) if batchnorm else nn.Identity()
+        pairs = (Pair(width, residual=residual, batchnorm=batchnorm) for _ in range((depth - 2) // 2))
+        self.pairs = nn.Sequential(*pairs)
         self.fc = nn.Linear(width, NUM_CLASSES)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+                if not batchnorm:
+                    nn.init.zeros_(module.bias)
 
     def features(self, x: Tensor) -> Tensor:
         """What the head sees of points ``x``, ``(N, width)``; never negative, as each pair ends in a ReLU."""
@@ -108,7 +113,7 @@ class Net(nn.Module):
         return self.fc(self.features(x))
 
 
-def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
+def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64, batchnorm: bool = True) -> Net:
     """A fresh ``Net`` on the CPU with weights drawn from ``seed``; the global generator is left as it was.
 
     Args:
@@ -116,13 +121,14 @@ def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64) -> Net:
         residual: see ``Net``.
         seed: decides the weights.
         width: see ``Net``.
+        batchnorm: see ``Net``.
 
     Raises:
         ValueError: as ``Net``.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Net(depth, residual=residual, width=width)
+        return Net(depth, residual=residual, width=width, batchnorm=batchnorm)
 
 
 @torch.no_grad()
@@ -139,12 +145,14 @@ def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
         pairs: how many, from 1 to all.
 
     Raises:
-        ValueError: if ``net`` has shortcuts, or ``pairs`` is not from 1 to the number it has.
+        ValueError: if ``net`` has shortcuts or no BatchNorm, or ``pairs`` is not from 1 to the number it has.
     """
     if net.residual:
         raise ValueError(
             "a residual pair is the identity once its last scale is zero; this is for plain nets"
         )
+    if not isinstance(net.bn, nn.BatchNorm1d):
+        raise ValueError("the scales and shifts of BatchNorm are set, but this net has none")
     if not 1 <= pairs <= len(net.pairs):
         raise ValueError(f"pairs must be from 1 to {len(net.pairs)}, as many as the net has, got {pairs}")
     front = copy.deepcopy(net).train()  # a copy, since train mode moves the running statistics

@@ -18,10 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tools import notebooks, project
 
-INSTALL = """import importlib.util
-
-if importlib.util.find_spec("resnet_utils") is None:
-    %pip install -q --no-deps "resnet-utils @ git+https://github.com/a/b\""""
+INSTALL = project.FIRST_CELL.replace(project.PLACEHOLDER, "https://github.com/a/b")
 OPENING = """# Trying
 
 **After this chapter you can**
@@ -159,6 +156,11 @@ FAULTS = {
     "no references": (replace("## References", "## Links"), "has_the_parts_of_a_chapter"),
     "directive": (replace("The curve rises.", "```{tableofcontents}\n```"), "has_allowed_directives"),
     "no install": (replace("%pip install -q --no-deps", "%pip install -q"), "begins_by_installing"),
+    "no word on Kaggle": (replace('    print("On Kaggle', '    # print("On Kaggle'), "begins_by_installing"),
+    "install from elsewhere": (
+        replace("https://github.com/a/b", "https://example.org/a"),
+        "begins_by_installing",
+    ),
 }
 
 

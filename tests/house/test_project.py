@@ -369,3 +369,67 @@ def test_every_verb_of_the_makefile_is_told_by_its_help():
     told = set(re.findall(r'echo "make ([\w, -]+?)  ', makefile))
     told = {verb for entry in told for verb in re.split(r",\s*", entry)}
     assert {verb for verb in verbs if not verb.endswith("environment")} <= told
+
+
+def test_the_first_cell_speaks_only_where_the_package_is_missing(capsys, monkeypatch):
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    asked = []
+
+    class Shell:
+        def run_line_magic(self, name, line):
+            asked.append((name, line))
+
+    source = TransformerManager().transform_cell(project.FIRST_CELL)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    exec(source, {"get_ipython": Shell})
+    assert (asked, capsys.readouterr().out) == ([], "")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    exec(source, {"get_ipython": Shell})
+    assert [name for name, _ in asked] == ["pip"]
+    said = capsys.readouterr().out.splitlines()
+    assert "switch Internet on" in said[0], "before pip needs it"
+    assert "No restart is needed" in said[-1], "after pip has advised one"
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A notebook whose first cell installs, made from a text that ``write`` puts there; its two folders."""
+    text, book = tmp_path / "text", tmp_path / "book"
+    text.mkdir()
+    book.mkdir()
+
+    def write(first: str, second: str) -> None:
+        cells = "\n\n".join(f"```{{code-cell}} ipython3\n{source}\n```" for source in (first, second))
+        (text / "small.md").write_text(f"# Small\n\n{cells}\n", encoding="utf-8")
+
+    write("import importlib.util  # resnet-utils @ git+x", "print(1)")
+    notebook = notebooks.read_text("small", text)
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        cell.execution_count = count
+    notebook.cells[-1].outputs = [new_output("stream", name="stdout", text="1\n")]
+    notebooks.write(notebook, book / "small.ipynb")
+    return write, {"text": text, "book": book}
+
+
+def test_another_first_cell_is_taken_over_without_running_the_notebook(small_book):
+    write, folders = small_book
+    write("import importlib.util  # resnet-utils @ git+y", "print(1)")
+    assert notebooks.take_prose("small", **folders)
+    assert notebooks.disagreements("small", **folders) == []
+    cells = [
+        c for c in nbformat.read(folders["book"] / "small.ipynb", as_version=4).cells if c.cell_type == "code"
+    ]
+    assert [cell.execution_count for cell in cells] == [1, 2]
+    assert cells[1].outputs[0].text == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("import importlib.util  # resnet-utils @ git+x", "print(2)"), ("print(0)", "print(1)")],
+)
+def test_other_code_is_not_taken_over_without_running(small_book, first, second):
+    write, folders = small_book
+    write(first, second)
+    with pytest.raises(ValueError, match="its code has changed too"):
+        notebooks.take_prose("small", **folders)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchvision.models import resnet as published
 
+from resnet_utils import models
 from resnet_utils.models import blocks, preactivation, variants
 from resnet_utils.reporting import diagrams
 
@@ -107,3 +108,57 @@ def test_block_is_left_as_it_was():
 def test_shape_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"an input of shape \(1, 3, 9, 7\) does not fit"):
         diagrams.describe(blocks.BasicBlock(16, 16), (1, 3, 9, 7))
+
+
+def test_whole_network_has_the_sizes_of_the_papers_table():
+    """Table 1 of He et al. 2015: blocks of each stage, and the side of its maps."""
+    drawing = diagrams.whole_network(models.build("resnet50"), (1, 3, 224, 224))
+    assert drawing.digest.split(" → ") == [
+        "3 × 224 × 224",
+        "stem (7×7, /2): 64 × 112 × 112",
+        "max-pool (3×3, /2): 64 × 56 × 56",
+        "layer1 (3 × Bottleneck): 256 × 56 × 56",
+        "layer2 (4 × Bottleneck): 512 × 28 × 28",
+        "layer3 (6 × Bottleneck): 1024 × 14 × 14",
+        "layer4 (3 × Bottleneck): 2048 × 7 × 7",
+        "average (over all places): 2048",
+        "fc (linear): 1000",
+    ]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet152", "resnet20", "plain20"])
+def test_whole_network_draws_its_shortcuts_inside_its_frame(name):
+    model = models.build(name, 10)
+    drawing = diagrams.whole_network(model, (1, 3, 64, 64))
+    root = ElementTree.fromstring(drawing._repr_svg_())
+    shortcuts = [path for path in root.iter(f"{SVG}path") if path.get("stroke") == diagrams.SHORTCUT]
+    stages = [model.get_submodule(stage) for stage in model.stages]
+    shown = sum(min(len(stage), 11 if len(stage) > 12 else 12) for stage in stages)
+    assert len(shortcuts) == (0 if name.startswith("plain") else shown)
+    squares = [box for box in root.iter(f"{SVG}rect") if box.get("fill") == diagrams.SHORTCUT]
+    assert len(squares) == sum(block.downsample is not None for stage in stages for block in stage)
+    width, height = (float(root.get("viewBox").split()[i]) for i in (2, 3))
+    assert width <= 360
+    for box in root.iter(f"{SVG}rect"):
+        x, y = float(box.get("x", 0)), float(box.get("y", 0))
+        assert 0 <= x <= x + float(box.get("width")) <= width
+        assert 0 <= y <= y + float(box.get("height")) <= height
+
+
+def test_whole_network_follows_the_code_and_leaves_the_model():
+    model = models.build("resnet18", 10, stem="deep")
+    model.layer2.append(blocks.BasicBlock(128, 128))
+    before = copy.deepcopy(model.state_dict())
+    digest = diagrams.whole_network(model, (1, 3, 64, 64)).digest
+    assert "stem (3×3 3×3 3×3, /2)" in digest
+    assert "layer2 (3 × BasicBlock): 128 × 8 × 8" in digest
+    assert model.training
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_whole_network_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="this ResNet has not"):
+        diagrams.whole_network(published.resnet18(), (1, 3, 64, 64))
+    with pytest.raises(ValueError, match=r"an image of shape \(1, 1, 64, 64\) does not fit"):
+        diagrams.whole_network(models.build("resnet18"), (1, 1, 64, 64))

@@ -181,3 +181,18 @@ def test_start_as_identity_of_a_residual_net_is_refused():
     net = degradation.fresh_net(10, residual=True, seed=0)
     with pytest.raises(ValueError, match="last scale is zero"):
         degradation.start_as_identity(net, degradation.points(100)[0], pairs=1)
+
+
+def test_without_batchnorm_each_layer_has_a_shift_that_starts_at_zero():
+    net = degradation.fresh_net(8, residual=True, seed=0, batchnorm=False)
+    linear = [module for module in net.modules() if isinstance(module, torch.nn.Linear)]
+    assert not any(isinstance(module, torch.nn.BatchNorm1d) for module in net.modules())
+    assert [module.bias.abs().max().item() for module in linear] == [0] * 8
+    # He's bound for the uniform distribution: sqrt(6 / inputs), here of 64
+    assert 0.95 < linear[1].weight.abs().max().item() / (6 / 64) ** 0.5 <= 1
+
+
+def test_a_start_as_the_identity_needs_batchnorm():
+    net = degradation.fresh_net(8, residual=False, seed=0, batchnorm=False)
+    with pytest.raises(ValueError, match="this net has none"):
+        degradation.start_as_identity(net, torch.rand(20, 8), pairs=1)
