@@ -141,19 +141,19 @@ def _fit_probe(
     """Give the model the best head for its features; a history of one entry."""
     if getattr(getattr(train_loader, "dataset", None), "augment", None) is not None:
         raise ValueError("a linear probe sees each image once, as it is: give it a loader without augment")
-    device, body = torch.device(device or runtime.device_of(model)), anatomy(model, caller="fine_tune")
+    place, body = runtime.chosen_device(device, model), anatomy(model, caller="fine_tune")
     freeze(model)
     started = time.perf_counter()
-    features, labels = cached_features(model, train_loader, device=device)
+    features, labels = cached_features(model, train_loader, device=place)
     head = linear_probe(features, labels, num_classes=body.num_classes, weight_decay=weight_decay)
     with torch.no_grad():
         logits = head(features)
-    body.set_head(head.to(device).train(body.head.training))
+    body.set_head(head.to(place).train(body.head.training))
     history = training.History(lr=[0.0], seconds=[time.perf_counter() - started])
     history.train_loss.append(nn.functional.cross_entropy(logits, labels).item())
     history.train_accuracy.append((logits.argmax(dim=1) == labels).double().mean().item())
     if valid_loader is not None:
-        loss, accuracy = evaluation.evaluate(model, valid_loader, device=device)
+        loss, accuracy = evaluation.evaluate(model, valid_loader, device=place)
         history.valid_loss.append(loss)
         history.valid_accuracy.append(accuracy)
     return history

@@ -72,10 +72,10 @@ def tune(
     if parts.train.images.shape[-1] != start.size:
         size = parts.train.images.shape[-1]
         raise ValueError(f"the photographs were read at {size} pixels, the network wants {start.size}")
-    device = torch.device(device or runtime.device())
+    place = runtime.device() if device is None else runtime.named_device(device)
     runtime.seed_everything(seed)
     model = start.with_head(len(parts.train.classes), seed=seed)
-    model.to(memory_format=torch.channels_last).to(device)
+    model.to(memory_format=torch.channels_last).to(place)
     batches = _batches(start, parts.train, seed)
     epochs = default_epochs(len(parts.train)) if epochs is None else epochs
     lr = start.lr if lr is None else lr
@@ -93,8 +93,8 @@ def tune(
         epochs=epochs,
         optimizer=optimizer,
         scheduler=training.one_cycle(optimizer, steps=max(epochs, 1) * len(batches)),
-        device=device,
-        loss_function=_loss(parts.train, device) if balanced else None,
+        device=place,
+        loss_function=_loss(parts.train, place) if balanced else None,
         checkpoint=checkpoint,
         progress=progress,
     )

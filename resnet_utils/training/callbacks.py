@@ -14,12 +14,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import swa_utils
 
 from resnet_utils.files import atomic, weights
-from resnet_utils.runtime import device_of, seeding
+from resnet_utils.runtime import chosen_device, seeding
 from resnet_utils.runtime.types import Batches, Device
 from resnet_utils.training.run import Callback, History, TrainingRun, unwrapped
 
@@ -131,7 +130,7 @@ class EMA(Callback):
             device: where to compute; None: where the averaged network lies.
         """
         with seeding.kept_generators(loader):
-            swa_utils.update_bn(loader, self.averaged, torch.device(device or device_of(self.averaged)))
+            swa_utils.update_bn(loader, self.averaged, chosen_device(device, self.averaged))
 
     def settings(self) -> dict[str, Any]:
         """The share of the past."""

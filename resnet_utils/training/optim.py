@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
+from resnet_utils.runtime import named_device
 from resnet_utils.runtime.types import Device
 from resnet_utils.training.run import TrainingRun, length, steps_in
 
@@ -209,9 +210,12 @@ def half_type(*, device: Device) -> torch.dtype:
 
     Args:
         device: where the network computes.
+
+    Raises:
+        ValueError: for a name of no device here.
     """
-    device = torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    place = device if isinstance(device, torch.device) else named_device(device)
+    if place.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
 
@@ -224,6 +228,9 @@ def gradient_scaler(*, device: Device) -> GradScaler | None:
 
     Args:
         device: where the network computes.
+
+    Raises:
+        ValueError: for a name of no device here.
     """
-    device = torch.device(device)
-    return GradScaler(device.type) if half_type(device=device) == torch.float16 else None
+    place = device if isinstance(device, torch.device) else named_device(device)
+    return GradScaler(place.type) if half_type(device=place) == torch.float16 else None
