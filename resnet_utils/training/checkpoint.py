@@ -23,7 +23,7 @@ from resnet_utils.runtime.seeding import generators_of, global_generators, set_g
 from resnet_utils.training import optim, settings
 from resnet_utils.training.run import History, TrainingRun, unwrapped
 
-FORMAT = 3  # 2 had no settings; 1 had the loader's generators in another order
+FORMAT = 4  # 3: nothing frozen, no validation; 2: no settings; 1: generators in another order
 MOST_PROBLEMS = 6  # that an error message names
 MOST_TENSORS = 3  # of them about the model
 OPTIONAL = {"scheduler": "scheduler", "scaler": "scaler"}
