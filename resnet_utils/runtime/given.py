@@ -47,23 +47,41 @@ def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> in
     return number
 
 
-def finite_number(name: str, value: Any) -> float:
-    """``value`` as a float.
+def real_number(name: str, value: Any) -> float:
+    """``value`` as a float; its range, NaN and infinity are the caller's to judge.
 
     Args:
         name: what the caller calls it, for the message.
         value: as it was given: a number, also NumPy's, or a tensor of one element.
 
     Raises:
-        ValueError: if it is a text, True or False, no number at all, NaN or infinite.
+        ValueError: if it is a text, True or False, or no number at all.
     """
     if isinstance(value, (Tensor, np.ndarray)) and math.prod(value.shape) == 1:
         value = value.item()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
+        raise ValueError(f"{name} must be a number, got {value!r:.200}")
     return float(value)
+
+
+def real_numbers(name: str, values: Any) -> list[float]:
+    """``values`` as a list of floats, in full precision.
+
+    Args:
+        name: what the caller calls them, for the message.
+        values: as they were given: a list, an array or a tensor of one dimension, or what gives one by one.
+
+    Raises:
+        ValueError: if it is no list of numbers, or a masked array.
+    """
+    if isinstance(values, (Tensor, np.ndarray)):
+        values = table(name, values)
+        if values.ndim != 1:
+            raise ValueError(f"{name} must be a list of numbers, got the shape {tuple(values.shape)}")
+        return [float(value) for value in values.tolist()]
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a list of numbers, got {values!r:.200}")
+    return [real_number(f"number {place} of {name}", value) for place, value in enumerate(values, start=1)]
 
 
 def table(name: str, value: Any) -> Tensor:

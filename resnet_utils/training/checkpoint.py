@@ -193,10 +193,13 @@ def _unlike_parts(state: dict[str, Any], own: dict[str, Any], *, extending: bool
         if (state[part] is None) != (own[part] is None) and not (extending and part == "scheduler"):
             there, here = ("no" if side[part] is None else "a" for side in (state, own))
             problems.append(f"{there} {name} in the file, {here} {name} here")
-    for key, saved, mine in _differences(state["settings"], own["settings"]):
+    there, here = state["settings"], own["settings"]
+    one_validates = there["the validation"] != here["the validation"]  # then that says it all
+    for key, saved, mine in _differences(there, here):
         optional = (
             key.endswith("of the schedule") or " of group " in key
         )  # another torch may know more of them
+        optional |= one_validates and key.endswith("of the validation")
         if optional and "missing" in (saved, mine):
             continue
         if not extending or key == "the optimizer" or key.startswith("the number of parameters"):

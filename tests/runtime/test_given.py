@@ -28,14 +28,29 @@ def test_a_whole_number_that_is_too_small_is_refused_with_its_unit():
 
 
 @pytest.mark.parametrize("value", [0.5, 1, np.float32(0.5), torch.tensor([2.0]), np.array(2)])
-def test_a_finite_number_may_be_of_any_kind(value):
-    assert given.finite_number("lr", value) == float(value)
+def test_a_number_may_be_of_any_kind(value):
+    assert given.real_number("lr", value) == float(value)
 
 
-@pytest.mark.parametrize("value", ["0.1", None, True, math.nan, math.inf, 1j, [0.1, 0.2], torch.ones(2)])
-def test_what_is_no_finite_number_is_refused(value):
-    with pytest.raises(ValueError, match="lr must be"):
-        given.finite_number("lr", value)
+@pytest.mark.parametrize("value", ["0.1", None, True, 1j, [0.1, 0.2], torch.ones(2)])
+def test_what_is_no_number_is_refused(value):
+    with pytest.raises(ValueError, match="lr must be a number, got"):
+        given.real_number("lr", value)
+
+
+@pytest.mark.parametrize(
+    "make", [list, tuple, iter, np.array, lambda v: torch.tensor(v, dtype=torch.float64)]
+)
+def test_a_list_of_numbers_keeps_all_its_digits(make):
+    assert given.real_numbers("values", make([0.1, 1 / 3])) == [0.1, 1 / 3]
+
+
+@pytest.mark.parametrize(
+    "values", ["12", None, 3, {1: 2}, [0.1, "0.2"], [None], np.ones((2, 2)), np.ma.masked_equal([1, 2], 2)]
+)
+def test_what_is_no_list_of_numbers_is_refused(values):
+    with pytest.raises(ValueError, match="values"):
+        given.real_numbers("values", values)
 
 
 @pytest.mark.parametrize("make", [list, tuple, np.array, torch.tensor])

@@ -595,5 +595,5 @@ def test_a_rate_that_would_ruin_the_weights_is_refused(rate):
 
 
 def test_a_part_of_a_batch_cannot_be_gathered():
-    with pytest.raises(ValueError, match=r"batches must be at least 1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"batches must be a whole number of at least 1, got 1\.5"):
         training.GradientAccumulation(1.5)
