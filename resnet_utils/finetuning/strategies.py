@@ -108,8 +108,8 @@ def fine_tune(
         raise ValueError(f"probe_decay must be above 0 and finite, got {probe_decay}")
     epochs = given.whole_number("epochs", epochs, least=0 if WAYS[way].cached else 1)
     steps = _batches_in(train_loader, WAYS[way], epochs)
-    runtime.chosen_device(device, model)
     body = anatomy(model, caller="fine_tune")
+    runtime.chosen_device(device, model)
     model.requires_grad_(True)
     if WAYS[way].cached:
         return _fit_probe(model, train_loader, valid_loader, device=device, weight_decay=probe_decay)

@@ -126,7 +126,10 @@ def chosen_device(device: torch.device | str | None, model: nn.Module) -> torch.
 
     Raises:
         ValueError: as ``named_device``, if ``model`` lies elsewhere, or if it lies on "meta".
+        TypeError: if ``model`` is no module.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a network is a torch.nn.Module, got {type(model).__name__}")
     own = device_of(model)
     if own.type == "meta":
         raise ValueError(
