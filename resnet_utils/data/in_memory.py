@@ -12,6 +12,8 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from resnet_utils.runtime import given
+
 
 @dataclass(frozen=True)
 class Split:
@@ -144,13 +146,13 @@ def places_of(indices: Sequence[int] | Tensor, count: int) -> Tensor:
     Raises:
         ValueError: for other numbers, or a mask of True and False.
     """
-    given = torch.as_tensor(indices, device="cpu")
-    if given.ndim != 1 or (len(given) and (given.is_floating_point() or given.dtype == torch.bool)):
-        what = f"{given.dtype} {tuple(given.shape)}"
+    found = given.table("indices", indices).cpu()
+    if found.ndim != 1 or (len(found) and (found.is_floating_point() or found.dtype == torch.bool)):
+        what = f"{found.dtype} {tuple(found.shape)}"
         raise ValueError(
             f"indices must be a list of whole numbers (of a mask, mask.nonzero()[:, 0]), got {what}"
         )
-    places = given.to(torch.int64)
+    places = found.to(torch.int64)
     if len(places) and not 0 <= places.min() <= places.max() < count:
         raise ValueError(f"indices must be 0 to {count - 1}, got {places.min()} to {places.max()}")
     return places
@@ -170,9 +172,13 @@ def take_places(labels: Tensor, classes: Sequence[str], per_class: int, *, seed:
     """
     labels = labels.cpu()
     counts = labels.bincount(minlength=len(classes))
-    if not isinstance(per_class, int) or not 1 <= per_class <= counts.min():
+    if isinstance(per_class, bool) or not isinstance(per_class, int) or not 1 <= per_class <= counts.min():
         sizes = dict(zip(classes, counts.tolist(), strict=True))
         raise ValueError(f"per_class must be 1 to {counts.min()}, got {per_class}; there are {sizes}")
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed), device="cpu")
+    order = torch.randperm(
+        len(labels),
+        generator=torch.Generator().manual_seed(given.whole_number("seed", seed, least=0)),
+        device="cpu",
+    )
     rank = torch.nn.functional.one_hot(labels[order], len(classes)).cumsum(0)
     return order[rank.gather(1, labels[order][:, None])[:, 0] <= per_class]

@@ -21,7 +21,10 @@ def name_prefix(name: str) -> str:
 
     Raises:
         ValueError: if there is no number at the end, or no letter before it.
+        TypeError: if ``name`` is no text.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a file is a text, got {type(name).__name__}")
     found = re.fullmatch(r"(.+?)[\W_]*\d+[\W_]*", PurePosixPath(name).stem)
     if found is None or not re.search(r"[^\W\d_]", found[1]):
         raise ValueError(f"{name!r} has no class before a number, as cat.0.jpg has")
@@ -70,6 +73,8 @@ def labels_from_csv(
 
 def _rows(path: str | os.PathLike[str]) -> list[list[str]]:
     """The rows of a table that have anything in them."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"a table is given by its path, got {type(path).__name__}")
     try:
         with open(path, encoding="utf-8-sig", newline="") as table:
             return [[cell.strip() for cell in row] for row in csv.reader(table) if row]

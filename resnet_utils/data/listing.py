@@ -118,7 +118,10 @@ def folder_of(root: str | os.PathLike[str]) -> Path:
 
     Raises:
         ValueError: for an empty text.
+        TypeError: for what is no path.
     """
+    if not isinstance(root, (str, os.PathLike)):
+        raise TypeError(f"a folder is given by its path, got {type(root).__name__}")
     if root == "":
         raise ValueError("the name of the folder is empty; the working folder is called '.'")
     return Path(root)

@@ -18,6 +18,7 @@ from resnet_utils.finetuning.backbones import TEST_SHARE, Backbone
 from resnet_utils.finetuning.parts import parameter_groups
 from resnet_utils.finetuning.photographs import Parts
 from resnet_utils.models import ResNet
+from resnet_utils.runtime import given
 from resnet_utils.runtime.types import Device, LossFunction
 
 BATCH = 32
@@ -31,6 +32,7 @@ def default_epochs(count: int) -> int:
     Args:
         count: training photographs, at least 1.
     """
+    count = given.whole_number("count", count)
     steps = max(1, count // BATCH)
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
 

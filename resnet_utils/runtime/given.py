@@ -47,6 +47,21 @@ def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> in
     return number
 
 
+def yes_or_no(name: str, value: Any) -> bool:
+    """``value`` as True or False: a text such as "no" would count as True.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given: a bool, also NumPy's, or 0 or 1.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if not isinstance(value, (bool, np.bool_, int)) or value not in (0, 1):
+        raise ValueError(f"{name} must be True or False, got {value!r:.200}")
+    return bool(value)
+
+
 def real_number(name: str, value: Any) -> float:
     """``value`` as a float; its range, NaN and infinity are the caller's to judge.
 

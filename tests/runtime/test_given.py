@@ -27,6 +27,17 @@ def test_a_whole_number_that_is_too_small_is_refused_with_its_unit():
         given.whole_number("patience", 0, unit="epoch")
 
 
+@pytest.mark.parametrize("value", [True, np.False_, 0, 1])
+def test_a_flag_is_true_or_false(value):
+    assert given.yes_or_no("strict", value) is bool(value)
+
+
+@pytest.mark.parametrize("value", ["no", None, 2, 0.5, [], "True"])
+def test_a_text_is_no_flag(value):
+    with pytest.raises(ValueError, match="strict must be True or False, got"):
+        given.yes_or_no("strict", value)
+
+
 @pytest.mark.parametrize("value", [0.5, 1, np.float32(0.5), torch.tensor([2.0]), np.array(2)])
 def test_a_number_may_be_of_any_kind(value):
     assert given.real_number("lr", value) == float(value)
