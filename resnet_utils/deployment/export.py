@@ -103,8 +103,8 @@ def _traced(model: nn.Module, path: Path, image_shape: tuple[int, int, int]) -> 
     shadow = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()  # save() wants it
     if not isinstance(image_shape, (tuple, list)) or len(image_shape) != 3:
         raise ValueError(f"image_shape must be (C, H, W), got {image_shape!r}")
-    image_shape = tuple(given.whole_number("each number of image_shape", side) for side in image_shape)
-    images = torch.zeros(2, *image_shape)  # two: a batch of one would be taken for a fixed size
+    sides = [given.whole_number("each number of image_shape", side) for side in image_shape]
+    images = torch.zeros(2, *sides)  # two: a batch of one would be taken for a fixed size
     try:
         return torch.export.export(shadow, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     except Exception as error:

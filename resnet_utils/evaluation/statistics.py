@@ -136,13 +136,13 @@ def recipe_interval(accuracies: Sequence[float], total: int, *, confidence: floa
     Raises:
         ValueError: for an accuracy outside [0, 1], a ``total`` below 1, or as ``mean_interval``.
     """
-    accuracies, total = given.real_numbers("accuracies", accuracies), given.real_number("total", total)
+    accuracies, images = given.real_numbers("accuracies", accuracies), given.real_number("total", total)
     outside = [share for share in accuracies if not 0 <= share <= 1]
-    if outside or not 1 <= total < math.inf:
+    if outside or not 1 <= images < math.inf:
         raise ValueError(f"need shares in [0, 1] and total > 0, got {list(accuracies)} and {total}")
     seeds = mean_interval(accuracies, confidence=confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    half = math.hypot(seeds.half, z * math.sqrt(seeds.middle * (1 - seeds.middle) / total))
+    half = math.hypot(seeds.half, z * math.sqrt(seeds.middle * (1 - seeds.middle) / images))
     return Interval(max(0.0, seeds.middle - half), min(1.0, seeds.middle + half))
 
 

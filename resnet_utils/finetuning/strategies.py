@@ -101,24 +101,16 @@ def fine_tune(
     """
     if not isinstance(way, str) or way not in WAYS:
         raise ValueError(f"way must be one of {', '.join(WAYS)}, got {way!r}")
-    for name, value in (("lr", lr), ("factor", factor), ("weight_decay", weight_decay)):
-        if not 0 <= given.real_number(name, value) < math.inf:
-            raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-    if not 0 < given.real_number("probe_decay", probe_decay) < math.inf:
-        raise ValueError(f"probe_decay must be above 0 and finite, got {probe_decay}")
+    _require_numbers(lr=lr, factor=factor, weight_decay=weight_decay, probe_decay=probe_decay)
     epochs = given.whole_number("epochs", epochs, least=0 if WAYS[way].cached else 1)
     steps = _batches_in(train_loader, WAYS[way], epochs)
-    body = anatomy(model, caller="fine_tune")
+    anatomy(model, caller="fine_tune")
     runtime.chosen_device(device, model)
     model.requires_grad_(True)
     if WAYS[way].cached:
         return _fit_probe(model, train_loader, valid_loader, device=device, weight_decay=probe_decay)
-    phases = [(list(body.parts), epochs)]
-    if WAYS[way].learns != "everything":
-        freeze(model)
-        phases = [(["fc"], epochs)] if WAYS[way].learns == "head" else unfreezing(model, epochs)
     history = training.History()
-    for opened, num_epochs in phases:
+    for opened, num_epochs in _phases(model, WAYS[way], epochs):
         for name in opened:
             unfreeze(model, name)
         groups = parameter_groups(model, lr, factor=factor if WAYS[way].rates == "by part" else 1.0)
@@ -140,6 +132,23 @@ def fine_tune(
         for column in fields(history):
             getattr(history, column.name).extend(getattr(more, column.name))
     return history
+
+
+def _phases(model: nn.Module, way: Way, epochs: int) -> list[tuple[list[str], int]]:
+    """Which parts to open, and for how many epochs to train then; what does not learn at first is frozen."""
+    if way.learns == "everything":
+        return [(list(anatomy(model, caller="fine_tune").parts), epochs)]
+    freeze(model)
+    return [(["fc"], epochs)] if way.learns == "head" else unfreezing(model, epochs)
+
+
+def _require_numbers(*, lr: float, factor: float, weight_decay: float, probe_decay: float) -> None:
+    """Refuse rates and decays that are none, before anything has changed."""
+    for name, value in (("lr", lr), ("factor", factor), ("weight_decay", weight_decay)):
+        if not 0 <= given.real_number(name, value) < math.inf:
+            raise ValueError(f"{name} must be at least 0 and finite, got {value}")
+    if not 0 < given.real_number("probe_decay", probe_decay) < math.inf:
+        raise ValueError(f"probe_decay must be above 0 and finite, got {probe_decay}")
 
 
 def _batches_in(loader: DataLoader, way: Way, epochs: int) -> int:

@@ -17,6 +17,8 @@ Source: He et al. 2015, arXiv:1512.03385, section 3.3 and section 4.1 (options A
 arXiv:1812.01187, section 4.2 ("ResNet-D").
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
@@ -127,6 +129,13 @@ class _Block(nn.Module):
 
     Written so that TorchScript can read it too: it asks each part whether it is None.
     """
+
+    if TYPE_CHECKING:  # in a running program TorchScript would read these, and fail
+        relu: nn.Module
+        downsample: nn.Module | None
+        se: nn.Module | None
+        survival: nn.Module | None
+        is_plain: bool
 
     def branch(self, x: Tensor) -> Tensor:
         raise NotImplementedError("each block has a branch of its own")
