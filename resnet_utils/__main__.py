@@ -132,8 +132,11 @@ def _predict(options: argparse.Namespace) -> int:
 
     path = Path(options.classifier)
     classifier = deployment.Classifier.load(path / own.CLASSIFIER if path.is_dir() else path)
+    files, folders = _pictures(options.files)
+    for folder in folders:
+        print(f"{folder}: left out: a folder inside of one; ask about it by its name", file=sys.stderr)
     unanswered = 0
-    for name in _pictures(options.files):
+    for name in files:
         try:
             print(f"{name}: {classifier.answer(name)}", flush=True)
         except ValueError as error:
@@ -142,19 +145,21 @@ def _predict(options: argparse.Namespace) -> int:
     return 1 if unanswered else 0
 
 
-def _pictures(names: Sequence[str]) -> list[Path]:
-    """The files, and those inside of the folders among them."""
-    found: list[Path] = []
+def _pictures(names: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The files, and those inside of the folders among them; and the folders inside of folders."""
+    files: list[Path] = []
+    folders: list[Path] = []
     if "" in names:
         raise ValueError("the name of a file is empty")
     for name in map(Path, names):
-        inside = (
-            sorted(p for p in name.iterdir() if p.is_file() and p.name[0] != ".") if name.is_dir() else [name]
-        )
-        if not inside:
-            raise ValueError(f"no file in the folder {name}")
-        found += inside
-    return found
+        inside = sorted(p for p in name.iterdir() if p.name[0] != ".") if name.is_dir() else [name]
+        deeper = [path for path in inside if path.is_dir()]
+        if len(deeper) == len(inside):
+            hint = f"; ask about the folders in it, such as {deeper[0]}" if deeper else ""
+            raise ValueError(f"no file in the folder {name}{hint}")
+        files += [path for path in inside if path not in deeper]
+        folders += deeper
+    return files, folders
 
 
 if __name__ == "__main__":

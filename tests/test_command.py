@@ -108,6 +108,20 @@ def test_a_file_without_an_answer_is_told_and_the_others_are_answered(run, tmp_p
     assert "nowhere.jpg: no answer: the file is missing" in err
 
 
+def test_a_folder_inside_of_a_folder_is_said_to_be_left_out_and_the_files_are_answered(run, tmp_path, capsys):
+    written, _ = run
+    folder = draw(tmp_path, 3) / "cat"
+    (folder / "more").mkdir()
+    (folder / ".hidden").mkdir()
+    assert main(["predict", str(folder), "--classifier", str(written)]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == len(list(folder.glob("*.png")))
+    assert err == f"{folder / 'more'}: left out: a folder inside of one; ask about it by its name\n"
+    assert main(["predict", str(tmp_path), "--classifier", str(written)]) == 2  # nothing but folders
+    assert "no file in the folder" in (said := capsys.readouterr().err)
+    assert f"ask about the folders in it, such as {folder}" in said
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a process is killed by a signal")
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(folder, run):
     written, _ = run

@@ -24,7 +24,7 @@ from resnet_utils.data.in_memory import Split
 from resnet_utils.data.on_disk import SplitOnDisk
 from resnet_utils.data.torchvision_v2 import seeded_if_torchvision
 from resnet_utils.data.transforms import Transform
-from resnet_utils.runtime import seeding
+from resnet_utils.runtime import given, seeding
 
 _CHUNK = 256  # pictures decoded at a time to measure them
 
@@ -41,8 +41,10 @@ def mean_std(split: Split | SplitOnDisk) -> tuple[tuple[float, ...], tuple[float
         ``mean`` and ``std``, one number a channel each, as ``loader`` takes them.
 
     Raises:
+        TypeError: if ``split`` is none.
         ValueError: if the split is empty.
     """
+    _require_split(split, "mean_std")
     if len(split) == 0:
         raise ValueError("mean_std() needs at least one image, but the split is empty")
     counts = torch.zeros(split.shape[1], 256, dtype=torch.int64, device="cpu")
@@ -68,10 +70,17 @@ def class_weights(split: Split | SplitOnDisk) -> Tensor:
         split: the images that are trained on.
 
     Raises:
+        TypeError: if ``split`` is none.
         ValueError: if some class has no image.
     """
+    _require_split(split, "class_weights")
     counts = _counts(split)
     return (len(split) / (len(counts) * counts.double())).float()
+
+
+def _require_split(split: object, caller: str) -> None:
+    if not isinstance(split, (Split, SplitOnDisk)):
+        raise TypeError(f"{caller} takes a data.Split or data.SplitOnDisk, got {type(split).__name__}")
 
 
 def _counts(split: Split | SplitOnDisk) -> Tensor:
@@ -122,20 +131,23 @@ def loader(
 
     Raises:
         TypeError: if ``split`` is none, or mean or std no list of numbers.
-        ValueError: if there would be no batch, mean and std do not fit the channels or pixels in [0, 1],
-            ``augment`` changes labels, or workers are asked for images that lie on a GPU; while iterating, if
-            ``augment`` gives anything but as many uint8 images.
+        ValueError: if a count or a flag is none, there would be no batch, mean and std do not fit the
+            channels or pixels in [0, 1], ``augment`` changes labels, or workers are asked for images that lie
+            on a GPU; while iterating, if ``augment`` gives anything but as many uint8 images.
     """
-    if not isinstance(split, (Split, SplitOnDisk)):
-        raise TypeError(f"loader takes a data.Split or data.SplitOnDisk, got {type(split).__name__}")
+    _require_split(split, "loader")
+    batch_size = given.whole_number("batch_size", batch_size)
+    num_workers = given.whole_number("num_workers", num_workers, least=0)
+    for name, value in (("shuffle", shuffle), ("balanced", balanced), ("drop_last", drop_last)):
+        given.yes_or_no(name, value)
     if num_workers and split.device.type != "cpu":
         raise ValueError(f"workers need images on the CPU, these lie on {split.device}")
     if balanced and not shuffle:
         raise ValueError("balanced=True draws at random, so it needs shuffle=True")
     statistics = _checked_statistics(mean, std, channels=split.shape[1])
-    if batch_size < 1 or len(split) < (batch_size if drop_last else 1):
+    if len(split) < (batch_size if drop_last else 1):
         raise ValueError(f"no batch of {batch_size} in {len(split)} images (drop_last={drop_last})")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(given.whole_number("seed", seed, least=0))
     return _Loader(
         _Batches(
             split, augment if augment is None else seeded_if_torchvision(augment, seed=seed), statistics
@@ -169,8 +181,8 @@ def _checked_statistics(
     kept = []
     for name, values in (("mean", mean), ("std", std)):
         try:
-            numbers = [float(value) for value in values]
-        except (TypeError, ValueError):
+            numbers = given.real_numbers(name, values)
+        except ValueError:
             raise TypeError(f"{name} must be a list of numbers, one a channel, got {values!r}") from None
         if len(numbers) != channels:
             hint = "; these images are grey" if channels == 1 else ""

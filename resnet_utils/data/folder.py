@@ -18,6 +18,7 @@ from resnet_utils.data.in_memory import Split
 from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels, folder_of
 from resnet_utils.data.on_disk import SplitOnDisk
 from resnet_utils.data.pictures import check_picture, read_picture
+from resnet_utils.runtime import given
 
 _SHOWN = 5  # bad files named in an error
 
@@ -87,6 +88,7 @@ def image_folder_on_disk(
         FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
         ValueError: as ``image_folder``.
     """
+    given.yes_or_no("thorough", thorough)
     listing = _listed(root, size, classes, labels)
 
     def look(_: int, path: Path) -> None:
@@ -154,8 +156,7 @@ def _decoded(root: Path, listing: Listing, size: int, *, may_lack: bool, strict:
 def _listed(
     root: str | os.PathLike[str], size: int, classes: Sequence[str] | None, labels: Labels | None
 ) -> Listing:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size!r}")
+    given.whole_number("size", size, unit="pixel")
     root = folder_of(root)
     return by_folder(root, classes) if labels is None else by_labels(root, labels, classes)
 
@@ -164,6 +165,7 @@ def _sifted(
     root: Path, listing: Listing, use: Callable[[int, Path], None], *, may_lack: bool, strict: bool
 ) -> tuple[list[int], Listing]:
     """Places and listing of the files that ``use(place, path)`` takes; the others are put aside."""
+    given.yes_or_no("strict", strict)
     kept: list[int] = []
     quarantine = list(listing.unusable)
     for place, name in enumerate(runtime.progress(listing.names, description="reading pictures")):

@@ -12,6 +12,8 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from resnet_utils.runtime import given
+
 
 @dataclass(frozen=True)
 class Split:
@@ -27,9 +29,9 @@ class Split:
         ignored: (file, reason) of what is no part of the data, such as hidden files.
 
     Raises:
-        ValueError: if a type, shape or device is another, a label names no class, or the names are too few or
-            many.
-        TypeError: if ``classes`` is a single text.
+        ValueError: if a type, shape or device is another, a label names no class, two classes have one name,
+            or the names are too few or many.
+        TypeError: if ``classes`` is a single text or no list of texts, or images or labels are no tensor.
     """
 
     images: Tensor
@@ -41,6 +43,9 @@ class Split:
     ignored: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("images", "labels"):
+            if not isinstance(value := getattr(self, name), Tensor):
+                raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: torch.as_tensor(...)")
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
             kind = f"{self.images.dtype} of shape {tuple(self.images.shape)}"
             raise ValueError(f"images must be uint8 (N, C, H, W), got {kind}")
@@ -50,8 +55,7 @@ class Split:
         if self.labels.device != self.images.device:
             both = f"images on {self.images.device} and labels on {self.labels.device}"
             raise ValueError(f"images and labels must lie on one device, got {both}")
-        if isinstance(self.classes, str):
-            raise TypeError(f"classes must be a list of names, got the text {self.classes!r}")
+        object.__setattr__(self, "classes", checked_classes(self.classes))
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             span = f"{self.labels.min()} to {self.labels.max()}"
             raise ValueError(f"labels must be 0 to {len(self.classes) - 1}, got {span}")
@@ -107,6 +111,27 @@ class Split:
         return self.subset(take_places(self.labels, self.classes, per_class, seed=seed))
 
 
+def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """The names of the classes as a tuple.
+
+    Args:
+        classes: as they were given; "" is room that is left for the classes of another task.
+
+    Raises:
+        TypeError: if it is a single text, or no list of texts.
+        ValueError: if a name comes twice: its two labels would mean the same.
+    """
+    if isinstance(classes, str):
+        raise TypeError(f"classes must be a list of names, got the text {classes!r}")
+    if not isinstance(classes, (list, tuple)) or not all(isinstance(name, str) for name in classes):
+        raise TypeError(f"classes must be a list of names, got {classes!r:.200}")
+    named = [name for name in classes if name]
+    if len(set(named)) < len(named):
+        twice = sorted({name for name in named if named.count(name) > 1})
+        raise ValueError(f"each class needs a name of its own, got {twice} more than once")
+    return tuple(classes)
+
+
 def _is_slice(places: object) -> TypeGuard[range]:
     return isinstance(places, range) and places.step == 1  # no copy then
 
@@ -121,13 +146,13 @@ def places_of(indices: Sequence[int] | Tensor, count: int) -> Tensor:
     Raises:
         ValueError: for other numbers, or a mask of True and False.
     """
-    given = torch.as_tensor(indices, device="cpu")
-    if given.ndim != 1 or (len(given) and (given.is_floating_point() or given.dtype == torch.bool)):
-        what = f"{given.dtype} {tuple(given.shape)}"
+    found = given.table("indices", indices).cpu()
+    if found.ndim != 1 or (len(found) and (found.is_floating_point() or found.dtype == torch.bool)):
+        what = f"{found.dtype} {tuple(found.shape)}"
         raise ValueError(
             f"indices must be a list of whole numbers (of a mask, mask.nonzero()[:, 0]), got {what}"
         )
-    places = given.to(torch.int64)
+    places = found.to(torch.int64)
     if len(places) and not 0 <= places.min() <= places.max() < count:
         raise ValueError(f"indices must be 0 to {count - 1}, got {places.min()} to {places.max()}")
     return places
@@ -147,9 +172,13 @@ def take_places(labels: Tensor, classes: Sequence[str], per_class: int, *, seed:
     """
     labels = labels.cpu()
     counts = labels.bincount(minlength=len(classes))
-    if not isinstance(per_class, int) or not 1 <= per_class <= counts.min():
+    if isinstance(per_class, bool) or not isinstance(per_class, int) or not 1 <= per_class <= counts.min():
         sizes = dict(zip(classes, counts.tolist(), strict=True))
         raise ValueError(f"per_class must be 1 to {counts.min()}, got {per_class}; there are {sizes}")
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed), device="cpu")
+    order = torch.randperm(
+        len(labels),
+        generator=torch.Generator().manual_seed(given.whole_number("seed", seed, least=0)),
+        device="cpu",
+    )
     rank = torch.nn.functional.one_hot(labels[order], len(classes)).cumsum(0)
     return order[rank.gather(1, labels[order][:, None])[:, 0] <= per_class]

@@ -19,7 +19,16 @@ from pathlib import Path
 from resnet_utils.data.folder import read_split
 from resnet_utils.data.in_memory import Split
 from resnet_utils.data.labels import name_prefix
-from resnet_utils.data.listing import LITTER, PARTS, folder_of, is_class, require_clear, require_folder, walk
+from resnet_utils.data.listing import (
+    LITTER,
+    PARTS,
+    folder_of,
+    is_class,
+    require_clear,
+    require_different,
+    require_folder,
+    walk,
+)
 
 USES = {"train": "train", "test": "test"}  # every other part validates
 CAMERAS = {"img", "image", "dsc", "dscn", "dscf", "photo", "picture", "pic", "pxl", "screenshot", "p", "vid"}
@@ -187,7 +196,10 @@ def _classes(root: Path, inside: str) -> tuple[dict[str, list[str]], list[tuple[
     aside += [
         (name, "its name begins with no class that others have") for kind in odd for name in found.pop(kind)
     ]
-    return (found, aside) if not CAMERAS & {name.lower() for name in found} else ({}, [])
+    if CAMERAS & {name.lower() for name in found}:
+        return {}, []
+    require_different(tuple(found), what=f"classes in front of the files in {folder}")
+    return found, aside
 
 
 def _in_front(name: str) -> str:

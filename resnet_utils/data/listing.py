@@ -48,7 +48,8 @@ def by_folder(root: Path, classes: Sequence[str] | None) -> Listing:
 
     Raises:
         FileNotFoundError, NotADirectoryError: if there is no such folder.
-        ValueError: if the folders in it cannot be classes, or one of them has no file.
+        ValueError: if the folders in it cannot be classes, two of them look or are the same, or one of them
+            has no file.
     """
     require_folder(root)
     found = [entry.name for entry in root.iterdir() if is_class(entry) and not _is_litter(entry.name)]
@@ -58,6 +59,7 @@ def by_folder(root: Path, classes: Sequence[str] | None) -> Listing:
         require_clear(root, classes)
     else:
         classes = _checked(classes)
+        require_clear(root, found)
         if unknown := sorted(set(found) - set(classes)):
             raise ValueError(f"{root} has folders of no class: {unknown}; the classes are {list(classes)}")
         if not set(found) & set(classes):
@@ -88,7 +90,8 @@ def by_labels(root: Path, labels: Labels, classes: Sequence[str] | None) -> List
 
     Raises:
         FileNotFoundError, NotADirectoryError: if there is no such folder.
-        ValueError: if there are fewer than two classes, or every file would be a class of its own.
+        ValueError: if there are fewer than two classes, two that look the same, or every file would be a
+            class of its own.
     """
     require_folder(root)
     told, missing = _told(root, labels)
@@ -99,6 +102,7 @@ def by_labels(root: Path, labels: Labels, classes: Sequence[str] | None) -> List
             raise ValueError(f"the labels name {found or 'no class'}; a classifier needs at least two")
         if len(found) > 2 and len(found) == sum(map(bool, told.values())):
             raise ValueError(f"each of the {len(found)} files of {root} would be a class of its own")
+        require_different(found, what="classes in the labels")
     elif unknown := sorted(set(found) - set(_checked(classes))):
         raise ValueError(f"the labels name {unknown}, which are not among the classes {list(classes)}")
     listing = _sorted_out(root, tuple(classes), lambda name: told.get(name, ""), "its label says so")
@@ -114,7 +118,10 @@ def folder_of(root: str | os.PathLike[str]) -> Path:
 
     Raises:
         ValueError: for an empty text.
+        TypeError: for what is no path.
     """
+    if not isinstance(root, (str, os.PathLike)):
+        raise TypeError(f"a folder is given by its path, got {type(root).__name__}")
     if root == "":
         raise ValueError("the name of the folder is empty; the working folder is called '.'")
     return Path(root)
@@ -166,27 +173,52 @@ def _holds(link: Path, folder: Path) -> bool:
 
 
 def require_clear(root: Path, classes: Sequence[str]) -> None:
-    """Refuse names of classes that no text can hold, and two that look the same.
+    """Refuse folders that cannot be classes: by their names, or because two of them are the same folder.
 
     Args:
         root: the folder they lie in.
         classes: the names of the folders.
 
     Raises:
-        ValueError: for a name that is not in UTF-8, or two that differ only in spaces at their ends or in how
-            Unicode writes an accent (``unicodedata.normalize``).
+        ValueError: for a name that is not in UTF-8, two that look the same (``require_different``), or a link
+            to the folder of another class, to a part of it, or to the place that another link leads to.
     """
-    seen: dict[str, str] = {}
     for name in classes:
         if not _is_text(name):
             raise ValueError(
                 f"the name of the folder {os.fsencode(name)!r} in {root} is not UTF-8: rename it"
             )
-        other = seen.setdefault(unicodedata.normalize("NFC", name).strip(), name)
+    require_different(classes, what=f"folders in {root}")
+    links = [name for name in classes if (root / name).is_symlink()]
+    places = {name: (root / name).resolve() for name in classes} if links else {}
+    for link in links:
+        for other in (name for name in classes if name != link):
+            one, two = places[link], places[other]
+            if one.is_relative_to(two) or two.is_relative_to(one):
+                raise ValueError(
+                    f"the classes {other!r} and {link!r} of {root} hold the same files: {link!r} is a link "
+                    f"to {one}. Remove the link, or let it lead to files of its own"
+                )
+
+
+def require_different(names: Sequence[str], *, what: str) -> None:
+    """Refuse two names of classes that look the same: a reader would never mean two classes by them.
+
+    Args:
+        names: of the classes.
+        what: what has these names, for the message.
+
+    Raises:
+        ValueError: for two that differ only in capitals, in spaces at their ends, or in how Unicode writes an
+            accent (``unicodedata.normalize``).
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(unicodedata.normalize("NFC", name).strip().casefold(), name)
         if other != name:
             raise ValueError(
-                f"{root} has two folders whose names look the same, {other!a} and {name!a}: rename "
-                "or join them"
+                f"two names of {what} look the same, {other!a} and {name!a}: rename or join them, so that "
+                "they are one class or clearly two"
             )
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils.data.in_memory import Split
+from resnet_utils.runtime import given
 
 MOST_BITS = 10  # of 64; two unrelated photographs differ in about 32
 LEAST_LIKENESS = 0.96
@@ -93,6 +94,8 @@ def find_copies(
     Raises:
         ValueError: for images of another kind or shape.
     """
+    most_bits = given.whole_number("most_bits", most_bits, least=0)
+    least_likeness = given.real_number("least_likeness", least_likeness)
     second = images if others is None else others
     low, exact = _low_frequencies(second), _equal_pixels(images, second)
     views = [(False, low, second)]
@@ -140,7 +143,7 @@ def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
     Raises:
         ValueError: if a place is not below ``count``.
     """
-    parent = list(range(count))
+    parent = list(range(given.whole_number("count", count, least=0)))
 
     def root(place: int) -> int:
         while parent[place] != place:
@@ -170,13 +173,16 @@ def split_groups(split: Split, group: Tensor, *, share: float, seed: int = 0) ->
     Raises:
         ValueError: if ``group`` is not int64 (N,), ``share`` not in (0, 1), or a part would be empty.
     """
+    group = given.table("group", group)
     if group.dtype != torch.int64 or group.shape != split.labels.shape:
         raise ValueError(f"group must be int64 ({len(split)},), got {group.dtype} {tuple(group.shape)}")
-    if not 0 < share < 1:
+    if not 0 < given.real_number("share", share) < 1:
         raise ValueError(f"share must lie between 0 and 1, got {share}")
     members: dict[int, list[int]] = {}
     for place in torch.randperm(
-        len(split), generator=torch.Generator().manual_seed(seed), device="cpu"
+        len(split),
+        generator=torch.Generator().manual_seed(given.whole_number("seed", seed, least=0)),
+        device="cpu",
     ).tolist():
         members.setdefault(int(group[place]), []).append(place)
     wanted = (torch.bincount(split.labels, minlength=len(split.classes)) * share).tolist()
@@ -192,6 +198,8 @@ def split_groups(split: Split, group: Tensor, *, share: float, seed: int = 0) ->
 
 
 def _check(images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        raise TypeError(f"images must be a tensor, got {type(images).__name__}")
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(
             "images must be uint8 (N, 3, H, W) or (N, 1, H, W) with N > 0, "

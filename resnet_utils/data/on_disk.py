@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from resnet_utils.data.in_memory import Split, places_of, take_places
+from resnet_utils.data.in_memory import Split, checked_classes, places_of, take_places
 from resnet_utils.data.pictures import read_picture
+from resnet_utils.runtime import given
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class SplitOnDisk:
         ignored: (file, reason) of what is no part of the data.
 
     Raises:
-        ValueError: if a type or shape is another, a label names no class, or the names are too few or many.
+        ValueError: if a type or shape is another, a label names no class, two classes have one name, the
+            names are too few or many, or ``size`` is no whole number from 1 up.
+        TypeError: if ``classes`` is no list of texts, or ``labels`` no tensor.
     """
 
     root: Path
@@ -47,6 +50,10 @@ class SplitOnDisk:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "classes", checked_classes(self.classes))
+        if not isinstance(self.labels, Tensor):
+            raise TypeError(f"labels must be a tensor, got {type(self.labels).__name__}")
+        given.whole_number("size", self.size, unit="pixel")
         if self.labels.dtype != torch.int64 or self.labels.shape != (len(self.names),):
             kind = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
             raise ValueError(f"labels must be int64 ({len(self.names)},), got {kind}")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from resnet_utils.runtime import given
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -69,8 +71,7 @@ def read_picture(path: str | os.PathLike[str] | bytes, size: int, *, smallest: i
             nobody states or hardly uses; the message gives the reason, not the name.
         TypeError: if ``path`` is neither.
     """
-    if size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    size = given.whole_number("size", size, unit="pixel")
     with _readable(path):
         _head(path, smallest=smallest)
         with _opened(path) as image:

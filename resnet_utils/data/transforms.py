@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from resnet_utils.data.torchvision_v2 import seeded_if_torchvision
-from resnet_utils.runtime import seeding
+from resnet_utils.runtime import given, seeding
 
 Transform = Callable[[Tensor], Tensor]  # images (N, C, H, W) to images
 
@@ -70,7 +70,7 @@ class RandomHorizontalFlip:
     generator: torch.Generator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.p <= 1.0:
+        if not 0.0 <= given.real_number("p", self.p) <= 1.0:
             raise ValueError(f"p must lie in [0, 1], got {self.p}")
         self.generator = seeding.SeededGenerator(self.seed)
 
@@ -100,8 +100,7 @@ class RandomCrop:
     generator: torch.Generator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.padding < 1:
-            raise ValueError(f"padding must be at least 1 pixel, got {self.padding}")
+        given.whole_number("padding", self.padding, unit="pixel")
         self.generator = seeding.SeededGenerator(self.seed)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -147,8 +146,11 @@ class RandomResizedCrop:
     generator: torch.Generator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"size has to be at least one pixel, got {self.size}")
+        if self.size is not None:
+            given.whole_number("size", self.size, unit="pixel")
+        for name in ("scale", "ratio"):
+            if len(given.real_numbers(name, getattr(self, name))) != 2:
+                raise ValueError(f"{name} must be two numbers, (low, high), got {getattr(self, name)}")
         if not 0 < self.scale[0] <= self.scale[1] <= 1 or not 0 < self.ratio[0] <= self.ratio[1]:
             found = f"{self.scale} and {self.ratio}"
             raise ValueError(f"need 0 < scale <= 1 and 0 < ratio, smaller first; got {found}")
@@ -199,10 +201,9 @@ class Mixup(seeding.SeededBatches):
     """
 
     def __init__(self, loader: DataLoader, num_classes: int, *, alpha: float = 0.2, seed: int = 0) -> None:
-        if not 0 < alpha <= MOST_ALPHA:
+        if not 0 < given.real_number("alpha", alpha) <= MOST_ALPHA:
             raise ValueError(f"alpha must be above 0 and at most {MOST_ALPHA:g}, got {alpha}")
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+        num_classes = given.whole_number("num_classes", num_classes, least=2)
         super().__init__(loader, seed=seed)
         self.num_classes, self.alpha = num_classes, alpha
 

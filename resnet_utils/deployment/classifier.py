@@ -23,7 +23,7 @@ from resnet_utils.deployment import export, inputs
 from resnet_utils.evaluation import kept_modes
 from resnet_utils.files import weights
 from resnet_utils.models.anatomy import first_convolution
-from resnet_utils.runtime import device_of
+from resnet_utils.runtime import device_of, given
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,8 +155,10 @@ class Classifier:
         try:
             counts = {name: getattr(self, name) for name in ("size", "resize")}
             whole = {name: None if value is None else int(value) for name, value in counts.items()}
-            settled = {name: tuple(float(x) for x in getattr(self, name)) for name in ("mean", "std")}
-            settled |= {name: float(getattr(self, name)) for name in ("temperature", "threshold")}
+            settled = {name: tuple(given.real_numbers(name, getattr(self, name))) for name in ("mean", "std")}
+            settled |= {
+                name: given.real_number(name, getattr(self, name)) for name in ("temperature", "threshold")
+            }
         except (TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"size, mean, std, temperature and threshold are numbers: {error}") from None
         if any(whole[name] != value for name, value in counts.items()):
@@ -179,8 +181,11 @@ class Classifier:
 
         Raises:
             ValueError: for images of another type or shape.
+            TypeError: if they are no tensor.
         """
         shapes = [(channels, self.size, self.size) for channels in (3, 1)]
+        if not isinstance(images, Tensor):
+            raise TypeError(f"images must be a tensor, got {type(images).__name__}")
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) not in shapes or len(images) == 0:
             wanted = f"(N, 3 or 1, {self.size}, {self.size}), N > 0"
             raise ValueError(f"images must be uint8 {wanted}, got {images.dtype} {tuple(images.shape)}")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils.files import atomic
+from resnet_utils.runtime import given
 
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -100,7 +101,10 @@ def run_onnx(path: str | Path, images: Tensor) -> Tensor:
 def _traced(model: nn.Module, path: Path, image_shape: tuple[int, int, int]) -> torch.export.ExportedProgram:
     """The operations of a copy of ``model`` in eval mode, on the CPU, for any number of images."""
     shadow = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).eval()  # save() wants it
-    images = torch.zeros(2, *image_shape)  # two: a batch of one would be taken for a fixed size
+    if not isinstance(image_shape, (tuple, list)) or len(image_shape) != 3:
+        raise ValueError(f"image_shape must be (C, H, W), got {image_shape!r}")
+    sides = [given.whole_number("each number of image_shape", side) for side in image_shape]
+    images = torch.zeros(2, *sides)  # two: a batch of one would be taken for a fixed size
     try:
         return torch.export.export(shadow, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     except Exception as error:

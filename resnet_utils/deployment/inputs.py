@@ -80,6 +80,8 @@ def _source(picture: object, name: str) -> str | os.PathLike[str] | bytes:
     from PIL import Image
 
     if isinstance(picture, str | os.PathLike):
+        if picture == "":
+            raise ValueError("the name of the picture's file is empty")
         if re.match(r"[a-zA-Z][\w+.-]+://", str(picture)):
             raise ValueError(f"{name}: an address of the web; download the picture, and give the file")
         if Path(picture).is_dir():
@@ -100,6 +102,8 @@ def _source(picture: object, name: str) -> str | os.PathLike[str] | bytes:
 def _from_array(picture: Tensor | np.ndarray) -> Image.Image:
     from PIL import Image
 
+    if isinstance(picture, np.ma.MaskedArray):
+        raise ValueError("the picture: a masked array, whose mask no picture has: take array.filled(...)")
     tensor = isinstance(picture, Tensor)
     if isinstance(picture, Tensor):
         plain = picture.detach().cpu()

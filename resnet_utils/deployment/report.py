@@ -144,7 +144,10 @@ def judge(classifier: Classifier, test: data.Split, strangers: Mapping[str, Tens
 
     Raises:
         ValueError: if the classes of ``test`` are others, or it is empty.
+        TypeError: if ``test`` is no split in memory.
     """
+    if not isinstance(test, data.Split):
+        raise TypeError(f"a test is a data.Split, got {type(test).__name__}")
     if test.classes != classifier.classes:
         raise ValueError(f"the test has the classes {test.classes}, the classifier {classifier.classes}")
     logits = classifier.logits(test.images)

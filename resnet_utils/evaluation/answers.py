@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,13 @@ PRECISION = (
     "should be the same",
 )  # and about numbers of another precision than the weights
 ALONE = "more than 1 value per channel"  # and about a BatchNorm that got a single value
+SMALL = ("can't be greater than actual input size", "Output size is too small", "Padding size should be less")
+SIZE = ("shapes cannot be multiplied", "should contain", "size mismatch")  # and about a layer of a fixed size
+ONE_SHAPE = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.GaussianNLLLoss, nn.PoissonNLLLoss)
+ONE_SHAPE_FUNCTIONS = (
+    *(nn.functional.mse_loss, nn.functional.l1_loss, nn.functional.smooth_l1_loss, nn.functional.huber_loss),
+    *(nn.functional.poisson_nll_loss, nn.functional.gaussian_nll_loss),
+)
 
 
 def is_binary(loss_function: LossFunction | None) -> bool:
@@ -36,15 +43,18 @@ def is_binary(loss_function: LossFunction | None) -> bool:
         loss_function: any; looked for inside what ``functools.partial`` or a penalty (``training.with_l1``)
             puts around it. None: cross-entropy.
     """
-    while True:
-        if isinstance(loss_function, functools.partial):
-            loss_function = loss_function.func
-        elif hasattr(loss_function, "__wrapped__"):
-            loss_function = inspect.unwrap(loss_function)  # pyright: ignore[reportArgumentType]
-        else:
-            break
-    named = loss_function is nn.functional.binary_cross_entropy_with_logits
-    return named or isinstance(loss_function, nn.BCEWithLogitsLoss)
+    loss = list(_layers(loss_function))[-1]
+    named = loss is nn.functional.binary_cross_entropy_with_logits
+    return named or isinstance(loss, nn.BCEWithLogitsLoss)
+
+
+def _layers(loss_function: LossFunction | None) -> Iterator[object]:
+    """A loss, and what is inside of ``functools.partial`` or a penalty around it, the innermost last."""
+    loss: object = loss_function
+    yield loss
+    while isinstance(loss, functools.partial) or hasattr(loss, "__wrapped__"):
+        loss = loss.func if isinstance(loss, functools.partial) else inspect.unwrap(loss)  # pyright: ignore
+        yield loss
 
 
 def require_labels(logits: Tensor, labels: Tensor, *, loss_function: LossFunction | None = None) -> None:
@@ -61,6 +71,7 @@ def require_labels(logits: Tensor, labels: Tensor, *, loss_function: LossFunctio
     """
     given = f"got {_kind(labels)} labels for {_kind(logits)} logits"
     _require_mean_of(loss_function, logits)
+    _require_one_shape(loss_function, logits, labels, given)
     if is_binary(loss_function):
         if not labels.is_floating_point() or labels.shape != logits.shape:
             raise ValueError(f"binary cross-entropy needs float labels in the shape of the logits, {given}")
@@ -82,20 +93,82 @@ def require_labels(logits: Tensor, labels: Tensor, *, loss_function: LossFunctio
 
 def _require_mean_of(loss_function: LossFunction | None, logits: Tensor) -> None:
     """Refuse losses of torch that give no mean over a batch, or are for other numbers than logits."""
-    if not isinstance(loss_function, nn.Module):
-        return
-    name = type(loss_function).__name__
-    reduction = getattr(loss_function, "reduction", "mean")
-    if reduction != "mean":
-        raise ValueError(f"the loss must be the mean over a batch: make {name} without {reduction=}")
-    if isinstance(loss_function, nn.NLLLoss) and logits.numel() and logits.max() > 0:
+    layers = list(_layers(loss_function))
+    for layer in layers:
+        given = layer.keywords if isinstance(layer, functools.partial) else {}
+        reduction = given.get("reduction", getattr(layer, "reduction", "mean"))
+        if reduction != "mean":
+            raise ValueError(
+                f"the loss must be the mean over a batch: make {_name(layer)} without {reduction=}"
+            )
+    loss = layers[-1]
+    if isinstance(loss, nn.NLLLoss) and logits.numel() and logits.max() > 0:
         raise ValueError(
-            f"{name} is for logarithms of probabilities, which are at most 0, got {logits.max().item():g}; "
-            "nn.CrossEntropyLoss is the one for logits"
+            f"{_name(loss)} is for logarithms of probabilities, which are at most 0, got "
+            f"{logits.max().item():g}; nn.CrossEntropyLoss is the one for logits"
         )
-    weight = loss_function.weight if isinstance(loss_function, nn.CrossEntropyLoss) else None
+    weight = loss.weight if isinstance(loss, nn.CrossEntropyLoss) else None
     if weight is not None and logits.ndim == 2 and len(weight) != logits.shape[1]:
-        raise ValueError(f"{name} has weights for {len(weight)} classes, the network {logits.shape[1]}")
+        raise ValueError(
+            f"{_name(loss)} has weights for {len(weight)} classes, the network {logits.shape[1]}"
+        )
+
+
+def _require_one_shape(
+    loss_function: LossFunction | None, logits: Tensor, labels: Tensor, given: str
+) -> None:
+    """Refuse class numbers where the loss compares number with number: torch would stretch them to fit."""
+    loss = list(_layers(loss_function))[-1]
+    if not isinstance(loss, ONE_SHAPE) and loss not in ONE_SHAPE_FUNCTIONS:
+        return
+    if logits.ndim == 2 and logits.shape[1] == 1:
+        raise ValueError(
+            f"{_name(loss)} over one output is a regression, which has no right answers to count; this "
+            f"training is for classes. {given}"
+        )
+    if not labels.is_floating_point() or labels.shape != logits.shape:
+        raise ValueError(
+            f"{_name(loss)} compares numbers, so it needs float labels in the shape of the logits, as from "
+            f"nn.functional.one_hot(labels, num_classes).float(), {given}; nn.CrossEntropyLoss() takes class "
+            "numbers as they are"
+        )
+
+
+def loss_of(loss_function: LossFunction | None, logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss of a batch, a single number, with what goes wrong said in words.
+
+    Args:
+        loss_function: any; None: cross-entropy.
+        logits: of a batch.
+        labels: of the same batch, as ``require_labels`` takes them, on the same device.
+
+    Raises:
+        ValueError: if the loss cannot be computed from these, or gives anything but one float.
+    """
+    loss_function = loss_function or nn.functional.cross_entropy
+    given = f"{_kind(logits)} logits and {_kind(labels)} labels"
+    try:
+        loss = loss_function(logits, labels)
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"the loss {_name(loss_function)} cannot be computed from {given}: {reason}. A loss is a function"
+            " of logits and labels that gives their mean over the batch, such as nn.CrossEntropyLoss()"
+        ) from error
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
+        kind = _kind(loss) if isinstance(loss, Tensor) else f"{type(loss).__name__} {loss!r:.40}"
+        raise ValueError(
+            f"the loss {_name(loss_function)} must give one float tensor, the mean over a batch; of {given} "
+            f"it gives {kind}"
+        )
+    return loss.reshape(())
+
+
+def _name(loss_function: object) -> str:
+    """What a message calls a loss."""
+    while isinstance(loss_function, functools.partial):
+        loss_function = loss_function.func
+    return getattr(loss_function, "__qualname__", type(loss_function).__name__)
 
 
 def _require_classes(logits: Tensor, labels: Tensor, given: str) -> None:
@@ -135,38 +208,105 @@ def right_answers(logits: Tensor, labels: Tensor, *, loss_function: LossFunction
     return logits.argmax(dim=1) == (labels if labels.ndim == 1 else labels.argmax(dim=1))
 
 
-def logits_of(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """``model(images)``, with the usual misfits said in words.
+def require_numbers(logits: Tensor, images: Tensor, *, where: str) -> None:
+    """Check that the answers to a batch are numbers: the largest of logits that are NaN is any class.
 
     Args:
-        model: from images to logits, or to any other answers.
-        images: float ``(N, C, H, W)``, where the model lies.
+        logits: of the batch.
+        images: what was asked.
+        where: which batch of what, for the message.
 
     Raises:
-        ValueError: if the images are whole numbers or of another precision, have other channels than the
-            network takes, or are too few for a BatchNorm in train mode.
+        ValueError: if some are NaN and the images have values that are not finite.
+        FloatingPointError: if some are NaN, and the images are not to blame.
+    """
+    lost = int(logits.isnan().reshape(max(1, len(images)), -1).any(dim=1).sum())
+    if not lost:
+        return
+    require_finite_images(images, where=where)
+    raise FloatingPointError(
+        f"{where}: the network answers NaN to {lost} of {len(images)} images, whose values are all finite: "
+        "its weights or the statistics of its BatchNorms went wrong"
+    )
+
+
+def require_finite_images(images: Tensor, *, where: str) -> None:
+    """Check the values of images, after something has gone wrong with them.
+
+    Args:
+        images: of a batch.
+        where: which batch of what, for the message.
+
+    Raises:
+        ValueError: if some are NaN or infinite; the message counts the images.
+    """
+    if odd := int((~images.isfinite()).reshape(len(images), -1).any(dim=1).sum()):
+        raise ValueError(f"{where}: {odd} of {len(images)} images have values that are NaN or infinite")
+
+
+def logits_of(
+    compute: Callable[[Tensor], Tensor], images: Tensor, *, model: nn.Module | None = None
+) -> Tensor:
+    """``compute(images)``, with the usual misfits said in words.
+
+    Args:
+        compute: from images to logits, or to any other answers: a network, or a part of one.
+        images: float ``(N, C, H, W)``, where the network lies.
+        model: the network that ``compute`` uses; None: ``compute`` itself, where it is one.
+
+    Raises:
+        ValueError: if the images are whole numbers or of another precision, are no batch, have other channels
+            or another size than the network takes, or are too few for a BatchNorm in train mode; or if the
+            answer is no tensor.
     """
     if not images.is_floating_point():
         raise ValueError(f"images must be float, got {_kind(images)}: images.float() / 255 may be meant")
+    _require_batch(images, model if model is not None else compute)
     try:
-        return model(images)
+        answers = compute(images)
     except (RuntimeError, ValueError) as error:
-        said = str(error)
-        if any(words in said for words in PRECISION):
-            raise ValueError(f"images {_kind(images)} are of another precision than the network") from error
-        if FIT in said and "channels" in said:
-            raise ValueError(
-                f"images {_kind(images)} do not fit the network: grey pictures have 1 channel, colour "
-                f"pictures 3; build it with in_channels={images.shape[1]}, or change the pictures "
-                f"({said.partition(chr(10))[0]})"
-            ) from error
-        if ALONE in said:
-            raise ValueError(
-                f"a BatchNorm in train mode has one value a channel here (images {_kind(images)}), and no "
-                "spread to measure. Either the last batch has one image: make the loader with drop_last=True "
-                "or another batch size. Or the network should only answer: call model.eval() first"
-            ) from error
-        raise
+        if (meant := _misfit(str(error), images)) is None:
+            raise
+        raise ValueError(meant) from error
+    if not isinstance(answers, Tensor):
+        raise ValueError(
+            f"the network must give a tensor of logits (N, num_classes), it gives {type(answers).__name__}; "
+            "put a small module around it that returns the logits alone"
+        )
+    return answers
+
+
+def _require_batch(images: Tensor, model: object) -> None:
+    """Refuse images without a dimension for the batch, which a convolution would take for one image."""
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    if images.ndim != 4 and any(isinstance(module, nn.Conv2d) for module in modules):
+        hint = ": images[:, None] gives grey ones their channel, image[None] makes a batch of one image"
+        raise ValueError(
+            f"images must be a batch (N, C, H, W), got {_kind(images)}{hint if images.ndim == 3 else ''}"
+        )
+
+
+def _misfit(said: str, images: Tensor) -> str | None:
+    """What torch ``said`` about images that do not fit, in plainer words; None: it is about another thing."""
+    kind, reason = _kind(images), said.partition("\n")[0]
+    if any(words in said for words in PRECISION):
+        return f"images {kind} are of another precision than the network"
+    if FIT in said and "channels" in said:
+        return (
+            f"images {kind} do not fit the network: grey pictures have 1 channel, colour pictures 3; build "
+            f"it with in_channels={images.shape[1]}, or change the pictures ({reason})"
+        )
+    if ALONE in said:
+        return (
+            f"a BatchNorm in train mode has one value a channel here (images {kind}), and no spread to "
+            "measure. Either the last batch has one image: make the loader with drop_last=True or another "
+            "batch size. Or the network should only answer: call model.eval() first"
+        )
+    if any(words in said for words in SMALL):
+        return f"images {kind} are too small for the network ({reason})"
+    if any(words in said for words in SIZE):
+        return f"images {kind} have another size than the network takes ({reason})"
+    return None
 
 
 def _kind(tensor: Tensor) -> str:

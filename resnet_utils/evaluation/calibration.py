@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from resnet_utils.evaluation.metrics import correct
+from resnet_utils.runtime import given
 
 BINS = 15  # as in Guo et al. 2017
 TEMPERATURES = (0.05, 20.0)  # a fitted temperature stays within
@@ -48,6 +49,7 @@ def confidence(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
     Raises:
         ValueError: if ``logits`` or ``temperature`` are otherwise.
     """
+    temperature = given.real_number("temperature", temperature)
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
     tempered = _exact(logits) / temperature
@@ -70,8 +72,7 @@ def reliability(logits: Tensor, labels: Tensor, *, temperature: float = 1.0, bin
     Raises:
         ValueError: for shapes or labels that do not fit, or ``bins`` below 1.
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
+    bins = given.whole_number("bins", bins)
     sure, right = confidence(logits, temperature=temperature), correct(logits, labels).double()
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
     place = torch.bucketize(sure, edges[1:-1])  # an answer on an edge belongs to the bin below
@@ -122,7 +123,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Raises:
         ValueError: for shapes or labels that do not fit.
     """
-    z = _exact(logits)
+    z, labels = _exact(logits), given.table("labels", labels)
     correct(logits, labels)  # checks the labels
     wanted = z.gather(1, labels.cpu().long()[:, None])[:, 0]
 
@@ -160,18 +161,22 @@ def prior_corrected(
         ValueError: if the logits are not fit for a softmax, or there is not one share above 0 a class.
     """
     exact = _exact(logits)
-    shares = [torch.ones(exact.shape[1]) if given is None else given for given in (trained, wanted)]
-    there, here = (torch.as_tensor(given).detach().cpu().double() for given in shares)
-    for given in (there, here):
-        if given.shape != exact.shape[1:] or not (given > 0).all() or not torch.isfinite(given).all():
+    shares = {"trained": trained, "wanted": [1.0] * exact.shape[1] if wanted is None else wanted}
+    there, here = (
+        torch.tensor(given.real_numbers(name, values), dtype=torch.float64, device="cpu")
+        for name, values in shares.items()
+    )
+    for part in (there, here):
+        if part.shape != exact.shape[1:] or not (part > 0).all() or not torch.isfinite(part).all():
             raise ValueError(
-                f"there must be one share above 0 for each of {exact.shape[1]} classes, got {given.tolist()}"
+                f"there must be one share above 0 for each of {exact.shape[1]} classes, got {part.tolist()}"
             )
     return exact + (here / here.sum()).log() - (there / there.sum()).log()
 
 
 def _exact(logits: Tensor) -> Tensor:
     """The logits in float64 on the CPU (Apple's GPUs have no float64), if they are fit for a softmax."""
+    logits = given.table("logits", logits)
     if logits.ndim != 2 or logits.shape[0] == 0 or logits.shape[1] < 2:
         raise ValueError(f"logits must be (N, K) with N > 0 and K > 1, got shape {tuple(logits.shape)}")
     exact = logits.detach().cpu().double()

@@ -11,8 +11,14 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from resnet_utils.evaluation.answers import logits_of, require_labels, right_answers
-from resnet_utils.runtime import classes_of, device_of
+from resnet_utils.evaluation.answers import (
+    logits_of,
+    loss_of,
+    require_labels,
+    require_numbers,
+    right_answers,
+)
+from resnet_utils.runtime import chosen_device, classes_of, given
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -50,14 +56,19 @@ def collected(
         device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
-        ValueError: if ``loader`` yields no sample, not a label for each image, or images that do not fit.
+        ValueError: if ``loader`` yields no sample, no pair of images and labels, not a label for each image,
+            images that do not fit or are not finite, or if there is no such ``device``.
+        FloatingPointError: if an answer to finite images is NaN.
     """
-    device = device_of(model) if device is None else device
+    place = chosen_device(device, model)
     results, all_labels = [], []
     with kept_modes(model):
         model.eval()
-        for images, labels in loader:  # (N, C, H, W), (N,)
-            results.append(logits_of(compute, images.to(device)).cpu())
+        batches = given.batches(loader, caller=caller)
+        for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
+            answers = logits_of(compute, images.to(place), model=model)
+            require_numbers(answers, images, where=f"{caller}(), batch {number}")
+            results.append(answers.cpu())
             all_labels.append(labels.cpu())
             if all_labels[-1].shape[:1] != results[-1].shape[:1]:
                 both = f"{tuple(all_labels[-1].shape)} for answers {tuple(results[-1].shape)}"
@@ -78,8 +89,10 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
         device: where ``model`` lies, and the images go (default: found out).
 
     Raises:
-        ValueError: if ``loader`` yields no sample, not a label for each image, images that do not fit the
-            network, or names more classes than it has outputs.
+        ValueError: if ``loader`` yields no sample, no pair of images and labels, not a label for each image,
+            images that do not fit the network or are not finite, or names more classes than it has outputs;
+            or if there is no such ``device``.
+        FloatingPointError: if the network answers NaN to finite images.
     """
     logits, labels = collected(model, loader, compute=model, caller="predict", device=device)
     _require_outputs(logits, loader)
@@ -107,22 +120,26 @@ def evaluate(
         loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
 
     Raises:
-        ValueError: if ``loader`` yields no sample, images or labels that do not fit the network, or names
-            more classes than it has outputs.
+        ValueError: if ``loader`` yields no sample, no pair of images and labels, images or labels that do not
+            fit the network, images that are not finite, or names more classes than it has outputs; if there
+            is no such ``device``, or the loss gives no single number.
+        FloatingPointError: if the network answers NaN to finite images.
     """
-    device = device_of(model) if device is None else device
+    place = chosen_device(device, model)
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
     with kept_modes(model):
         model.eval()
-        for images, labels in loader:  # (N, C, H, W), (N,)
-            logits = logits_of(model, images.to(device))  # (N, num_classes)
-            labels = labels.to(device)
+        batches = given.batches(loader, caller="evaluate")
+        for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
+            logits = logits_of(model, images.to(place))  # (N, num_classes)
+            require_numbers(logits, images, where=f"evaluate(), batch {number}")
+            labels = labels.to(place)
             require_labels(logits, labels, loss_function=loss_function)
             _require_outputs(logits, loader)
             if loss_function is None:
                 loss_sum += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             else:
-                loss_sum += loss_function(logits, labels).item() * len(labels)
+                loss_sum += loss_of(loss_function, logits, labels).item() * len(labels)
             right = right_answers(logits, labels, loss_function=loss_function)
             correct += right.sum().item()
             asked += right.numel()

@@ -2,14 +2,16 @@
 
 Introduced in chapter 5.
 
-Everything takes the logits ``(N, num_classes)`` and labels ``(N,)`` that ``evaluation.predict`` returns. They
-may lie on different devices; what comes back lies on the CPU.
+Everything takes the logits ``(N, num_classes)`` and labels ``(N,)`` that ``evaluation.predict`` returns, or
+arrays and lists of the same numbers. They may lie on different devices; what comes back lies on the CPU.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from resnet_utils.runtime import given
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
@@ -51,6 +53,7 @@ def confusion(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         ValueError: as ``correct``, or if the logits have another number of classes.
     """
     logits, labels = _checked(logits, labels)
+    num_classes = given.whole_number("num_classes", num_classes)
     if logits.shape[1] != num_classes:
         raise ValueError(f"logits have {logits.shape[1]} classes, but num_classes is {num_classes}")
     cells = labels * num_classes + logits.argmax(dim=1)  # one number for each pair
@@ -101,8 +104,7 @@ def most_wrong(logits: Tensor, labels: Tensor, count: int) -> Tensor:
     Raises:
         ValueError: if ``count`` is below 1, or as ``correct``.
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
+    count = given.whole_number("count", count)
     logits, labels = _checked(logits, labels)
     loss = nn.functional.cross_entropy(logits.double(), labels, reduction="none")  # (N,)
     worst_first = loss.argsort(descending=True, stable=True)
@@ -111,7 +113,8 @@ def most_wrong(logits: Tensor, labels: Tensor, count: int) -> Tensor:
 
 
 def _checked(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Both on the CPU, out of the graph, if they fit each other."""
+    """Both as tensors on the CPU, out of the graph, if they fit each other."""
+    logits, labels = given.table("logits", logits), given.table("labels", labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or len(labels) == 0:
         raise ValueError(
             "logits must be (N, num_classes) and labels (N,) with N > 0, "

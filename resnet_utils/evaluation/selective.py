@@ -14,6 +14,7 @@ from torch import Tensor
 from resnet_utils.evaluation.calibration import confidence
 from resnet_utils.evaluation.metrics import correct
 from resnet_utils.evaluation.statistics import risk_bound
+from resnet_utils.runtime import given
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ def risk_curve(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> R
     """
     sure, order = confidence(logits, temperature=temperature).sort(descending=True, stable=True)
     wrong = (~correct(logits, labels)).double()[order]
-    given = torch.arange(1, len(sure) + 1, dtype=torch.float64)
+    answers = torch.arange(1, len(sure) + 1, dtype=torch.float64)
     last = torch.ones_like(sure, dtype=torch.bool)  # the last one of each run of equal confidences
     last[:-1] = sure[:-1] != sure[1:]
-    return RiskCurve(sure[last], (given / len(sure))[last], (wrong.cumsum(0) / given)[last])
+    return RiskCurve(sure[last], (answers / len(sure))[last], (wrong.cumsum(0) / answers)[last])
 
 
 def threshold_for_risk(
@@ -83,18 +84,18 @@ def threshold_for_risk(
             promise that risk; the message says how many images it takes at least.
     """
     for name, value in (("risk", risk), ("delta", delta)):
-        if not 0 < value < 1:
+        if not 0 < given.real_number(name, value) < 1:
             raise ValueError(f"{name} must be between 0 and 1, got {value}")
-    if otherwise is not None and not 0 <= otherwise <= 1:
+    if otherwise is not None and not 0 <= given.real_number("otherwise", otherwise) <= 1:
         raise ValueError(f"otherwise must be a threshold from 0 to 1, got {otherwise}")
     curve, total = risk_curve(logits, labels, temperature=temperature), len(labels)
     tries = _tries(total)
     low, high, found = 0, len(curve.threshold) - 1, None
     while low <= high:  # in the direction of more coverage while the promise holds
         middle = (low + high) // 2
-        given = round(float(curve.coverage[middle]) * total)
-        mistakes = round(float(curve.risk[middle]) * given)
-        if risk_bound(mistakes, given, delta=delta / tries) <= risk:
+        answered = round(float(curve.coverage[middle]) * total)
+        mistakes = round(float(curve.risk[middle]) * answered)
+        if risk_bound(mistakes, answered, delta=delta / tries) <= risk:
             found, low = float(curve.threshold[middle]), middle + 1
         else:
             high = middle - 1
@@ -120,7 +121,7 @@ def fewest_images(*, risk: float, delta: float = 0.05) -> int:
         ValueError: for a ``risk`` or ``delta`` outside (0, 1).
     """
     for name, value in (("risk", risk), ("delta", delta)):
-        if not 0 < value < 1:
+        if not 0 < given.real_number(name, value) < 1:
             raise ValueError(f"{name} must be between 0 and 1, got {value}")
     tries = 1
     while True:  # without a mistake the bound is 1 - (delta / tries) ** (1 / images)

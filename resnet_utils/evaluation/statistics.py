@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from resnet_utils.runtime import given
+
 # scipy.stats takes half a second to import, so each function asks for it when it is called.
 
 
@@ -66,9 +68,9 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
         ValueError: for fewer than 2 values, one that is not finite, or a ``confidence`` outside (0, 1).
     """
     _check_confidence(confidence)
+    values = given.real_numbers("values", values)
     if len(values) < 2:
         raise ValueError(f"an interval needs at least 2 values, got {len(values)}")
-    values = [float(value) for value in values]
     if not all(map(math.isfinite, values)):
         raise ValueError(f"an interval needs finite values, got {values}")
     from scipy import stats
@@ -91,6 +93,7 @@ def paired_interval(first: Sequence[float], second: Sequence[float], *, confiden
     Raises:
         ValueError: if the two differ in length, or as ``mean_interval``.
     """
+    first, second = given.real_numbers("first", first), given.real_numbers("second", second)
     if len(first) != len(second):
         raise ValueError(f"each run needs its partner, got {len(first)} and {len(second)} runs")
     return mean_interval([a - b for a, b in zip(first, second, strict=True)], confidence=confidence)
@@ -133,12 +136,13 @@ def recipe_interval(accuracies: Sequence[float], total: int, *, confidence: floa
     Raises:
         ValueError: for an accuracy outside [0, 1], a ``total`` below 1, or as ``mean_interval``.
     """
+    accuracies, images = given.real_numbers("accuracies", accuracies), given.real_number("total", total)
     outside = [share for share in accuracies if not 0 <= share <= 1]
-    if outside or total < 1:
+    if outside or not 1 <= images < math.inf:
         raise ValueError(f"need shares in [0, 1] and total > 0, got {list(accuracies)} and {total}")
     seeds = mean_interval(accuracies, confidence=confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    half = math.hypot(seeds.half, z * math.sqrt(seeds.middle * (1 - seeds.middle) / total))
+    half = math.hypot(seeds.half, z * math.sqrt(seeds.middle * (1 - seeds.middle) / images))
     return Interval(max(0.0, seeds.middle - half), min(1.0, seeds.middle + half))
 
 
@@ -157,6 +161,7 @@ def recipe_gain(first: Tensor, second: Tensor, *, confidence: float = 0.95) -> I
     Raises:
         ValueError: if the two are not bool (seeds, images) of one shape, or as ``mean_interval``.
     """
+    first, second = given.table("first", first), given.table("second", second)
     fits = first.ndim == 2 and first.shape == second.shape
     if not fits or first.dtype != torch.bool or second.dtype != torch.bool:
         kinds = f"{first.dtype} {tuple(first.shape)} and {second.dtype} {tuple(second.shape)}"
@@ -188,9 +193,9 @@ def accuracy_interval(correct: int, total: int, *, confidence: float = 0.95) -> 
         ValueError: if not 0 <= ``correct`` <= ``total``, ``total`` is 0, one is no whole number (a share
             such as 0.93 is no count), or ``confidence`` not in (0, 1).
     """
+    correct, total = _counts("correct", correct, total)
     if total < 1 or not 0 <= correct <= total:
         raise ValueError(f"need 0 <= correct <= total and total > 0, got {correct} of {total}")
-    correct, total = _counts(correct, total)
     _check_confidence(confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)  # 1.96 for 95 %
     p = correct / total
@@ -215,11 +220,12 @@ def risk_bound(mistakes: int, total: int, *, delta: float = 0.05) -> float:
         ValueError: if not 0 <= ``mistakes`` <= ``total`` with ``total`` above 0, one is no whole number, or
             ``delta`` not in (0, 1).
     """
+    mistakes, total = _counts("mistakes", mistakes, total)
+    delta = given.real_number("delta", delta)
     if total < 1 or not 0 <= mistakes <= total or not 0 < delta < 1:
         raise ValueError(
             f"need 0 <= mistakes <= total, total > 0 and delta in (0, 1), got {mistakes} of {total}, {delta}"
         )
-    mistakes, total = _counts(mistakes, total)
     if mistakes == total:
         return 1.0
     from scipy import stats
@@ -242,6 +248,7 @@ def mcnemar(first: Tensor, second: Tensor) -> Paired:
     Raises:
         ValueError: if the two are not bool ``(N,)`` of the same length N > 0.
     """
+    first, second = given.table("first", first), given.table("second", second)
     if first.dtype != torch.bool or second.dtype != torch.bool or first.ndim != 1:
         kinds = f"{first.dtype} {tuple(first.shape)} and {second.dtype} {tuple(second.shape)}"
         raise ValueError(f"right and wrong must be bool (N,), got {kinds}")
@@ -257,13 +264,16 @@ def mcnemar(first: Tensor, second: Tensor) -> Paired:
     return Paired(only_first, only_second, float(test.pvalue))
 
 
-def _counts(some: float, total: float) -> tuple[int, int]:
+def _counts(name: str, count: float, total: float) -> tuple[int, int]:
     """Both as plain whole numbers; a share in place of a count would give an interval of something else."""
-    if int(some) != some or int(total) != total:
-        raise ValueError(f"counts are whole numbers, got {some} of {total}; round(share * total) is meant")
+    some, total = given.real_number(name, count), given.real_number("total", total)
+    if not (some.is_integer() and total.is_integer()):
+        raise ValueError(
+            f"counts are whole numbers, got {some:g} of {total:g}; round(share * total) is meant"
+        )
     return int(some), int(total)
 
 
 def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
+    if not 0 < given.real_number("confidence", confidence) < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence}")

@@ -31,10 +31,13 @@ def whole(path: str | Path) -> Iterator[Path]:
 
     Raises:
         FileNotFoundError: if there is no such folder, or nothing was written inside.
+        IsADirectoryError: if ``path`` is a folder.
     """
     final = Path(os.path.realpath(path))
     if not final.parent.is_dir():
         raise FileNotFoundError(f"the folder {final.parent} does not exist; make it first")
+    if final.is_dir():
+        raise IsADirectoryError(f"{final} is a folder; give the name of a file")
     start = f".{final.name}-"
     _remove_abandoned(final.parent, start)
     unfinished = final.with_name(f"{start}{secrets.token_hex(4)}.part{final.suffix}")

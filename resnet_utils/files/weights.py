@@ -194,7 +194,7 @@ def _older(header: dict[str, str]) -> Any:
 
 
 def _check_sha256(path: Path, expected: str) -> None:
-    wanted = expected.lower()
+    wanted = expected.lower() if isinstance(expected, str) else ""
     if not 8 <= len(wanted) <= 64 or set(wanted) - set(string.hexdigits):
         raise ValueError(f"sha256 must be 64 hex digits, or the first 8 or more of them, got {expected!r}")
     found = atomic.sha256(path)

@@ -14,6 +14,7 @@ import torch
 from resnet_utils import models
 from resnet_utils.files import weights as files
 from resnet_utils.models import ResNet
+from resnet_utils.runtime import given
 
 SHIPPED = "resnet18-source"
 IMAGENET = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
@@ -78,8 +79,8 @@ def choose_backbone(
         FileNotFoundError: if there is no such file.
         ConnectionError: if ImageNet's weights are asked for and cannot be had.
     """
-    if size is not None and size < 32:
-        raise ValueError(f"size must be at least 32 pixels, got {size}")
+    if size is not None:
+        given.whole_number("size", size, least=32, unit="pixels")
     if network is not None and network not in models.NAMES:
         raise ValueError(f"unknown network {network!r}; the valid names are {', '.join(models.NAMES)}")
     if str(weights) == "book":

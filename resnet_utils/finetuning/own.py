@@ -23,6 +23,7 @@ from resnet_utils.files import atomic
 from resnet_utils.finetuning.backbones import Backbone, choose_backbone
 from resnet_utils.finetuning.photographs import Parts, read_photographs, split_photographs
 from resnet_utils.finetuning.tuning import default_epochs, to_classifier, tune
+from resnet_utils.runtime import given
 
 CLASSIFIER, REPORT, CARD = "classifier.safetensors", "report.html", "card.md"
 NUMBERS, STATE, CHECKPOINT = "report.json", "run.json", "checkpoint.pt"
@@ -143,11 +144,11 @@ def _checked_output(folder: str | os.PathLike[str], output: str | os.PathLike[st
 
 def _check(epochs: int | None, lr: float | None, risk: float) -> None:
     """What would be noticed only after the training, or not at all."""
-    if epochs is not None and epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    if lr is not None and not 0 < lr < 10:
+    if epochs is not None:
+        given.whole_number("epochs", epochs)
+    if lr is not None and not 0 < given.real_number("lr", lr) < 10:
         raise ValueError(f"lr must be above 0 and below 10, got {lr}")
-    if not 0 < risk < 1:
+    if not 0 < given.real_number("risk", risk) < 1:
         raise ValueError(f"risk must lie between 0 and 1, got {risk}")
 
 

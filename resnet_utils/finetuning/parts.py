@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from resnet_utils.models.anatomy import anatomy
+from resnet_utils.runtime import given
 
 ALL_BUT_HEAD = "all but head"
 
@@ -77,6 +78,7 @@ def parameter_groups(model: nn.Module, lr: float, *, factor: float = 0.3) -> lis
         ValueError: if ``factor`` is not in (0, 1], or everything is frozen.
         TypeError: as ``freeze``.
     """
+    lr, factor = given.real_number("lr", lr), given.real_number("factor", factor)
     if not 0 < factor <= 1:
         raise ValueError(f"factor must be above 0 and at most 1, got {factor}")
     groups, parts = [], anatomy(model, caller="parameter_groups").parts
@@ -103,11 +105,10 @@ def unfreezing(model: nn.Module, epochs: int) -> list[tuple[list[str], int]]:
         Names of the parts to open, and epochs, for each phase.
 
     Raises:
-        ValueError: if ``epochs`` is below 1.
+        ValueError: if ``epochs`` is no whole number from 1 up.
         TypeError: as ``freeze``.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    epochs = given.whole_number("epochs", epochs)
     downward = list(reversed(anatomy(model, caller="unfreezing").parts))
     alone = min(len(downward), epochs) - 1  # phases that open one part
     phases = [([name], 1) for name in downward[:alone]]

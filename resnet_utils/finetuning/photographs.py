@@ -17,6 +17,7 @@ from torch import Tensor
 from resnet_utils import data
 from resnet_utils.data import near_duplicates
 from resnet_utils.data.layout import find_layout, read_layout
+from resnet_utils.runtime import given
 
 TEST, VALID = 0.2, 0.2  # of all photographs; the rest trains
 MOST_BYTES = 4e9  # of decoded pictures that are held in memory
@@ -67,6 +68,7 @@ def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, 
         ValueError: if it has no two classes, different classes in its parts, a class without a whole picture,
             or more photographs than fit into memory at this size.
     """
+    given.whole_number("size", size, unit="pixel")
     layout = find_layout(folder)
     count = sum(len(files) for files in layout.files.values())
     needed = 3 * size**2 * count

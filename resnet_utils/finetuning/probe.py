@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from resnet_utils.evaluation.inference import collected
 from resnet_utils.models.anatomy import anatomy
+from resnet_utils.runtime import given
 from resnet_utils.runtime.types import Batches, Device
 
 
@@ -50,7 +51,7 @@ def linear_probe(
     Args:
         features: floats ``(N, C)``, as from ``cached_features``.
         labels: class numbers ``(N,)``.
-        num_classes: outputs of the head.
+        num_classes: outputs of the head, at least 2.
         weight_decay: above 0, for standardised features; the larger, the less sure the head is.
 
     Returns:
@@ -60,7 +61,9 @@ def linear_probe(
         ValueError: for shapes that do not fit, labels outside 0 ... ``num_classes`` - 1, a ``weight_decay``
             that is not positive (the best weights could be infinite), or features that are not finite floats.
     """
-    _check_probe(features, labels, num_classes, weight_decay)
+    features, labels = given.table("features", features), given.table("labels", labels)
+    num_classes = given.whole_number("num_classes", num_classes, least=2)
+    _check_probe(features, labels, num_classes, given.real_number("weight_decay", weight_decay))
     home = torch.device("cpu") if features.device.type == "mps" else features.device  # MPS has no float64
     x, labels = features.detach().to(home).double(), labels.to(home).long()
     mean, std = x.mean(dim=0), x.std(dim=0, correction=0)

@@ -18,6 +18,7 @@ from resnet_utils.finetuning.backbones import TEST_SHARE, Backbone
 from resnet_utils.finetuning.parts import parameter_groups
 from resnet_utils.finetuning.photographs import Parts
 from resnet_utils.models import ResNet
+from resnet_utils.runtime import given
 from resnet_utils.runtime.types import Device, LossFunction
 
 BATCH = 32
@@ -31,6 +32,7 @@ def default_epochs(count: int) -> int:
     Args:
         count: training photographs, at least 1.
     """
+    count = given.whole_number("count", count)
     steps = max(1, count // BATCH)
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
 
@@ -72,10 +74,10 @@ def tune(
     if parts.train.images.shape[-1] != start.size:
         size = parts.train.images.shape[-1]
         raise ValueError(f"the photographs were read at {size} pixels, the network wants {start.size}")
-    device = torch.device(device or runtime.device())
+    place = runtime.device() if device is None else runtime.named_device(device)
     runtime.seed_everything(seed)
     model = start.with_head(len(parts.train.classes), seed=seed)
-    model.to(memory_format=torch.channels_last).to(device)
+    model.to(memory_format=torch.channels_last).to(place)
     batches = _batches(start, parts.train, seed)
     epochs = default_epochs(len(parts.train)) if epochs is None else epochs
     lr = start.lr if lr is None else lr
@@ -93,8 +95,8 @@ def tune(
         epochs=epochs,
         optimizer=optimizer,
         scheduler=training.one_cycle(optimizer, steps=max(epochs, 1) * len(batches)),
-        device=device,
-        loss_function=_loss(parts.train, device) if balanced else None,
+        device=place,
+        loss_function=_loss(parts.train, place) if balanced else None,
         checkpoint=checkpoint,
         progress=progress,
     )

@@ -17,6 +17,8 @@ Source: He et al. 2015, arXiv:1512.03385, section 3.3 and section 4.1 (options A
 arXiv:1812.01187, section 4.2 ("ResNet-D").
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
@@ -122,7 +124,34 @@ def strides(stride: int, stride_on: str) -> tuple[int, int]:
     return (stride, 1) if stride_on == "1x1" else (1, stride)
 
 
-class BasicBlock(nn.Module):
+class _Block(nn.Module):
+    """What the two blocks share: the sum of branch and shortcut, and the last ReLU.
+
+    Written so that TorchScript can read it too: it asks each part whether it is None.
+    """
+
+    if TYPE_CHECKING:  # in a running program TorchScript would read these, and fail
+        relu: nn.Module
+        downsample: nn.Module | None
+        se: nn.Module | None
+        survival: nn.Module | None
+        is_plain: bool
+
+    def branch(self, x: Tensor) -> Tensor:
+        raise NotImplementedError("each block has a branch of its own")
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.branch(x)
+        if self.se is not None:
+            out = self.se(out)
+        if self.survival is not None:
+            out = self.survival(out)
+        if not self.is_plain:  # a plain block has nothing to add
+            out += x if self.downsample is None else self.downsample(x)
+        return self.relu(out)
+
+
+class BasicBlock(_Block):
     """Two 3x3 convolutions and a shortcut: ``y = relu(F(x) + shortcut(x))``.
 
     Shapes: ``(N, in_channels, H, W) -> (N, width, H / stride, W / stride)``.
@@ -161,11 +190,8 @@ class BasicBlock(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))  # (N, width, H/s, W/s)
         return self.bn2(self.conv2(out))  # (N, width, H/s, W/s)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _close_block(self, x)
 
-
-class Bottleneck(nn.Module):
+class Bottleneck(_Block):
     """1x1 down, 3x3, 1x1 up, and a shortcut: the block of ResNet-50 and deeper.
 
     Shapes: ``x`` (N, in_channels, H, W) -> ``(N, 4 * width, H / stride, W / stride)``. ``stride_on`` says
@@ -218,18 +244,6 @@ class Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(x)))  # (N, inner, H, W)
         out = self.relu(self.bn2(self.conv2(out)))  # (N, inner, H/s, W/s)
         return self.bn3(self.conv3(out))  # (N, 4 * width, H/s, W/s)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _close_block(self, x)
-
-
-def _close_block(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
-    """Add the shortcut to the branch and apply the last ReLU; a plain block has nothing to add."""
-    out = weigh_and_drop(block, block.branch(x))
-    if not block.is_plain:
-        shortcut = x if block.downsample is None else block.downsample(x)
-        out += shortcut
-    return block.relu(out)
 
 
 def weigh_and_drop(block: nn.Module, branch: Tensor) -> Tensor:

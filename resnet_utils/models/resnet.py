@@ -209,8 +209,9 @@ class ResNet(nn.Module):
         CIFAR family: ``(N, C, H / 4, W / 4)``. Four stages behind the CIFAR stem: ``(N, C, H / 8, W / 8)``.
         """
         x = self.stem(x)
-        for stage in self.stages:
-            x = getattr(self, stage)(x)  # channels double and the image halves from stage 2 on
+        for name, stage in self.named_children():
+            if name.startswith("layer"):
+                x = stage(x)  # channels double and the image halves from stage 2 on
         return x if self.closing is None else self.closing(x)
 
     def forward_head(self, x: Tensor, *, pre_logits: bool = False) -> Tensor:
@@ -224,7 +225,8 @@ class ResNet(nn.Module):
         return features if pre_logits else self.fc(features)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x))
+        features = self.avgpool(self.forward_features(x)).flatten(1)  # (N, C)
+        return self.fc(features)  # forward_head's own lines: TorchScript reads no keyword-only option
 
     def parts(self) -> dict[str, list[nn.Module]]:
         """The modules of each part by the part's name, in the order an image passes them.

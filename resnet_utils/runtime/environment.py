@@ -13,6 +13,7 @@ import platform
 import sys
 from collections.abc import Iterable
 from importlib import metadata
+from typing import Any
 
 import torch
 from torch import nn
@@ -92,6 +93,67 @@ def device_of(model: nn.Module) -> torch.device:
     for tensor in model.buffers():
         return tensor.device
     return torch.device("cpu")
+
+
+def named_device(device: torch.device | str) -> torch.device:
+    """A device that can compute here, by its name.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:1", "mps", or another that this torch knows and finds.
+
+    Raises:
+        ValueError: if torch knows no such device, finds none here, or it is "meta", which holds no numbers;
+            the message says which ones there are.
+    """
+    usable = ", ".join(name for name in ("cpu", "cuda", "mps") if _is_here(torch.device(name)))
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"torch knows no device {device!r}; here there is {usable}") from None
+    if place.type == "meta":
+        raise ValueError(f"the device 'meta' has shapes and no numbers; here there is {usable}")
+    if not _is_here(place):
+        raise ValueError(f"there is no device {str(place)!r} here; there is {usable}")
+    return place
+
+
+def chosen_device(device: torch.device | str | None, model: nn.Module) -> torch.device:
+    """Where to compute with ``model``: the device that is named, else where the model lies.
+
+    Args:
+        device: a name as in ``named_device``; None: none is named.
+        model: any module, on one device.
+
+    Raises:
+        ValueError: as ``named_device``, if ``model`` lies elsewhere, or if it lies on "meta".
+        TypeError: if ``model`` is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a network is a torch.nn.Module, got {type(model).__name__}")
+    own = device_of(model)
+    if own.type == "meta":
+        raise ValueError(
+            "the network lies on the device 'meta': it has shapes and no weights. Build it outside of "
+            "`with torch.device('meta')`, or model.to_empty(device=...) and load its weights"
+        )
+    place = own if device is None else named_device(device)
+    has_tensors = any(True for _ in model.parameters()) or any(True for _ in model.buffers())
+    if has_tensors and place.type != own.type:
+        raise ValueError(
+            f"the network lies on {own}, the computing is to be on {place}: move it first, "
+            f"model.to({str(place)!r})"
+        )
+    return place
+
+
+def _is_here(place: torch.device) -> bool:
+    """Whether torch finds a device of that kind, and of that number, on this machine."""
+    if place.type in ("cpu", "mps"):
+        return place.type == "cpu" or torch.backends.mps.is_available()
+    kind: Any = getattr(torch, place.type, None)  # torch.cuda, torch.xpu, ...
+    if not hasattr(kind, "is_available") or not kind.is_available():
+        return False
+    return place.index is None or place.index < kind.device_count()
 
 
 def versions() -> str:

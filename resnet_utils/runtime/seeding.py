@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
+from resnet_utils.runtime import given
+
 # Where loaders, samplers, data sets and transforms of torch and torchvision keep each other.
 HOLDERS = ("sampler", "batch_sampler", "dataset", "collate_fn", "transform", "target_transform")
 LISTS = ("datasets", "transforms")  # of ConcatDataset; of a composed transform
@@ -34,7 +36,7 @@ class SeededGenerator(torch.Generator):
         return super().__new__(cls)  # torch would take the seed for a device
 
     def __init__(self, seed: int) -> None:
-        self.manual_seed(seed)
+        self.manual_seed(given.whole_number("seed", seed, least=0))
 
     def __reduce__(self) -> Any:
         return _with_state, (self.get_state().numpy().tobytes(),)
@@ -64,8 +66,9 @@ def seed_everything(seed: int) -> None:
     Raises:
         ValueError: if ``seed`` lies outside.
     """
-    if not 0 <= seed < 2**32:
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
         raise ValueError(f"seed must be between 0 and {2**32 - 1}, got {seed}")
+    seed = given.whole_number("seed", seed, least=0)
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries that draw from NumPy's global state need it
     torch.manual_seed(seed)

@@ -14,12 +14,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import swa_utils
 
 from resnet_utils.files import atomic, weights
-from resnet_utils.runtime import device_of, seeding
+from resnet_utils.runtime import chosen_device, given, seeding
 from resnet_utils.runtime.types import Batches, Device
 from resnet_utils.training.run import Callback, History, TrainingRun, unwrapped
 
@@ -38,13 +37,11 @@ class GradientAccumulation(Callback):
         batches: how many go into one step, at least 1.
 
     Raises:
-        ValueError: if ``batches`` is below 1.
+        ValueError: if ``batches`` is no whole number from 1 up.
     """
 
     def __init__(self, batches: int) -> None:
-        if not isinstance(batches, int) or batches < 1:
-            raise ValueError(f"batches must be at least 1, got {batches}")
-        self.batches_a_step = batches
+        self.batches_a_step = given.whole_number("batches", batches)
 
     def is_step_due(self, run: TrainingRun) -> bool:
         """Whether enough batches of ``run`` have been through backward."""
@@ -68,7 +65,7 @@ class GradientClipping(Callback):
     """
 
     def __init__(self, max_norm: float) -> None:
-        if not max_norm > 0:
+        if not given.real_number("max_norm", max_norm) > 0:
             raise ValueError(f"max_norm must be above 0, got {max_norm}")
         self.max_norm = max_norm
         self.norm = math.nan
@@ -100,7 +97,7 @@ class EMA(Callback):
     """
 
     def __init__(self, model: nn.Module, *, decay: float = 0.999) -> None:
-        if not 0 < decay < 1:
+        if not 0 < given.real_number("decay", decay) < 1:
             raise ValueError(f"decay must lie between 0 and 1, got {decay}")
         self.model, self.decay = unwrapped(model), decay
         self._average = swa_utils.AveragedModel(
@@ -131,7 +128,7 @@ class EMA(Callback):
             device: where to compute; None: where the averaged network lies.
         """
         with seeding.kept_generators(loader):
-            swa_utils.update_bn(loader, self.averaged, torch.device(device or device_of(self.averaged)))
+            swa_utils.update_bn(loader, self.averaged, chosen_device(device, self.averaged))
 
     def settings(self) -> dict[str, Any]:
         """The share of the past."""
@@ -244,9 +241,7 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, folder: str | Path, *, every: int = 50) -> None:
-        if every < 1:
-            raise ValueError(f"every must be at least 1 step, got {every}")
-        self.folder, self.every = Path(folder), every
+        self.folder, self.every = Path(folder), given.whole_number("every", every, unit="step")
         self._open = _summary_writer()
         self._writer: Any = None
 

@@ -23,7 +23,7 @@ from resnet_utils.runtime.seeding import generators_of, global_generators, set_g
 from resnet_utils.training import optim, settings
 from resnet_utils.training.run import History, TrainingRun, unwrapped
 
-FORMAT = 3  # 2 had no settings; 1 had the loader's generators in another order
+FORMAT = 4  # 3: nothing frozen, no validation; 2: no settings; 1: generators in another order
 MOST_PROBLEMS = 6  # that an error message names
 MOST_TENSORS = 3  # of them about the model
 OPTIONAL = {"scheduler": "scheduler", "scaler": "scaler"}
@@ -193,10 +193,13 @@ def _unlike_parts(state: dict[str, Any], own: dict[str, Any], *, extending: bool
         if (state[part] is None) != (own[part] is None) and not (extending and part == "scheduler"):
             there, here = ("no" if side[part] is None else "a" for side in (state, own))
             problems.append(f"{there} {name} in the file, {here} {name} here")
-    for key, saved, mine in _differences(state["settings"], own["settings"]):
+    there, here = state["settings"], own["settings"]
+    one_validates = there["the validation"] != here["the validation"]  # then that says it all
+    for key, saved, mine in _differences(there, here):
         optional = (
             key.endswith("of the schedule") or " of group " in key
         )  # another torch may know more of them
+        optional |= one_validates and key.endswith("of the validation")
         if optional and "missing" in (saved, mine):
             continue
         if not extending or key == "the optimizer" or key.startswith("the number of parameters"):

@@ -6,6 +6,7 @@ Introduced in chapter 4. Optimiser and schedules stand in ``optim``, what else c
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from resnet_utils import data, runtime
 from resnet_utils.evaluation import answers, evaluate, kept_modes
+from resnet_utils.runtime import given
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 from resnet_utils.training import checkpoint as files
 from resnet_utils.training import optim, settings
@@ -78,15 +80,16 @@ def train_one_epoch(
         move, so they are not what ``evaluate`` would say afterwards.
 
     Raises:
-        ValueError: if ``loader`` yields no sample, images or labels that do not fit the network, or a last
-            batch of one image where a BatchNorm needs more.
+        ValueError: if ``loader`` yields no sample, no pair of images and labels, images or labels that do not
+            fit the network or the loss, images that are not finite, or a last batch of one image where a
+            BatchNorm needs more; if there is no such ``device``, or the loss gives no single number.
         FloatingPointError: if the loss is not finite; the weights are then those before this batch.
     """
     run = TrainingRun(
         model,
         optimizer,
         loader,
-        torch.device(device or runtime.device_of(model)),
+        runtime.chosen_device(device, model),
         scheduler=scheduler,
         loss_function=loss_function,
         autocast=autocast,
@@ -102,7 +105,8 @@ def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
     with kept_modes(run.model):
         train_mode(run.model)
-        for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
+        pairs = given.batches(batches, caller="train_one_epoch")
+        for number, (images, labels) in enumerate(pairs, start=1):  # (N, C, H, W), (N,)
             right = _backward(run, images, labels, f"{description}, batch {number}")
             if all(callback.is_step_due(run) for callback in run.callbacks):
                 _step(run)
@@ -123,9 +127,16 @@ def _backward(run: TrainingRun, images: Tensor, labels: Tensor, where: str) -> T
         logits = answers.logits_of(run.model, images.to(run.device, non_blocking=True))  # (N, num_classes)
         answers.require_labels(logits, labels, loss_function=run.loss_function)
         labels = labels.to(run.device, non_blocking=True)
-        loss = (run.loss_function or nn.functional.cross_entropy)(logits, labels)
+        loss = answers.loss_of(run.loss_function, logits, labels)
     run.loss = loss.item()
+    if not math.isfinite(run.loss):
+        answers.require_finite_images(images, where=where)
     optim.require_finite(run.loss, where, run.optimizer)
+    if not loss.requires_grad:
+        raise ValueError(
+            "the loss does not depend on any parameter that learns: is the whole network frozen, or the loss "
+            "computed from detached numbers?"
+        )
     if run.batches == 0:
         run.optimizer.zero_grad()
         run.samples, run.first = 0, len(labels)
@@ -204,24 +215,25 @@ def fit(
         What was measured, epoch by epoch, those before an interruption included.
 
     Raises:
-        ValueError: for no epoch, an empty loader, images, labels, classes, schedule, optimizer or callbacks
-            that do not fit, or a checkpoint that is damaged or belongs to another run (nothing is changed
-            then).
-        TypeError: for a callback that is none.
-        FloatingPointError: if the loss is not finite; the last checkpoint stays.
+        ValueError: for no epoch, an empty loader or one that can be gone through only once, images, labels,
+            classes, loss, device, schedule, optimizer or callbacks that do not fit, images that are not
+            finite, or a checkpoint that is damaged or belongs to another run (nothing is changed then).
+        TypeError: for a callback or a loader that is none.
+        FloatingPointError: if the loss is not finite, or an answer to the validation images is NaN; the last
+            checkpoint stays.
     """
-    device = torch.device(device or runtime.device_of(model))
+    place = runtime.chosen_device(device, model)
     run = TrainingRun(
         model,
         optimizer,
         train_loader,
-        device,
+        place,
         valid_loader=valid_loader,
         scheduler=scheduler,
         schedule_every=optim.schedule_unit(scheduler, schedule_every),
         loss_function=loss_function,
         autocast=autocast,
-        scaler=optim.gradient_scaler(device=device) if autocast else None,
+        scaler=optim.gradient_scaler(device=place) if autocast else None,
         callbacks=[*callbacks, *([] if early_stopping is None else [early_stopping])],
         epochs=epochs,
     )
@@ -237,8 +249,10 @@ def fit(
 
 def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> None:
     """Check that everything fits, then take up the state in the checkpoint, where there is one."""
-    if not isinstance(run.epochs, int) or run.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {run.epochs}")
+    run.epochs = given.whole_number("epochs", run.epochs)
+    given.require_batches(run.loader, name="train_loader", times=run.epochs)
+    if run.valid_loader is not None:
+        given.require_batches(run.valid_loader, name="valid_loader", times=run.epochs)
     for callback in run.callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks must be a list of training.Callback, it has {callback!r}")

@@ -6,13 +6,14 @@ Introduced in chapter 4.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from resnet_utils.runtime import seeding, types
+from resnet_utils.runtime import given, seeding, types
 from resnet_utils.training import loop, optim
 
 WORSE = 4.0  # so many times the lowest loss, and the test is over
@@ -90,14 +91,15 @@ def lr_range_test(
         loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy.
 
     Raises:
-        ValueError: if not 0 < ``low`` < ``high``, ``steps`` is below 2, or ``loader`` yields no batch, the
-            first time or when it is gone through again.
+        ValueError: if not 0 < ``low`` < ``high``, both finite, ``steps`` is no whole number from 2 up, or
+            ``loader`` yields no batch, the first time or when it is gone through again.
         FloatingPointError: if the very first loss is not finite.
     """
-    if not 0 < low < high:
+    low, high = given.real_number("low", low), given.real_number("high", high)
+    if not 0 < low < high < math.inf:
         raise ValueError(f"need 0 < low < high, got low={low} and high={high}")
-    if steps < 2:
-        raise ValueError(f"steps must be at least 2, got {steps}")
+    steps = given.whole_number("steps", steps, least=2)
+    given.require_batches(loader, name="loader", times=2)
     trial = copy.deepcopy(model)
     optimizer = optim.sgd(trial, low, weight_decay=weight_decay)
     rates: list[float] = []

@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
+from resnet_utils.runtime import given, named_device
 from resnet_utils.runtime.types import Device
 from resnet_utils.training.run import TrainingRun, length, steps_in
 
@@ -53,12 +54,14 @@ def sgd(
             model's parameters, for rates that differ by stage.
 
     Raises:
-        ValueError: if every parameter is frozen, or a rate or decay is below 0 or not finite.
+        ValueError: if every parameter is frozen, or a rate, decay or momentum is out of its range.
     """
+    if not 0 <= given.real_number("momentum", momentum) < 1:
+        raise ValueError(f"momentum must be at least 0 and below 1, got {momentum}")
     kept = []
     rates = [group.get("lr", lr) for group in groups or ()] or [lr]
     for name, value in (("weight_decay", weight_decay), *(("lr", rate) for rate in rates)):
-        if not 0 <= value < math.inf:
+        if not 0 <= given.real_number(name, value) < math.inf:
             raise ValueError(f"{name} must be at least 0 and finite, got {value}")
     for group in groups if groups is not None else [{"params": list(model.parameters())}]:
         trainable = [parameter for parameter in group["params"] if parameter.requires_grad]
@@ -85,10 +88,22 @@ def one_cycle(
         optimizer: whose rates it sets.
         steps: batches in the whole training: epochs times batches an epoch.
         max_lr: the peak, one rate for all groups or one for each; None: each group peaks at its own rate.
+
+    Raises:
+        ValueError: if ``steps`` is no whole number from 1 up, or the peaks are not one number of at least 0
+            for all groups or one for each.
     """
+    steps, groups = given.whole_number("steps", steps), optimizer.param_groups
     if max_lr is None:
-        max_lr = [group["lr"] for group in optimizer.param_groups]
-    peaks = list(max_lr) if isinstance(max_lr, Sequence) else max_lr
+        max_lr = [float(group["lr"]) for group in groups]
+    one = not isinstance(max_lr, Sequence)
+    peaks = (
+        [given.real_number("max_lr", max_lr)] * len(groups) if one else given.real_numbers("max_lr", max_lr)
+    )
+    if len(peaks) != len(groups) or not all(0 <= peak < math.inf for peak in peaks):
+        raise ValueError(
+            f"max_lr needs one rate, at least 0, or one for each of {len(groups)} groups, got {max_lr}"
+        )
     return OneCycleLR(optimizer, max_lr=peaks, total_steps=steps, cycle_momentum=False)
 
 
@@ -101,8 +116,16 @@ def step_schedule(optimizer: Optimizer, *, milestones: Sequence[int], factor: fl
         optimizer: whose rates it sets.
         milestones: numbers of batches, rising.
         factor: by which a rate is multiplied at each.
+
+    Raises:
+        ValueError: if the milestones are no whole numbers that rise, or ``factor`` is no number above 0.
     """
-    return _StepMilestones(optimizer, milestones=list(milestones), gamma=factor)
+    milestones = [given.whole_number("each milestone", number) for number in milestones]
+    if milestones != sorted(set(milestones)):
+        raise ValueError(f"milestones must rise, got {milestones}")
+    if not 0 < given.real_number("factor", factor) < math.inf:
+        raise ValueError(f"factor must be above 0 and finite, got {factor}")
+    return _StepMilestones(optimizer, milestones=milestones, gamma=factor)
 
 
 class _StepMilestones(MultiStepLR):
@@ -209,9 +232,12 @@ def half_type(*, device: Device) -> torch.dtype:
 
     Args:
         device: where the network computes.
+
+    Raises:
+        ValueError: for a name of no device here.
     """
-    device = torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    place = device if isinstance(device, torch.device) else named_device(device)
+    if place.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
 
@@ -224,6 +250,9 @@ def gradient_scaler(*, device: Device) -> GradScaler | None:
 
     Args:
         device: where the network computes.
+
+    Raises:
+        ValueError: for a name of no device here.
     """
-    device = torch.device(device)
-    return GradScaler(device.type) if half_type(device=device) == torch.float16 else None
+    place = device if isinstance(device, torch.device) else named_device(device)
+    return GradScaler(place.type) if half_type(device=place) == torch.float16 else None

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 from resnet_utils.runtime.types import LossFunction
 from resnet_utils.training.run import Callback, TrainingRun, unwrapped
 
@@ -37,9 +38,7 @@ class EarlyStopping(Callback):
     """
 
     def __init__(self, model: nn.Module, *, patience: int) -> None:
-        if patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, got {patience}")
-        self.model, self.patience = unwrapped(model), patience
+        self.model, self.patience = unwrapped(model), given.whole_number("patience", patience, unit="epoch")
         self.best_loss, self.best_epoch, self.epoch = math.inf, 0, 0
         self._kept: dict[str, Tensor] = {}
 
@@ -184,6 +183,6 @@ def _penalized(model: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _checked_base(strength: float, loss_function: LossFunction | None) -> LossFunction:
-    if not 0 <= strength < math.inf:
+    if not 0 <= given.real_number("strength", strength) < math.inf:
         raise ValueError(f"strength must be a finite number, at least 0, got {strength}")
     return loss_function or nn.functional.cross_entropy

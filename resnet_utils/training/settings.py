@@ -41,9 +41,11 @@ def of_run(run: TrainingRun) -> dict[str, Any]:
     """
     return {
         **of_layers(run.model),
+        **of_parameters(run.model),
         **of_optimizer(run.optimizer, run.scheduler),
         **of_schedule(run.scheduler, run.schedule_every),
         **of_loader(run.loader),
+        **of_validation(run.valid_loader),
         "the loss": of_loss(run.loss_function),
         "autocast": run.autocast,
         **of_callbacks(run.callbacks),
@@ -60,6 +62,28 @@ def of_layers(model: nn.Module) -> dict[str, Any]:
         f"the layer {name}": _without_address(f"{type(module).__name__}({module.extra_repr()})")
         for name, module in unwrapped(model).named_modules()
         if name
+    }
+
+
+def of_parameters(model: nn.Module) -> dict[str, bool]:
+    """Which parameters learn: a frozen one may have the same name, kind and shape.
+
+    Args:
+        model: any; what is wrapped around it does not count.
+    """
+    return {f"learning of {name}": p.requires_grad for name, p in unwrapped(model).named_parameters()}
+
+
+def of_validation(loader: Iterable | None) -> dict[str, Any]:
+    """As ``of_loader``, of the batches that are evaluated on; a history of two kinds would mean nothing.
+
+    Args:
+        loader: of the validation; None: none.
+    """
+    if loader is None:
+        return {"the validation": "none"}
+    return {"the validation": "given"} | {
+        f"{key} of the validation": value for key, value in _of_batches(loader).items()
     }
 
 
@@ -110,6 +134,18 @@ def of_loader(loader: Iterable) -> dict[str, Any]:
     Raises:
         ValueError: if its workers live on from epoch to epoch, with generators that nobody else sees.
     """
+    bare = loader
+    while not isinstance(bare, DataLoader) and isinstance(getattr(bare, "loader", None), Iterable):
+        bare = bare.loader  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(bare, DataLoader) and bare.persistent_workers:
+        raise ValueError(
+            "what persistent workers have drawn cannot be kept in a checkpoint, and the run would go on as "
+            "another one: make the loader with persistent_workers=False"
+        )
+    return _of_batches(loader)
+
+
+def _of_batches(loader: Iterable) -> dict[str, Any]:
     settings: dict[str, Any] = {"the number of batches": length(loader)}
     while not isinstance(loader, DataLoader) and isinstance(getattr(loader, "loader", None), Iterable):
         settings |= {
@@ -118,13 +154,10 @@ def of_loader(loader: Iterable) -> dict[str, Any]:
             if isinstance(value, (int, float, str))
         }
         loader = loader.loader  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(loader, (list, tuple)):
+        settings["the sum over the batches"] = _sum([_sum(part) for batch in loader for part in batch])
     if not isinstance(loader, DataLoader):
         return settings
-    if loader.persistent_workers:
-        raise ValueError(
-            "what persistent workers have drawn cannot be kept in a checkpoint, and the run would go on as "
-            "another one: make the loader with persistent_workers=False"
-        )
     batches = loader.batch_sampler
     if batches is None and isinstance(loader.sampler, BatchSampler):
         batches = loader.sampler  # the data set is asked for whole batches

@@ -96,7 +96,7 @@ def test_short_last_batch_can_be_dropped():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "no batch of 0 in 4 images"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"batch_size": 5, "drop_last": True}, "no batch of 5 in 4 images"),
         ({"batch_size": 2, "mean": (0.5,) * 3}, "mean and std belong together"),
         ({"batch_size": 2, "mean": (0.5,), "std": (0.5,)}, "mean needs 3 values, one a channel"),

@@ -314,5 +314,42 @@ def test_kept_and_put_aside_and_ignored_are_all_there_is(planted):
 
 
 def test_a_class_folder_may_be_a_link_to_another_place(folder, tmp_path):
-    (folder / "wolf").symlink_to(folder / "dog", target_is_directory=True)
-    assert data.image_folder(folder, size=8).labels.bincount().tolist() == [3, 3, 3]
+    (folder / "dog").rename(tmp_path / "elsewhere")
+    (folder / "wolf").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert data.image_folder(folder, size=8).labels.bincount().tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("read", [data.image_folder, data.image_folder_on_disk])
+@pytest.mark.parametrize("classes", [None, ("cat", "dog", "hound", "wolf")])
+@pytest.mark.parametrize("place", ["dog", "dog/inner", "elsewhere"])
+def test_two_classes_that_are_the_same_folder_are_refused_with_both_names(
+    folder, tmp_path, read, classes, place
+):
+    (folder / "dog" / "inner").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" if place == "elsewhere" else folder / place
+    (folder / "wolf").symlink_to(target, target_is_directory=True)
+    if place == "elsewhere":
+        (folder / "hound").symlink_to(target, target_is_directory=True)
+    names = "'(hound|wolf)' and '(hound|wolf)'" if place == "elsewhere" else "'dog' and 'wolf'"
+    with pytest.raises(ValueError, match=rf"the classes {names} of .* hold the same files: .* is a link to"):
+        read(folder, size=8, classes=classes)
+
+
+@pytest.mark.parametrize(
+    "pair", [("Cat", "cat"), ("stra\u00dfe", "STRASSE"), ("cat", "cat "), ("\u00e9", "e\u0301")]
+)
+def test_two_classes_whose_names_look_the_same_are_refused_from_folders_and_from_labels(tmp_path, pair):
+    for name in pair:
+        (tmp_path / "files").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "files" / f"{pair.index(name)}.png")
+    labels = dict(zip(sorted(path.name for path in (tmp_path / "files").iterdir()), pair, strict=True))
+    with pytest.raises(ValueError, match="two names of classes in the labels look the same"):
+        data.image_folder(tmp_path / "files", size=8, labels=labels)
+    assert data.image_folder(tmp_path / "files", size=8, labels=labels, classes=pair).classes == pair
+    for name in pair:
+        (tmp_path / "folders" / name).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "folders" / name / "1.png")
+    if len(list((tmp_path / "folders").iterdir())) == 2:  # some systems make one folder of them
+        with pytest.raises(ValueError, match=r"two names of folders in .* look the same"):
+            data.image_folder(tmp_path / "folders", size=8)

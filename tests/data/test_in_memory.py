@@ -1,6 +1,7 @@
 """Splits keep their parts together; the loader makes the same batches each time, with workers too."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,6 +88,33 @@ def test_no_places_make_an_empty_split():
 def test_a_single_text_is_no_list_of_classes():
     with pytest.raises(TypeError, match="classes must be a list of names, got the text 'ab'"):
         replace(split_of([0, 1]), classes="ab")
+
+
+@pytest.mark.parametrize(
+    ("classes", "error", "message"),
+    [
+        (("a", "a"), ValueError, r"needs a name of its own, got \['a'\] more than once"),
+        (("a", 1), TypeError, "classes must be a list of names"),
+        (None, TypeError, "classes must be a list of names, got None"),
+        ({"a", "b"}, TypeError, "classes must be a list of names"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_are_refused_in_memory_and_on_disk(classes, error, message):
+    with pytest.raises(error, match=message):
+        replace(split_of([0, 1]), classes=classes)
+    with pytest.raises(error, match=message):
+        data.SplitOnDisk(Path(), ("a.png", "b.png"), torch.tensor([0, 1]), classes, size=8)
+
+
+def test_a_list_of_classes_becomes_a_tuple_so_that_splits_can_be_compared():
+    assert replace(split_of([0, 1]), classes=["a", "b"]).classes == ("a", "b")
+
+
+@pytest.mark.parametrize("part", ["images", "labels"])
+def test_arrays_in_place_of_tensors_are_refused(part):
+    split = split_of([0, 1])
+    with pytest.raises(TypeError, match=rf"{part} must be a tensor, got ndarray"):
+        replace(split, **{part: getattr(split, part).numpy()})
 
 
 def test_images_and_labels_on_two_devices_are_refused():

@@ -91,3 +91,37 @@ def test_spaces_at_the_ends_of_a_cell_make_no_class(tmp_path):
 def test_a_table_that_does_not_tell_which_column_or_has_no_row_is_refused(tmp_path, text, options, message):
     with pytest.raises(ValueError, match=message):
         data.labels_from_csv(table(tmp_path, text), **options)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.jpg,cat\nb.jpg,dog\n",  # by the ending
+        "1,cat\n2,dog\n3,cat\n",  # by the class
+        "a.JPG,cat\nb.jpg,dog\nc.png,fox\n",
+    ],
+)
+def test_a_table_without_headings_does_not_lose_its_first_row(tmp_path, text):
+    path = table(tmp_path, text)
+    with pytest.raises(ValueError, match=r"first line of .* looks like a row, .*'cat'\].*has_headings=False"):
+        data.labels_from_csv(path)
+    found = data.labels_from_csv(path, has_headings=False)
+    assert found == dict(line.split(",") for line in text.split())
+
+
+def test_headings_that_look_like_a_row_are_taken_where_they_are_named(tmp_path):
+    path = table(tmp_path, "name.txt,cat\na.txt,cat\nb.txt,dog\n")
+    assert data.labels_from_csv(path, file="name.txt", label="cat") == {"a.txt": "cat", "b.txt": "dog"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("a.jpg,cat\n", {"file": "f"}, "a table without headings has no column of that name"),
+        ("a.jpg,cat,siam\n", {}, r"row 1 of .* should have \['the file', 'the class'\]"),
+        ("", {}, "no row"),
+    ],
+)
+def test_a_table_without_headings_has_two_columns(tmp_path, text, options, message):
+    with pytest.raises(ValueError, match=message):
+        data.labels_from_csv(table(tmp_path, text), has_headings=False, **options)

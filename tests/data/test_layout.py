@@ -178,12 +178,28 @@ def test_a_link_back_to_the_folder_is_no_class_and_holds_nothing_twice(tmp_path)
     assert ("all", "a link to a folder, which is not followed") in found.aside
 
 
-@pytest.mark.parametrize("pair", [("\u00e9t\u00e9", "e\u0301te\u0301"), ("cat", "cat ")])
+@pytest.mark.parametrize("pair", [("\u00e9t\u00e9", "e\u0301te\u0301"), ("cat", "cat "), ("Cat", "cat")])
 def test_two_classes_that_look_the_same_are_refused(tmp_path, pair):
     plant(tmp_path, *(f"{name}/1.jpg" for name in pair))
     if len(list(tmp_path.iterdir())) == 2:  # some systems make one folder of them
         with pytest.raises(ValueError, match="look the same"):
             layout.find_layout(tmp_path)
+
+
+def test_classes_in_front_of_the_names_that_differ_in_capitals_only_are_refused(tmp_path):
+    plant(tmp_path, "Cat.1.jpg", "Cat.2.jpg", "cat.3.jpg", "cat.4.jpg", "dog.1.jpg", "dog.2.jpg")
+    with pytest.raises(
+        ValueError, match=r"classes in front of the files in .* 'Cat' and 'cat': rename or join"
+    ):
+        layout.find_layout(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_two_classes_that_are_the_same_folder_are_refused(tmp_path):
+    plant(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "kitten").symlink_to(tmp_path / "cat")
+    with pytest.raises(ValueError, match=r"the classes 'cat' and 'kitten' of .* hold the same files"):
+        layout.find_layout(tmp_path)
 
 
 def test_names_that_are_not_utf8_are_refused_or_put_aside(tmp_path):

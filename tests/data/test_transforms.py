@@ -198,7 +198,7 @@ def test_the_names_and_settings_are_those_of_torchvision(name):
         (lambda: data.RandomCrop(padding=0), "padding must be at least 1"),
         (lambda: data.RandomResizedCrop(scale=(0.0, 1.0)), "need 0 < scale"),
         (lambda: data.RandomResizedCrop(ratio=(2.0, 1.0)), "0 < ratio, smaller first"),
-        (lambda: data.RandomResizedCrop(size=0), "at least one pixel, got 0"),
+        (lambda: data.RandomResizedCrop(size=0), "at least 1 pixel, got 0"),
     ],
 )
 def test_augmentation_refuses_what_makes_no_sense(make, message):

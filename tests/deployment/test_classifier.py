@@ -512,7 +512,7 @@ def test_a_list_gets_an_answer_for_each(cats_and_dogs, photo, tmp_path):
     ("picture", "kind", "message"),
     [
         ("https://example.org/cat.jpg", ValueError, r"cat.jpg: an address of the web; download the picture"),
-        ("", ValueError, "a folder; give a list of the pictures in it"),
+        ("", ValueError, "the name of the picture's file is empty"),
         (None, TypeError, "a picture is the path of a file, .*got NoneType"),
         (7, TypeError, "got int"),
         (np.zeros((40, 40, 3), np.float32), ValueError, r"values from 0 to 255, got float32 \(40, 40, 3\)"),

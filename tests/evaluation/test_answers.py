@@ -167,6 +167,59 @@ def test_losses_and_shares_that_would_count_wrongly_are_refused(loss, labels, me
         answers.require_labels(torch.tensor([[1.0, 4.0, 0.0]]), labels, loss_function=loss)
 
 
+ONE_HOT = nn.functional.one_hot(torch.tensor([0, 1, 2])).float()
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (nn.MSELoss(), r"MSELoss compares numbers.*one_hot\(labels, num_classes\).*got int64 \(3,\)"),
+        (nn.L1Loss(), "L1Loss compares numbers"),
+        (nn.functional.mse_loss, "mse_loss compares numbers"),
+        (functools.partial(nn.functional.huber_loss, delta=2.0), "huber_loss compares numbers"),
+        (functools.partial(nn.functional.cross_entropy, reduction="sum"), "without reduction='sum'"),
+        (lambda z, y: -z.log_softmax(1)[:, 0], r"one float tensor.*gives float32 \(3,\)"),
+        (lambda z, y: 1.0, r"must give one float tensor.*gives float 1\.0"),
+        (lambda z, y: (z.argmax(1) == y).sum(), r"one float tensor.*gives int64 \(\)"),
+        (lambda z: z.mean(), "cannot be computed from float32.*takes 1 positional argument"),
+        (nn.BCELoss(), r"BCELoss cannot be computed from float32 \(3, 3\) logits and int64 \(3,\) labels"),
+        (nn.CrossEntropyLoss, "CrossEntropyLoss"),
+        ("mse", "the loss str cannot be computed"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_is_none_for_class_numbers_is_refused_by_training_and_evaluation(loss, message):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))  # three images, three classes: all would broadcast
+    batches = [(torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2]))]
+    with pytest.raises(ValueError, match=message):
+        training.train_one_epoch(model, batches, training.sgd(model, 0.1), loss_function=loss)
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate(model, batches, loss_function=loss)
+
+
+def test_a_loss_of_shares_of_classes_may_compare_number_with_number():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    batches = [(torch.rand(3, 1, 2, 2), ONE_HOT)]
+    expected = ((model(batches[0][0]) - ONE_HOT) ** 2).mean().item()
+    assert evaluation.evaluate(model, batches, loss_function=nn.MSELoss())[0] == pytest.approx(expected)
+    one = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
+    with pytest.raises(ValueError, match="MSELoss over one output is a regression"):
+        evaluation.evaluate(one, [(batches[0][0], ONE_HOT[:, :1])], loss_function=nn.MSELoss())
+
+
+def test_a_loss_that_no_parameter_can_lower_is_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    batches = [(torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2]))]
+    with pytest.raises(ValueError, match="does not depend on any parameter that learns"):
+        training.train_one_epoch(
+            model,
+            batches,
+            training.sgd(model, 0.1),
+            loss_function=lambda z, y: nn.functional.cross_entropy(z.detach(), y),
+        )
+
+
 def test_logarithms_of_probabilities_go_with_their_loss():
     logits = torch.tensor([[1.0, 4.0, 0.0]]).log_softmax(dim=1)
     answers.require_labels(logits, torch.tensor([1]), loss_function=torch.nn.NLLLoss())

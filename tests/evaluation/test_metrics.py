@@ -1,9 +1,11 @@
 """Tests of ``evaluation.metrics``."""
 
+import numpy as np
 import pytest
 import torch
 
 from resnet_utils import evaluation
+from resnet_utils.evaluation import calibration, selective
 
 LOGITS = torch.tensor([[2.0, 0, 0], [0, 3.0, 0], [0, 1.0, 0], [0, 0, 5.0], [1.0, 0, 0]])
 LABELS = torch.tensor([0, 1, 2, 0, 0])  # right, right, wrong by 1, wrong by 5, right
@@ -113,3 +115,71 @@ def test_answers_that_are_no_numbers_and_labels_that_are_masks_are_refused():
         evaluation.accuracy(LOGITS * float("nan"), LABELS)
     with pytest.raises(ValueError, match=r"whole numbers from 0 to 2, got torch\.bool"):
         evaluation.accuracy(LOGITS, LABELS > 0)
+
+
+# what is no tensor
+
+TABLES = {
+    "correct": evaluation.correct,
+    "accuracy": evaluation.accuracy,
+    "confusion": lambda *given: evaluation.confusion(*given, 3),
+    "recall": evaluation.recall,
+    "balanced_accuracy": evaluation.balanced_accuracy,
+    "most_wrong": lambda *given: evaluation.most_wrong(*given, 2),
+    "reliability": lambda *given: vars(calibration.reliability(*given)),
+    "expected_calibration_error": calibration.expected_calibration_error,
+    "fit_temperature": calibration.fit_temperature,
+    "risk_curve": lambda *given: vars(selective.risk_curve(*given)),
+    "threshold_for_risk": lambda *given: selective.threshold_for_risk(*given, risk=0.5, otherwise=0.0),
+}
+SCORES, CLASSES = torch.tensor([[1.0, 2, 3], [3, 1, 2], [1, 3, 2], [2, 1, 0]]), torch.tensor([2, 0, 0, 1])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_arrays_and_lists_are_judged_as_tensors_are(name):
+    expected = TABLES[name](SCORES, CLASSES)
+    for scores, classes in (
+        (SCORES.numpy(), CLASSES.numpy()),
+        (SCORES.tolist(), CLASSES.tolist()),
+        (SCORES.numpy(), CLASSES),
+        (SCORES, CLASSES.numpy()),
+    ):
+        torch.testing.assert_close(TABLES[name](scores, classes), expected, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_mask_of_scores_or_labels_is_not_dropped_in_silence(name):
+    scores, classes = SCORES.numpy(), CLASSES.numpy()
+    for given in ((np.ma.masked_greater(scores, 2), classes), (scores, np.ma.masked_equal(classes, 0))):
+        with pytest.raises(ValueError, match="is a masked array of NumPy, and a tensor has no mask"):
+            TABLES[name](*given)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: evaluation.most_wrong(SCORES, CLASSES, 1.5), "count must be a whole number"),
+        (lambda: evaluation.most_wrong(SCORES, CLASSES, True), "count must be a whole number"),
+        (lambda: evaluation.confusion(SCORES, CLASSES, 3.0), "num_classes must be a whole number"),
+        (lambda: calibration.reliability(SCORES, CLASSES, bins=1.5), "bins must be a whole number"),
+        (lambda: calibration.reliability(SCORES, CLASSES, temperature="1"), "temperature must be a number"),
+        (lambda: selective.threshold_for_risk(SCORES, CLASSES, risk="0.1"), "risk must be a number"),
+        (
+            lambda: selective.threshold_for_risk(SCORES, CLASSES, risk=0.1, delta=None),
+            "delta must be a number",
+        ),
+        (lambda: selective.fewest_images(risk=True), "risk must be a number"),
+        (lambda: evaluation.accuracy("scores", CLASSES), "logits must be a tensor, an array or a list"),
+        (
+            lambda: calibration.prior_corrected(SCORES, trained=np.ma.masked_equal([1, 2, 3], 2)),
+            "trained is a masked array",
+        ),
+        (
+            lambda: calibration.prior_corrected(SCORES, trained=[1, 2, 3], wanted="abc"),
+            "wanted must be a list of numbers",
+        ),
+    ],
+)
+def test_what_is_no_number_or_count_is_refused_by_name(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()

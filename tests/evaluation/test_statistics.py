@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -322,3 +323,56 @@ def test_a_share_in_place_of_a_count_and_values_that_are_not_finite_are_refused(
             evaluation.mean_interval([1.0, value])
     with pytest.raises(ValueError, match="at least 2 images, got 0"):
         evaluation.recipe_gain(torch.ones(2, 0).bool(), torch.ones(2, 0).bool())
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        evaluation.mean_interval,
+        lambda values: evaluation.paired_interval(values, [0.1, 0.2, 0.3]),
+        lambda values: evaluation.paired_gains({"a": values, "b": values}, over="a"),
+        lambda values: evaluation.recipe_interval(values, 100),
+    ],
+)
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.ma.masked_equal([0.1, 0.2, 0.3], 0.2),
+        ["0.1", "0.2", "0.3"],
+        [0.1, None, 0.3],
+        [True, False, True],
+        np.ones((3, 2)),
+        3,
+        None,
+    ],
+)
+def test_runs_that_are_no_list_of_numbers_are_refused(ask, values):
+    with pytest.raises(ValueError, match=r"must be a number|must be a list of numbers|is a masked array"):
+        ask(values)
+
+
+def test_runs_may_come_one_by_one_or_as_an_array():
+    values = [0.1, 0.25, 0.4]
+    expected = evaluation.mean_interval(values)
+    assert evaluation.mean_interval(value for value in values) == expected
+    assert evaluation.mean_interval(np.array(values)) == expected
+
+
+@pytest.mark.parametrize("ask", [evaluation.accuracy_interval, risk_bound])
+@pytest.mark.parametrize("counts", [("1", 2), (None, 2), (True, 2), (math.nan, 2), (1, math.inf), ([1], 2)])
+def test_what_is_no_count_is_refused_in_words(ask, counts):
+    with pytest.raises(ValueError, match=r"must be a number|counts are whole numbers"):
+        ask(*counts)
+
+
+@pytest.mark.parametrize("confidence", ["0.9", None, True, 0, 1, math.nan])
+def test_a_confidence_that_is_none_is_refused(confidence):
+    with pytest.raises(ValueError, match="confidence must be"):
+        evaluation.accuracy_interval(1, 2, confidence=confidence)
+
+
+def test_masks_of_right_and_wrong_are_not_dropped():
+    masked = np.ma.masked_equal(np.array([True, False]), False)
+    with pytest.raises(ValueError, match="first is a masked array"):
+        evaluation.mcnemar(masked, masked)
+    assert evaluation.mcnemar([True, False], np.array([True, True])).only_second == 1

@@ -1,5 +1,8 @@
 """Tests of ``resnet_utils.finetuning``."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from bits import state
@@ -407,3 +410,70 @@ def test_a_probe_takes_labels_of_any_whole_kind_and_refuses_the_others():
             finetuning.linear_probe(one, other, num_classes=3)
     with pytest.raises(ValueError, match="positive and finite"):
         finetuning.linear_probe(features, labels, num_classes=3, weight_decay=float("inf"))
+
+
+@pytest.mark.parametrize("way", finetuning.WAYS)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 1.5}, r"epochs must be a whole number .*got 1\.5"),
+        ({"epochs": "2"}, "epochs must be a whole number"),
+        ({"epochs": True}, "epochs must be a whole number"),
+        ({"epochs": -1}, "epochs must be at least"),
+        ({"lr": "0.1"}, "lr must be a number"),
+        ({"lr": None}, "lr must be a number"),
+        ({"lr": math.nan}, "lr must be at least 0 and finite"),
+        ({"weight_decay": True}, "weight_decay must be a number"),
+        ({"factor": "a"}, "factor must be a number"),
+        ({"probe_decay": 0}, "probe_decay must be above 0 and finite, got 0"),
+        ({"probe_decay": math.inf}, "probe_decay must be above 0 and finite"),
+        ({"device": "gpu"}, "torch knows no device 'gpu'"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_by_every_way_and_nothing_is_frozen(way, options, message):
+    split = data.drawn_animals(4, size=8)
+    model = models.build("resnet20", 2, width=4)
+    model.conv1.requires_grad_(False)
+    before = [p.requires_grad for p in model.parameters()]
+    with pytest.raises(ValueError, match=message):
+        finetuning.fine_tune(model, data.loader(split, 2), way=way, **({"epochs": 1, "lr": 0.1} | options))
+    assert [p.requires_grad for p in model.parameters()] == before
+
+
+@pytest.mark.parametrize("epochs", range(1, 8))
+def test_gradual_unfreezing_trains_as_many_epochs_as_asked_for(epochs):
+    model = models.build("resnet20", 2, width=4)
+    phases = finetuning.unfreezing(model, epochs)
+    assert sum(count for _, count in phases) == epochs
+    assert [name for names, _ in phases for name in names] == ["fc", "layer3", "layer2", "layer1", "stem"]
+    assert all(count >= 1 for _, count in phases)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda loader: (batch for batch in loader), "is a generator, which can be gone through once"),
+        (lambda loader: [], "train_loader is empty"),
+    ],
+)  # fmt: skip
+def test_a_loader_without_a_number_of_batches_is_refused(make, message):
+    loader = data.loader(data.drawn_animals(4, size=8), 2)
+    with pytest.raises(ValueError, match=message):
+        finetuning.fine_tune(
+            models.build("resnet20", 2, width=4), make(loader), way="full fine-tuning", epochs=1, lr=0.1
+        )
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "options", "message"),
+    [
+        (np.ma.masked_greater(np.ones((4, 2)), 0), [0, 1, 0, 1], {}, "features is a masked array"),
+        (torch.ones(4, 2), np.ma.masked_equal([0, 1, 0, 1], 1), {}, "labels is a masked array"),
+        (torch.ones(4, 2), [0, 1, 0, 1], {"num_classes": 2.0}, "num_classes must be a whole number"),
+        (torch.ones(4, 2), [0, 0, 0, 0], {"num_classes": 1}, "num_classes must be at least 2"),
+        (torch.ones(4, 2), [0, 1, 0, 1], {"weight_decay": "1"}, "weight_decay must be a number"),
+    ],
+)
+def test_a_probe_says_what_it_was_given_and_wants(features, labels, options, message):
+    with pytest.raises(ValueError, match=message):
+        finetuning.linear_probe(features, labels, **({"num_classes": 2} | options))

@@ -214,3 +214,23 @@ def test_unknown_shortcut_is_refused():
 def test_starting_a_plain_net_as_identity_is_refused():
     with pytest.raises(ValueError, match="zero_init_residual needs shortcuts"):
         models.build("plain20", zero_init_residual=True)
+
+
+SCRIPTED = {
+    "resnet18": {}, "resnet50": {}, "resnext50_32x4d": {}, "wide_resnet50_2": {}, "resnet20": {},
+    "plain20": {},
+    "resnet34": {"stem": "deep", "shortcut": "D"}, "resnet32": {"se": 4},
+    "resnet44": {"stochastic_depth": 0.3},
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")  # TorchScript's own: that it is old, and cannot see what may be None
+@pytest.mark.parametrize("name", SCRIPTED)
+def test_torchscript_reads_the_network_and_gives_the_same_logits(name):
+    torch.manual_seed(0)
+    net = models.build(name, 5, width=16, **SCRIPTED[name]).eval()
+    images = torch.rand(2, 3, 40, 40)
+    scripted = torch.jit.script(net)
+    with torch.no_grad():
+        assert torch.equal(scripted(images), net(images))
+        assert torch.equal(net(images), net.forward_head(net.forward_features(images)))

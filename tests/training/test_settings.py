@@ -78,6 +78,8 @@ def images(count=8, *, shift=0, classes=("a", "b"), labels=0):
 
 FLIP = functools.partial(data.RandomHorizontalFlip, seed=1)
 LOADERS = {
+    "batches": lambda: [(torch.zeros(4, 3, 2, 2), torch.tensor([0, 1, 0, 1]))] * 2,
+    "other batches": lambda: [(torch.ones(4, 3, 2, 2), torch.tensor([0, 1, 0, 1]))] * 2,
     "plain": lambda: data.loader(images(), 4),
     "batch size": lambda: data.loader(images(), 2),
     "more images": lambda: data.loader(images(16), 4),
@@ -99,6 +101,21 @@ LOADERS = {
     "torch's, another part": lambda: DataLoader(Subset(tensors(), range(1, 9)), 4),
     "torch's, weighted": lambda: DataLoader(tensors(), 4, sampler=weighted(1.0)),
     "torch's, weighted otherwise": lambda: DataLoader(tensors(), 4, sampler=weighted(2.0)),
+}
+VALIDATIONS = {
+    "none": lambda: None,
+    "batches": lambda: [(torch.zeros(2, 3, 2, 2), torch.tensor([0, 1]))],
+    "more batches": lambda: [(torch.zeros(2, 3, 2, 2), torch.tensor([0, 1]))] * 2,
+    "other batches": lambda: [(torch.ones(2, 3, 2, 2), torch.tensor([0, 1]))],
+    "plain": lambda: data.loader(images(), 4),
+    "other pixels": lambda: data.loader(images(shift=1), 4),
+    "other labels": lambda: data.loader(images(labels=1), 4),
+    "standardized": lambda: data.loader(images(), 4, mean=(0.5,) * 3, std=(0.5,) * 3),
+}
+FROZEN = {
+    "nothing": (),
+    "weight": ("1.weight",),
+    "bias": ("1.bias",),
 }
 LOSSES = {
     "default": lambda model: None,
@@ -126,15 +143,21 @@ def weighted(first):
     return WeightedRandomSampler([first] + [1.0] * 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def parts_of(optimizer="sgd", schedule="none", loader="plain", loss="default"):
+def parts_of(
+    optimizer="sgd", schedule="none", loader="plain", loss="default", validation="none", frozen="nothing"
+):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    for name in FROZEN[frozen]:
+        model.get_parameter(name).requires_grad_(False)
+    if "plateau" in schedule and validation == "none":
+        validation = "batches"
     every, make = SCHEDULES[schedule]
     made = OPTIMIZERS[optimizer](list(model.parameters()))
     return {
         "model": model, "train_loader": LOADERS[loader](), "optimizer": made, "scheduler": make(made),
         "schedule_every": every, "loss_function": LOSSES[loss](model),
-        "valid_loader": [(torch.zeros(2, 3, 2, 2), torch.tensor([0, 1]))] if "plateau" in schedule else None,
+        "valid_loader": VALIDATIONS[validation](),
     }  # fmt: skip
 
 
@@ -142,7 +165,10 @@ def fit(parts, path, epochs):
     return training.fit(**parts, epochs=epochs, checkpoint=path, progress=False)
 
 
-CHOICES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "loader": LOADERS, "loss": LOSSES}
+CHOICES = {
+    "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "loader": LOADERS, "loss": LOSSES,
+    "validation": VALIDATIONS, "frozen": FROZEN,
+}  # fmt: skip
 PAIRS = [(kind, name) for kind, table in CHOICES.items() for name in table]
 
 
@@ -150,6 +176,8 @@ def choices_of(draw):
     chosen = {kind: draw(st.sampled_from(sorted(table))) for kind, table in CHOICES.items()}
     if chosen["schedule"] == "one cycle, early peak" and chosen["optimizer"] == "two groups":
         chosen["schedule"] = "none"
+    if chosen["loader"] == "other classes":  # fit refuses a validation with others than the training
+        chosen["validation"] = "none"
     return chosen
 
 
@@ -218,7 +246,7 @@ def run_of(parts):
     return runs.TrainingRun(
         parts["model"], parts["optimizer"], parts["train_loader"], torch.device("cpu"),
         scheduler=parts["scheduler"], schedule_every=parts["schedule_every"] or "step",
-        loss_function=parts["loss_function"],
+        loss_function=parts["loss_function"], valid_loader=parts["valid_loader"],
     )  # fmt: skip
 
 
@@ -263,6 +291,11 @@ def test_a_run_built_alike_has_the_same_settings_and_a_step_changes_none(kind, n
         ("loader", "plain", "other labels", "the sum over the labels is"),
         ("loader", "plain", "other pixels", "the sum over the pixels is"),
         ("loader", "plain", "flipped", r"the augment is missing .*Flip\(p=0.5, seed=1\) here"),
+        ("validation", "none", "plain", "the validation is none in the file, given here"),
+        ("validation", "plain", "other labels", "the sum over the labels of the validation is"),
+        ("validation", "plain", "standardized", r"mean and std of the validation is \[\] in the file"),
+        ("validation", "batches", "other batches", "the sum over the batches of the validation is"),
+        ("frozen", "nothing", "bias", "learning of 1.bias is True in the file, False here"),
         ("loss", "default", "smoothed", "the loss is cross_entropy in.*label_smoothing=0.1"),
     ],
 )  # fmt: skip

@@ -1,0 +1,191 @@
+"""What callers give, held against what is wanted: whole numbers, tables of numbers, batches.
+
+Introduced in chapters 4 and 5.
+
+Each function takes a thing as it came and hands back what the rest can rely on, or says what was wrong, what
+was given and what is allowed. So no error comes from deep inside, and nothing odd counts as something else.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PAIR = "a batch is a pair (images, labels) of tensors"
+SHOWN = 6  # keys of a mapping that a message names
+
+
+def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> int:
+    """``value`` as an int.
+
+    A float such as 2.0 is refused, since 1.5 would have to be; so is True, which Python takes for 1.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given.
+        least: the smallest number allowed.
+        unit: what is counted, for the message; "": nothing that needs a word.
+
+    Raises:
+        ValueError: if it is no whole number, or below ``least``.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, (bool, np.bool_, Tensor)):
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}{unit and f' {unit}'}, got {number}")
+    return number
+
+
+def yes_or_no(name: str, value: Any) -> bool:
+    """``value`` as True or False: a text such as "no" would count as True.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given: a bool, also NumPy's, or 0 or 1.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if not isinstance(value, (bool, np.bool_, int)) or value not in (0, 1):
+        raise ValueError(f"{name} must be True or False, got {value!r:.200}")
+    return bool(value)
+
+
+def real_number(name: str, value: Any) -> float:
+    """``value`` as a float; its range, NaN and infinity are the caller's to judge.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given: a number, also NumPy's, or a tensor of one element.
+
+    Raises:
+        ValueError: if it is a text, True or False, or no number at all.
+    """
+    if isinstance(value, (Tensor, np.ndarray)) and math.prod(value.shape) == 1:
+        value = value.item()
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} must be a number, got {value!r:.200}")
+    return float(value)
+
+
+def real_numbers(name: str, values: Any) -> list[float]:
+    """``values`` as a list of floats, in full precision.
+
+    Args:
+        name: what the caller calls them, for the message.
+        values: as they were given: a list, an array or a tensor of one dimension, or what gives one by one.
+
+    Raises:
+        ValueError: if it is no list of numbers, or a masked array.
+    """
+    if isinstance(values, (Tensor, np.ndarray)):
+        values = table(name, values)
+        if values.ndim != 1:
+            raise ValueError(f"{name} must be a list of numbers, got the shape {tuple(values.shape)}")
+        return [float(value) for value in values.tolist()]
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a list of numbers, got {values!r:.200}")
+    return [real_number(f"number {place} of {name}", value) for place, value in enumerate(values, start=1)]
+
+
+def table(name: str, value: Any) -> Tensor:
+    """``value`` as a tensor: one is taken as it is, NumPy's arrays and lists of numbers become one.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given.
+
+    Raises:
+        ValueError: for a masked array, whose mask a tensor would lose, or what is no table of numbers.
+    """
+    if isinstance(value, Tensor):
+        return value
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        raise ValueError(
+            f"{name} is a masked array of NumPy, and a tensor has no mask: take the values that count, as in "
+            "array[~mask], or array.filled(...)"
+        )
+    try:
+        return torch.as_tensor(value, device="cpu")
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{name} must be a tensor, an array or a list of numbers, got {type(value).__name__} ({reason})"
+        ) from None
+
+
+def require_batches(loader: Any, *, name: str, times: int) -> None:
+    """Check that a loader can be gone through as often as needed.
+
+    Args:
+        loader: as it was given.
+        name: what the caller calls it, for the message.
+        times: how often it will be gone through.
+
+    Raises:
+        TypeError: if it cannot be gone through at all.
+        ValueError: if it is a generator or another iterator, which is used up after the first time.
+    """
+    if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
+        raise TypeError(f"{name} must be a loader or a list of batches, got {type(loader).__name__}")
+    if isinstance(loader, Iterator) and times > 1:
+        raise ValueError(
+            f"{name} is a {type(loader).__name__}, which can be gone through once, and it is needed {times} "
+            "times: give a DataLoader, or list(...) of it"
+        )
+
+
+def batches(loader: Iterable[Any], *, caller: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of ``loader`` as pairs of tensors; NumPy's arrays and lists of labels become some.
+
+    Args:
+        loader: batches of images and labels.
+        caller: the name of the function that asks, for the message.
+
+    Raises:
+        TypeError: if ``loader`` cannot be gone through.
+        ValueError: for a batch that is no such pair; the message says which one, and what it is.
+    """
+    require_batches(loader, name=f"the loader of {caller}()", times=1)
+    for place, batch in enumerate(loader, start=1):
+        yield pair_of(batch, where=f"{caller}(), batch {place}")
+
+
+def pair_of(batch: Any, *, where: str) -> tuple[Tensor, Tensor]:
+    """The images and the labels of a batch as tensors.
+
+    Args:
+        batch: as a loader gave it.
+        where: what a message begins with.
+
+    Raises:
+        ValueError: if it is no pair of them.
+    """
+    if isinstance(batch, Mapping):
+        keys = ", ".join(repr(key) for key in list(batch)[:SHOWN])
+        raise ValueError(
+            f"{where}: {PAIR}, this is a {type(batch).__name__} with the keys {keys}; "
+            "give the loader a collate_fn that makes pairs of them"
+        )
+    if not isinstance(batch, (list, tuple)) or len(batch) != 2:
+        many = f" of {len(batch)}" if isinstance(batch, (list, tuple)) else ""
+        raise ValueError(f"{where}: {PAIR}, this is a {type(batch).__name__}{many}")
+    images, labels = batch
+    if isinstance(images, (list, tuple)):
+        raise ValueError(
+            f"{where}: the images must be one tensor (N, C, H, W), got a {type(images).__name__} of "
+            f"{len(images)}; torch.stack(images) makes one of images of one size"
+        )
+    return table(f"{where}: images", images), table(f"{where}: labels", labels)

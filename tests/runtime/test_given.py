@@ -1,0 +1,93 @@
+"""Tests of ``resnet_utils.runtime.given``: what callers give is taken as it is meant, or refused in words."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from resnet_utils.runtime import given
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
+def test_a_whole_number_may_be_python_or_numpy(value):
+    number = given.whole_number("epochs", value)
+    assert (number, type(number)) == (3, int)
+
+
+@pytest.mark.parametrize("value", [2.0, 1.5, "3", None, True, np.True_, torch.tensor(3), [3], math.nan])
+def test_what_is_no_whole_number_is_refused_with_its_name(value):
+    with pytest.raises(ValueError, match="epochs must be a whole number of at least 1, got"):
+        given.whole_number("epochs", value)
+
+
+def test_a_whole_number_that_is_too_small_is_refused_with_its_unit():
+    assert given.whole_number("count", 0, least=0) == 0
+    with pytest.raises(ValueError, match=r"^patience must be at least 1 epoch, got 0$"):
+        given.whole_number("patience", 0, unit="epoch")
+
+
+@pytest.mark.parametrize("value", [True, np.False_, 0, 1])
+def test_a_flag_is_true_or_false(value):
+    assert given.yes_or_no("strict", value) is bool(value)
+
+
+@pytest.mark.parametrize("value", ["no", None, 2, 0.5, [], "True"])
+def test_a_text_is_no_flag(value):
+    with pytest.raises(ValueError, match="strict must be True or False, got"):
+        given.yes_or_no("strict", value)
+
+
+@pytest.mark.parametrize("value", [0.5, 1, np.float32(0.5), torch.tensor([2.0]), np.array(2)])
+def test_a_number_may_be_of_any_kind(value):
+    assert given.real_number("lr", value) == float(value)
+
+
+@pytest.mark.parametrize("value", ["0.1", None, True, 1j, [0.1, 0.2], torch.ones(2)])
+def test_what_is_no_number_is_refused(value):
+    with pytest.raises(ValueError, match="lr must be a number, got"):
+        given.real_number("lr", value)
+
+
+@pytest.mark.parametrize(
+    "make", [list, tuple, iter, np.array, lambda v: torch.tensor(v, dtype=torch.float64)]
+)
+def test_a_list_of_numbers_keeps_all_its_digits(make):
+    assert given.real_numbers("values", make([0.1, 1 / 3])) == [0.1, 1 / 3]
+
+
+@pytest.mark.parametrize(
+    "values", ["12", None, 3, {1: 2}, [0.1, "0.2"], [None], np.ones((2, 2)), np.ma.masked_equal([1, 2], 2)]
+)
+def test_what_is_no_list_of_numbers_is_refused(values):
+    with pytest.raises(ValueError, match="values"):
+        given.real_numbers("values", values)
+
+
+@pytest.mark.parametrize("make", [list, tuple, np.array, torch.tensor])
+def test_a_table_may_be_a_list_an_array_or_a_tensor(make):
+    assert given.table("labels", make([1, 2, 3])).tolist() == [1, 2, 3]
+
+
+def test_a_mask_is_never_dropped():
+    masked = np.ma.masked_equal([1, 2, 3], 2)
+    for value in (masked, [masked, masked]):
+        with pytest.raises(ValueError, match=r"labels is a masked array .*a tensor has no mask"):
+            given.table("labels", value)
+    with pytest.raises(ValueError, match=r"labels is a masked array"):  # also where nothing is masked
+        given.table("labels", np.ma.array([1, 2]))
+
+
+@pytest.mark.parametrize("value", [["cat"], None, {"a": 1}, [[1], [1, 2]], np.array(["a"])])
+def test_what_is_no_table_of_numbers_is_refused(value):
+    with pytest.raises(ValueError, match="labels must be a tensor, an array or a list of numbers, got"):
+        given.table("labels", value)
+
+
+def test_a_loader_that_is_used_up_once_is_refused_where_it_is_needed_twice():
+    batches = ((torch.zeros(1), torch.zeros(1)) for _ in range(2))
+    given.require_batches(batches, name="train_loader", times=1)
+    with pytest.raises(ValueError, match="train_loader is a generator, which can be gone through once"):
+        given.require_batches(batches, name="train_loader", times=2)
+    with pytest.raises(TypeError, match="train_loader must be a loader or a list of batches, got int"):
+        given.require_batches(5, name="train_loader", times=1)
