@@ -39,8 +39,8 @@ class Trimaps:
 def pet_trimaps(*, size: int = 96, most: int | None = None) -> tuple[Trimaps, Trimaps]:
     """Oxford-IIIT Pet's official parts for training and test, from ``oxford-iiit-pet/`` in the data folder.
 
-    Of each photograph the largest centred square is scaled; of the classes the nearest pixel is taken, so that
-    none is mixed.
+    Of each photograph the largest centred square is scaled; of the classes the nearest pixel is taken, so
+    that none is mixed.
 
     Args:
         size: side in pixels.

@@ -2,8 +2,8 @@
 
 Introduced in chapter 6.
 
-A *tap* is the feature map that leaves a stage. Everything here keeps torchvision's names of the parameters, so
-weights published for its detectors and segmenters fit.
+A *tap* is the feature map that leaves a stage. Everything here keeps torchvision's names of the parameters,
+so weights published for its detectors and segmenters fit.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from resnet_utils.models.resnet import ResNet
 class Taps(nn.Module):
     """A ResNet without its head that returns the feature map of each tapped stage, by the stage's name.
 
-    Images ``x`` (N, C, H, W) -> ``{"layer1": (N, channels[0], H / strides[0], ...), ...}``. The parts are those
-    of the network, not copies: what is trained here is trained there. The stages behind the last tap are left
-    out.
+    Images ``x`` (N, C, H, W) -> ``{"layer1": (N, channels[0], H / strides[0], ...), ...}``. The parts are
+    those of the network, not copies: what is trained here is trained there. The stages behind the last tap
+    are left out.
 
     Args:
         model: one of ``models.build``, without pre-activation.
@@ -35,8 +35,8 @@ class Taps(nn.Module):
 
     Raises:
         TypeError: if ``model`` is no ``models.ResNet``.
-        ValueError: for stages that it does not have, in another order or twice, other than one name a stage, or
-            a network whose maps leave a stage without their last activation (pre-activation).
+        ValueError: for stages that it does not have, in another order or twice, other than one name a stage,
+            or a network whose maps leave a stage without their last activation (pre-activation).
     """
 
     def __init__(
@@ -82,9 +82,9 @@ def _checked_stages(model: ResNet, stages: Sequence[str] | None) -> list[str]:
 class Pyramid(nn.Module):
     """Taps and a feature pyramid over them: maps of many sizes, all with the same number of channels.
 
-    Images ``x`` (N, C, H, W) -> ``{"0": (N, out_channels, ...), "1": ..., "pool": ...}``, finest first; "pool"
-    is every second place of the last one. Its parameters are called as in torchvision's ``BackboneWithFPN``.
-    The pyramid itself is torchvision's.
+    Images ``x`` (N, C, H, W) -> ``{"0": (N, out_channels, ...), "1": ..., "pool": ...}``, finest first;
+    "pool" is every second place of the last one. Its parameters are called as in torchvision's
+    ``BackboneWithFPN``. The pyramid itself is torchvision's.
 
     Args:
         model: as in ``Taps``.
@@ -122,8 +122,8 @@ class Pyramid(nn.Module):
 def dilate(model: ResNet, stages: Sequence[str] = ("layer3", "layer4")) -> ResNet:
     """Let stages keep the size of their maps, in place: dilation takes the place of their stride.
 
-    A convolution behind a stride that is gone reaches over twice as many places, so it sees the same pixels as
-    before, and every second place of the new map is a place of the old one, number by number. No weight
+    A convolution behind a stride that is gone reaches over twice as many places, so it sees the same pixels
+    as before, and every second place of the new map is a place of the old one, number by number. No weight
     changes. It is what torchvision's ``replace_stride_with_dilation`` builds, for basic blocks too.
 
     Args:

@@ -2,8 +2,8 @@
 
 Introduced in chapter 6.
 
-The loop of ``training.fit`` is for one answer an image. Here a loss has several parts, and a flip of the image
-flips its boxes and masks too.
+The loop of ``training.fit`` is for one answer an image. Here a loss has several parts, and a flip of the
+image flips its boxes and masks too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils import runtime
+from resnet_utils.data.synthetic.groups import DrawnGroups
 from resnet_utils.evaluation import kept_modes
 from resnet_utils.training.optim import one_cycle, sgd
 
@@ -38,7 +39,8 @@ def normalized(images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
 
 
 def batches(count: int, batch: int, *, steps: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
-    """``steps`` times the places of a batch, and whether to mirror it: each image once before one comes twice.
+    """``steps`` times the places of a batch, and whether to mirror it: each image once before one comes
+    twice.
 
     Args:
         count: images there are, at least ``batch``.
@@ -112,7 +114,8 @@ def train_segmenter(
 
 @torch.no_grad()
 def segment(model: nn.Module, images: Tensor, *, batch: int = 50) -> Tensor:
-    """The likeliest class of each pixel: int64 ``(N, H, W)``, on the CPU. The model's mode is left as it came.
+    """The likeliest class of each pixel: int64 ``(N, H, W)``, on the CPU. The model's mode is left as it
+    came.
 
     Args:
         model: as in ``train_segmenter``.
@@ -129,3 +132,96 @@ def segment(model: nn.Module, images: Tensor, *, batch: int = 50) -> Tensor:
             model(normalized(some, device=device))["out"].argmax(dim=1).cpu() for some in images.split(batch)
         ]
     return torch.cat(parts)
+
+
+def box_targets(groups: DrawnGroups, *, masks: bool = False) -> list[dict[str, Tensor]]:
+    """What torchvision's detectors learn from, one an image: "boxes" float (k, 4), "labels" (k,) from 1.
+
+    Args:
+        groups: the drawn pictures.
+        masks: whether "masks", uint8 (k, size, size), come along.
+    """
+    found = []
+    for boxes, labels, shapes in zip(groups.boxes, groups.labels, groups.masks, strict=True):
+        target = {"boxes": torch.from_numpy(boxes).float(), "labels": torch.from_numpy(labels) + 1}
+        found.append(target | ({"masks": torch.from_numpy(shapes).to(torch.uint8)} if masks else {}))
+    return found
+
+
+def mirrored(target: dict[str, Tensor], width: int) -> dict[str, Tensor]:
+    """The target of the mirrored image, as another dictionary.
+
+    Args:
+        target: "boxes" (k, 4) and "labels" (k,), perhaps "masks" (k, H, W).
+        width: of the image in pixels.
+    """
+    left, top, right, bottom = target["boxes"].unbind(dim=1)
+    turned = target | {"boxes": torch.stack([width - right, top, width - left, bottom], dim=1)}
+    return turned | ({"masks": target["masks"].flip(-1)} if "masks" in target else {})
+
+
+def train_detector(
+    model: nn.Module,
+    images: Tensor,
+    targets: list[dict[str, Tensor]],
+    *,
+    steps: int,
+    batch: int = 8,
+    lr: float = 0.02,
+    weight_decay: float = 1e-4,
+    seed: int = 0,
+) -> list[dict[str, float]]:
+    """Train one of torchvision's detectors in place on the sum of its losses; returns these of each step.
+
+    SGD with momentum under one cycle; half of the batches are mirrored. The model is left in train mode.
+
+    Args:
+        model: ``faster_rcnn``, ``mask_rcnn`` or another with torchvision's interface.
+        images: uint8 (N, 3, H, W).
+        targets: one an image, as of ``box_targets``.
+        steps: batches in all.
+        batch: images in a batch.
+        lr: the peak of the rate.
+        weight_decay: of all weights.
+        seed: of order and mirrors, and of the boxes that the detector draws to learn from.
+
+    Raises:
+        ValueError: if there is not one target an image, or as ``batches``.
+    """
+    if len(images) != len(targets):
+        raise ValueError(f"one target an image: got {len(images)} and {len(targets)}")
+    device, width = runtime.device_of(model), images.shape[-1]
+    optimizer = sgd(model, lr, weight_decay=weight_decay)
+    schedule, history = one_cycle(optimizer, steps=steps), []
+    runtime.seed_everything(seed)
+    model.train()
+    for chosen, mirror in batches(len(images), batch, steps=steps, seed=seed):
+        x = images[chosen].to(device).float() / 255
+        aims = [targets[place] for place in chosen.tolist()]
+        if mirror:
+            x, aims = x.flip(-1), [mirrored(aim, width) for aim in aims]
+        aims = [{name: value.to(device) for name, value in aim.items()} for aim in aims]
+        losses = model(list(x), aims)
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        schedule.step()
+        history.append({name: value.item() for name, value in losses.items()})
+    return history
+
+
+@torch.no_grad()
+def detect(model: nn.Module, images: Tensor, *, batch: int = 25) -> list[dict[str, Tensor]]:
+    """The answers of a detector, one an image, on the CPU. The model's mode is left as it came.
+
+    Args:
+        model: as in ``train_detector``.
+        images: uint8 (N, 3, H, W).
+        batch: images at a time.
+    """
+    device, answers = runtime.device_of(model), []
+    with kept_modes(model):
+        model.eval()
+        for some in images.split(batch):
+            answers += model(list(some.to(device).float() / 255))
+    return [{name: value.cpu() for name, value in answer.items()} for answer in answers]

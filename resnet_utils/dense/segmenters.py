@@ -15,8 +15,8 @@ from resnet_utils.models.resnet import ResNet
 def fcn(model: ResNet, num_classes: int, *, aux: bool = False) -> nn.Module:
     """torchvision's FCN over our ResNet, in train mode; ``model`` loses its last two strides (``dilate``).
 
-    Images (N, C, H, W) -> ``{"out": logits (N, num_classes, H, W)}``. ``fcn(models.build("resnet50"), 21)`` has
-    the parameters of torchvision's ``fcn_resnet50``, name for name.
+    Images (N, C, H, W) -> ``{"out": logits (N, num_classes, H, W)}``. ``fcn(models.build("resnet50"), 21)``
+    has the parameters of torchvision's ``fcn_resnet50``, name for name.
 
     Args:
         model: one of ``models.build`` with four stages; its parts are taken, not copied.
@@ -81,8 +81,8 @@ def _check_classes(num_classes: int) -> None:
 class SkipFCN(nn.Module):
     """A small segmenter: each tap votes by a 1x1 convolution, the votes are enlarged to the image and added.
 
-    Images ``x`` (N, C, H, W) -> ``{"out": logits (N, num_classes, H, W)}``. Deep maps know what is there, early
-    ones where it ends. Each vote stands behind a BatchNorm of its own, so that they begin at one scale.
+    Images ``x`` (N, C, H, W) -> ``{"out": logits (N, num_classes, H, W)}``. Deep maps know what is there,
+    early ones where it ends. Each vote stands behind a BatchNorm of its own, so that they begin at one scale.
 
     Args:
         model: one of ``models.build``; its parts are taken, not copied.
