@@ -20,7 +20,7 @@ from resnet_utils.evaluation import segmentation
 
 SEEDS = (0, 1, 2)
 SIZE, BATCH, EPOCHS = 96, 10, 12
-# The peak of the rate: for both starts no worse than 0.02 and 0.05, tried at 48 pixels for 6 epochs, one seed:
+# The peak of the rate: for both starts no worse than 0.02 and 0.05, tried at 48 pixels, 6 epochs, one seed:
 # trained on 240 of the 300 training photographs, judged on the other 60.
 LR = 0.1
 STARTS = ("baseline", "shipped", "scratch")

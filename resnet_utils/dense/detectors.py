@@ -26,6 +26,7 @@ def faster_rcnn(
     head_width: int = 1024,
     image_size: tuple[int, int] = (800, 1333),
     proposals: int = 2000,
+    sampled: tuple[int, int] = (256, 512),
 ) -> nn.Module:
     """torchvision's Faster R-CNN over our ResNet and a feature pyramid, in train mode.
 
@@ -45,6 +46,8 @@ def faster_rcnn(
         image_size: to this length the shorter side is scaled, unless the longer one becomes more than the
             other.
         proposals: boxes of an image that go on to the head, in training; half as many in answers.
+        sampled: of how many anchors and of how many proposals of an image training computes its losses;
+            they are drawn at random.
 
     Raises:
         TypeError: as ``Taps``.
@@ -58,6 +61,8 @@ def faster_rcnn(
     return FasterRCNN(
         pyramid,
         rpn_anchor_generator=anchors,
+        rpn_batch_size_per_image=sampled[0],
+        box_batch_size_per_image=sampled[1],
         rpn_pre_nms_top_n_train=proposals,
         rpn_post_nms_top_n_train=proposals,
         rpn_pre_nms_top_n_test=proposals // 2,

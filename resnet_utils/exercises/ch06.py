@@ -30,10 +30,9 @@ CORRECT = "correct"
 def _value_of(answer: object) -> float | None:
     """A finite number from an int, a float, or anything of NumPy or torch that holds just one."""
     if isinstance(answer, Tensor | np.ndarray):
-        numbers = answer.reshape(-1).tolist()
-        if len(numbers) != 1:
+        if answer.size != 1 if isinstance(answer, np.ndarray) else answer.numel() != 1:
             return None
-        answer = numbers[0]
+        answer = answer.item()
     if isinstance(answer, bool | np.bool_) or not isinstance(answer, int | float | np.number):
         return None
     return float(answer) if math.isfinite(answer) else None
