@@ -150,7 +150,7 @@ def dilate(model: ResNet, stages: Sequence[str] = ("layer3", "layer4")) -> ResNe
                 if layer.kernel_size != (1, 1):  # a 1x1 has nothing to spread
                     reach = rate * (layer.kernel_size[0] // 2)
                     layer.dilation, layer.padding = (rate, rate), (reach, reach)
-                if max(layer.stride) > 1 and stage in chosen:
+                if layer.stride != (1, 1) and stage in chosen:
                     layer.stride = (1, 1)
                     rate *= 1 if name.startswith("downsample") else 2
     return model

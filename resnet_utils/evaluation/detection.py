@@ -60,12 +60,12 @@ def box_ap(answers: Sequence[Boxes], truths: Sequence[Boxes]) -> BoxAP:
     _check(answers, truths)
     with contextlib.redirect_stdout(io.StringIO()):
         known = COCO()
-        known.dataset = _dataset(truths)
+        vars(known)["dataset"] = _dataset(truths)
         known.createIndex()
         found = _rows(answers)
         if not found:
             return BoxAP(0.0, 0.0, 0.0)  # the library would fail on an empty list
-        judge = COCOeval(known, known.loadRes(found), "bbox")
+        judge = COCOeval(known, known.loadRes(found), "bbox")  # pyright: ignore[reportArgumentType] - a list too
         judge.evaluate()
         judge.accumulate()
         judge.summarize()

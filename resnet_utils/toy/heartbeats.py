@@ -21,7 +21,7 @@ SAMPLES, RATE = 512, 128  # numbers in a signal, and how many make a second
 BELLS = ((-0.2, 0.12, 0.04), (-0.04, -0.1, 0.012), (0.0, 1.0, 0.014), (0.04, -0.2, 0.014), (0.28, 0.25, 0.06))
 
 
-def signals(count: int, *, seed: int = 0, noise: float = 0.05) -> Data:
+def draw_signals(count: int, *, seed: int = 0, noise: float = 0.05) -> Data:
     """``count`` signals, float32 ``(count, 1, 512)``, and their rhythms, int64 ``(count,)`` into ``RHYTHMS``.
 
     Four seconds each. In an irregular one the lengths of the beats differ by up to a third and there is no P;

@@ -22,7 +22,7 @@ def peaks(signal):
 
 @pytest.fixture(scope="module")
 def quiet():
-    return heartbeats.signals(80, seed=5, noise=0.0)
+    return heartbeats.draw_signals(80, seed=5, noise=0.0)
 
 
 def test_irregular_beats_are_the_uneven_ones(quiet):
@@ -42,15 +42,15 @@ def test_an_inverted_t_points_downward(quiet):
 
 
 def test_a_seed_gives_the_same_signals_and_another_others():
-    a, b, c = (heartbeats.signals(8, seed=seed)[0] for seed in (1, 1, 2))
+    a, b, c = (heartbeats.draw_signals(8, seed=seed)[0] for seed in (1, 1, 2))
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
 
 
 def test_every_rhythm_comes_as_often():
-    assert heartbeats.signals(40)[1].bincount().tolist() == [10, 10, 10, 10]
+    assert heartbeats.draw_signals(40)[1].bincount().tolist() == [10, 10, 10, 10]
     with pytest.raises(ValueError, match="one signal a rhythm"):
-        heartbeats.signals(3)
+        heartbeats.draw_signals(3)
 
 
 @pytest.mark.parametrize("per_stage", [1, 3])
