@@ -101,15 +101,20 @@ def train_segmenter(
         x, y = normalized(images[chosen], device=device), masks[chosen].to(device)
         x, y = (x.flip(-1), y.flip(-1)) if mirror else (x, y)
         out = model(x)
-        loss = nn.functional.cross_entropy(out["out"], y)
+        loss = _pixel_loss(out["out"], y)
         if "aux" in out:
-            loss = loss + aux_weight * nn.functional.cross_entropy(out["aux"], y)
+            loss = loss + aux_weight * _pixel_loss(out["aux"], y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
     return losses
+
+
+def _pixel_loss(logits: Tensor, classes: Tensor) -> Tensor:
+    """Mean cross-entropy; one row a pixel, since the loss of whole maps has no deterministic form on CUDA."""
+    return nn.functional.cross_entropy(logits.movedim(1, -1).flatten(0, -2), classes.flatten())
 
 
 @torch.no_grad()
