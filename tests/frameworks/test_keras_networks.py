@@ -1,4 +1,4 @@
-"""The Keras forms have the published sizes and as many layers as their names say; what was broken is whole."""
+"""The Keras forms have the published sizes and the layers of their names; what was broken is whole."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Weights go over and come back, and with them the answers; a training step agrees where both mean the same."""
+"""Weights go over and come back, and with them the answers; a step agrees where both mean the same."""
 
 import numpy as np
 import pytest
@@ -195,5 +195,5 @@ def test_the_networks_of_keras_applications_give_their_answers_in_pytorch(top):
 
 
 def test_layers_that_are_in_no_application_are_refused():
-    with pytest.raises(ValueError, match="keras.applications' ResNets have no layer 'conv1'"):
+    with pytest.raises(ValueError, match=r"keras\.applications' ResNets have no layer 'conv1'"):
         keras_weights.applications_state(keras_networks.keras_resnet("resnet18", 7))
