@@ -50,7 +50,7 @@ def train(size: tuple[int, int], shortcut: bool, seed: int, tiny: bool) -> dict:
 if __name__ == "__main__":
     record.run(
         record.every(train, SIZES, SHORTCUTS, SEEDS, tiny=(SIZES, SHORTCUTS, SEEDS[:1])),
-        claim="Test accuracy of an article's network with and without shortcuts, at two and sixteen convolutions.",
+        claim="An article's network with and without shortcuts, at two and at sixteen convolutions.",
         data="Fashion-MNIST, 300 training and 200 test images of each class",
         needs="FashionMNIST",
     )
