@@ -1,4 +1,4 @@
-"""Ask TensorFlow 2 and Keras 3 for what three articles call, each call in its smallest form; note the answers.
+"""Ask TensorFlow 2 and Keras 3 for what three articles call, each in its smallest form; note the answers.
 
 The articles print a TensorFlow 1 network for 32x32x3, a Keras network for 28x28x1 and one of [3, 3, 3, 3]
 blocks. TensorFlow is in no environment of this book but that of `make test-keras`:

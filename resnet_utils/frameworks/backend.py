@@ -26,6 +26,14 @@ OLDEST = 3
 _HOMES: list[tempfile.TemporaryDirectory] = []  # they last as long as the process
 
 
+class MissingKeras(ImportError):
+    """Keras, or what it works on, is not there. A notebook shows only the sentence, and the run ends."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of a traceback."""
+        return [f"{self}"]
+
+
 def import_keras() -> Any:
     """The module ``keras``, version 3, on the backend that ``KERAS_BACKEND`` names (default: ``torch``).
 
@@ -33,8 +41,8 @@ def import_keras() -> Any:
     The environment variables are afterwards as they were.
 
     Raises:
-        ImportError: if Keras or its backend is missing, or Keras is older than 3; the message says what to
-            install.
+        MissingKeras: (an ImportError) if Keras or its backend is missing, or Keras is older than 3; the
+            message says what to install.
         ValueError: if ``KERAS_BACKEND`` is none of ``BACKENDS``.
     """
     if "keras" not in sys.modules:
@@ -44,7 +52,7 @@ def import_keras() -> Any:
     keras = sys.modules["keras"]
     version = str(getattr(keras, "__version__", "2"))
     if int(version.partition(".")[0]) < OLDEST:
-        raise ImportError(f"Keras {OLDEST} is needed, but here is Keras {version}: pip install -U keras")
+        raise MissingKeras(f"Keras {OLDEST} is needed, but here is Keras {version}: pip install -U keras")
     return keras
 
 
@@ -58,9 +66,9 @@ def _check(backend: str) -> None:
     if backend not in BACKENDS:
         raise ValueError(f"KERAS_BACKEND must be one of {', '.join(BACKENDS)}, got {backend!r}")
     if not is_there():
-        raise ImportError("Keras is not installed: pip install 'resnet-utils[keras]', or: pip install keras")
+        raise MissingKeras("Keras is not installed: pip install 'resnet-utils[keras]', or: pip install keras")
     if util.find_spec(backend) is None:
-        raise ImportError(
+        raise MissingKeras(
             f"KERAS_BACKEND={backend}, but {backend} is not installed: pip install {BACKENDS[backend]}; "
             "without the variable, PyTorch is used"
         )
