@@ -83,7 +83,7 @@ def check_kernel(function: Callable[[np.ndarray], np.ndarray]) -> str:
     return CORRECT
 
 
-def check_frozen(function: Callable[[nn.Module], Any]) -> str:
+def check_frozen_as_keras(function: Callable[[nn.Module], Any]) -> str:
     """Judges whether a network is frozen as Keras freezes it: all but ``fc``, its BatchNorms too.
 
     Args:
@@ -155,7 +155,7 @@ def check_keras_block(build: Callable[[Any, int], Any]) -> str:
 # --- the dictionary ----------------------------------------------------------------------------------------
 
 
-def check_memory(function: Callable[[float], float]) -> str:
+def check_batchnorm_memory(function: Callable[[float], float]) -> str:
     """Judges Keras's momentum of a BatchNorm for PyTorch's.
 
     Args:

@@ -46,7 +46,11 @@ def import_keras() -> Any:
         ValueError: if ``KERAS_BACKEND`` is none of ``BACKENDS``.
     """
     if "keras" not in sys.modules:
-        _check(os.environ.get("KERAS_BACKEND", "torch"))
+        backend = os.environ.get("KERAS_BACKEND", "torch")
+        _check(backend)
+        # PyTorch's compiler and TensorFlow each bring an LLVM; the other order ends the process.
+        if backend == "tensorflow" and util.find_spec("triton"):
+            importlib.import_module("triton")
         with _variables(_wanted()):
             importlib.import_module("keras")
     keras = sys.modules["keras"]
