@@ -3,8 +3,8 @@
 ``site`` (.venv-site) can build the website and ``lint`` (.venv-lint) look at the form of the code, both
 without torch; ``full`` (.venv) can run and test every chapter; ``lowest`` (.venv-lowest) can do that with the
 lowest versions that pyproject.toml allows; ``keras`` (.venv-keras) has TensorFlow and JAX for chapter 7.
-Versions come from requirements.lock, unless BOOK_UNLOCKED=1 asks for the newest ones; those of ``keras`` stand
-in pyproject.toml, because TensorFlow does not go with some of the lock.
+Versions come from requirements.lock, unless BOOK_UNLOCKED=1 asks for the newest ones; for ``keras`` from
+pyproject.toml, because TensorFlow does not go with some of the lock.
 Nothing is done when the environment already fits.
 This file runs on any Python 3, so that an old one gets a clear message.
 """

@@ -219,7 +219,7 @@ def on_backend(name: str) -> Result:
 def main(arguments: list[str]) -> int:
     """Run the named checks; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("checks", nargs="*", help=f"any of: {', '.join(KNOWN)} (default: all but the last two)")
+    parser.add_argument("checks", nargs="*", help=f"any of: {', '.join(KNOWN)} (default: all but two)")
     parser.add_argument("--names", nargs="*", default=[], help="beginnings of notebooks, such as 03")
     options = parser.parse_args(arguments)
     if unknown := set(options.checks) - set(KNOWN):

@@ -120,7 +120,7 @@ def load_keras_state(model: keras.Model, state: Mapping[str, Tensor]) -> None:
         if name in given:
             raise ValueError(f"two tensors of the state dict would be {name!r}, the second is {key!r}")
         if not name.endswith("num_batches_tracked"):
-            given[name] = tensor.detach().cpu().float().numpy()
+            given[name] = np.array(tensor.detach().cpu().float())  # a copy: JAX may keep this memory
     places: dict[str, Any] = {}
     for layer, variable in _variables(model):
         name = f"{dotted(layer.name)}.{PAIRS[variable.name]}"

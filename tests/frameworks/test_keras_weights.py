@@ -171,6 +171,19 @@ def test_a_network_on_its_way_is_left_as_it_is():
     assert_same_bits(state(ours), before)
 
 
+def test_what_was_carried_stays_when_the_network_is_trained_on():
+    """No memory is shared, in neither direction."""
+    ours, theirs = pair("resnet20", width=4)
+    found = keras_weights.keras_state(theirs)
+    with torch.no_grad():
+        for tensor in ours.state_dict().values():
+            tensor.mul_(2)
+    assert_same_bits(keras_weights.keras_state(theirs), found)
+    kept = {name: tensor.clone() for name, tensor in found.items()}
+    theirs.set_weights([2 * weights for weights in theirs.get_weights()])
+    assert_same_bits(found, kept)
+
+
 @pytest.mark.parametrize("top", [True, False])
 def test_the_networks_of_keras_applications_give_their_answers_in_pytorch(top):
     """Their published layout: stride on the first 1x1, biases before BatchNorm, epsilon 1.001e-5."""

@@ -15,7 +15,8 @@ from resnet_utils.reporting import results
 HERE = Path(__file__).resolve().parents[2]
 RECORD = results.load("old_code")
 NEEDS_TENSORFLOW = pytest.mark.skipif(
-    util.find_spec("tensorflow") is None, reason="TensorFlow is not here; `make test-keras` runs this"
+    util.find_spec("tensorflow") is None or keras.config.backend() != "tensorflow",
+    reason="Keras is not on TensorFlow here; `make test-keras` runs this",
 )
 
 
@@ -52,7 +53,7 @@ def test_what_needs_no_tensorflow_is_as_recorded(monkeypatch):
     for name, call in calls.items():
         error, message = answer(call)
         assert error == said[name][0], name
-        assert message.partition("(")[0] == said[name][1].partition("(")[0], name
+        assert message[:40] == said[name][1][:40], name  # each backend ends it in its own words
 
 
 @pytest.mark.parametrize(
