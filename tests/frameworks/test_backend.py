@@ -90,3 +90,16 @@ def test_an_older_keras_is_refused(tmp_path):
 def test_the_package_and_its_wing_take_no_keras(tmp_path):
     code = "import sys, resnet_utils.frameworks; print('keras' in sys.modules)"
     assert answer(code, tmp_path).stdout == "False\n"
+
+
+def test_a_notebook_without_keras_shows_one_sentence_and_stops(tmp_path):
+    pytest.importorskip("IPython", reason="IPython is not installed")
+    code = (
+        "from importlib import util\nfound = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'keras' else found(name, *rest)\n"
+        "from IPython.core.interactiveshell import InteractiveShell\nshell = InteractiveShell()\n"
+        "done = shell.run_cell('from resnet_utils import frameworks; frameworks.import_keras()')\n"
+        "assert not done.success"
+    )
+    said = answer(code, tmp_path, IPYTHONDIR=str(tmp_path)).stdout.strip().splitlines()
+    assert said == ["Keras is not installed: pip install 'resnet-utils[keras]', or: pip install keras"]
