@@ -99,9 +99,7 @@ def transformers_name(name: str) -> str:
         return f"classifier.1.{found[1]}"
     found = re.fullmatch(r"layer([1-4])\.(\d+)\.(?:downsample\.([01])|(conv|bn)([1-3]))\.(\w+)", name)
     if not found:
-        raise ValueError(
-            f"expected a name of torchvision's ResNets such as 'fc.weight', got {name!r}"
-        )
+        raise ValueError(f"expected a name of torchvision's ResNets such as 'fc.weight', got {name!r}")
     stage, block, projection, kind, place, rest = found.groups()
     layer = "shortcut" if projection else f"layer.{int(place) - 1}"
     return f"resnet.encoder.stages.{int(stage) - 1}.layers.{block}.{layer}.{kinds[projection or kind]}.{rest}"
