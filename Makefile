@@ -24,14 +24,15 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-portable test-lowest lint format lab notebooks lock address publish-check clean \
-	site-environment lint-environment environment lowest-environment
+.PHONY: help book test test-portable test-lowest test-keras lint format lab notebooks lock address publish-check clean \
+	site-environment lint-environment environment lowest-environment keras-environment
 
 help:
 	@echo "make book            build the website from the stored outputs (no torch, under a minute)"
 	@echo "make test            run every check, and every chapter again (NAMES=\"03 04\": only these chapters)"
 	@echo "make test-portable   run the chapters as on the simplest processor"
 	@echo "make test-lowest     run tests and chapters with the lowest versions that pyproject.toml allows"
+	@echo "make test-keras      run chapter 7's tests on TensorFlow and on JAX, in an environment of their own"
 	@echo "make lab             open the chapters in JupyterLab (OPTIONS=--allow-root and others are handed on)"
 	@echo "make notebooks       make the executed notebooks from text/ (NAMES=\"03 04\" for some)"
 	@echo "make lint, format    check the form of the code; repair it (no torch)"
@@ -51,6 +52,9 @@ test-portable: environment
 
 test-lowest: lowest-environment
 	@.venv-lowest/bin/python tools/run_tests.py $(or $(ONLY),unit notebooks)
+
+test-keras: keras-environment
+	@.venv-keras/bin/python tools/run_tests.py keras
 
 lint: $(LINT)
 	@$(LINT_BIN)/python tools/run_tests.py lint
@@ -81,13 +85,15 @@ clean:
 	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path "./.venv*" -prune -exec rm -rf {} +
 
-site-environment lint-environment environment lowest-environment: have-python
+site-environment lint-environment environment lowest-environment keras-environment: have-python
 site-environment:
 	@$(PYTHON) tools/environment.py site
 lint-environment:
 	@$(PYTHON) tools/environment.py lint
 lowest-environment:
 	@$(PYTHON) tools/environment.py lowest
+keras-environment:
+	@$(PYTHON) tools/environment.py keras
 environment:
 	@$(PYTHON) tools/environment.py full
 

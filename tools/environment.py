@@ -2,8 +2,9 @@
 
 ``site`` (.venv-site) can build the website and ``lint`` (.venv-lint) look at the form of the code, both
 without torch; ``full`` (.venv) can run and test every chapter; ``lowest`` (.venv-lowest) can do that with the
-lowest versions that pyproject.toml allows.
-Versions come from requirements.lock, unless BOOK_UNLOCKED=1 asks for the newest ones.
+lowest versions that pyproject.toml allows; ``keras`` (.venv-keras) has TensorFlow and JAX for chapter 7.
+Versions come from requirements.lock, unless BOOK_UNLOCKED=1 asks for the newest ones; for ``keras`` from
+pyproject.toml, because TensorFlow does not go with some of the lock.
 Nothing is done when the environment already fits.
 This file runs on any Python 3, so that an old one gets a clear message.
 """
@@ -24,6 +25,7 @@ KINDS = {  # name: folder, what is installed, how much it is
     "lint": (".venv-lint", ["--group", "lint"], "seconds"),
     "full": (".venv", ["--group", "test", "-e", "."], "6 GB"),
     "lowest": (".venv-lowest", ["--group", "test", "-e", "."], "6 GB"),
+    "keras": (".venv-keras", ["--group", "keras", "-e", "."], "7 GB"),
 }
 NO_NETWORK = """nothing can be fetched. Is there a network? pip says:
     {}
@@ -123,7 +125,7 @@ def link_or_copy(python, size):
 def install(kind, python, locked):
     """Install what ``kind`` asks for with uv, or with pip where uv cannot be had."""
     _, requirements, size = KINDS[kind]
-    constraint = ["-c", "requirements.lock"] if locked else ["--upgrade"]
+    constraint = ["-c", "requirements.lock"] if locked and kind != "keras" else ["--upgrade"]
     quiet = [] if sys.stdout.isatty() else ["-q"]
     works, said = heard(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv>=0.8")
     if works:

@@ -3,6 +3,7 @@
     python tools/run_tests.py                    everything, as `make test` does
     python tools/run_tests.py lint unit          only these
     python tools/run_tests.py portable           the notebooks as on the simplest processor
+    python tools/run_tests.py keras              the tests of chapter 7 on TensorFlow and on JAX
     python tools/run_tests.py --names 02 03      only the notebooks that begin so
 
 A failing check does not stop the others; one failure makes the exit status 1.
@@ -37,8 +38,12 @@ NBVAL = [
 ]
 FAULTS = "tests/house/test_faults.py"
 OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-KNOWN = ("lint", "site", "unit", "faults", "notebooks", "portable")
-USUAL = {"lint": 0.5, "site": 0.5, "unit": 3, "faults": 0.5}  # minutes on two idle cores
+KNOWN = ("lint", "site", "unit", "faults", "notebooks", "portable", "keras")
+ON_REQUEST = {"portable", "keras"}  # not in `make test`
+BACKENDS = ("tensorflow", "jax")  # of Keras, beside PyTorch
+SCRIPT_OF_OLD_CODE = "tests/experiments/test_records.py::test_script_still_runs_in_its_tiny_mode[old_code]"
+EXTRAS = {"07_": "keras"}  # chapters that need a package which need not be there
+USUAL = {"lint": 0.5, "site": 0.5, "unit": 4, "faults": 0.5, "keras": 3}  # minutes on two idle cores
 SLOWER = 4  # how much longer the notebooks take on the simplest processor
 WIDTH = "140"  # pytest cuts the message of a failure to it
 MOST_NAMED = 8  # failures that the summary names one by one
@@ -134,6 +139,10 @@ def notebooks(
     paths = {path.relative_to(project.BOOK).with_suffix("").as_posix(): path for path in project.executed()}
     if unknown := [name for name in names if not any(known.startswith(name) for known in paths)]:
         raise SystemExit(f"no notebook begins with {', '.join(unknown)}; there are: {', '.join(paths)}")
+    for start, package in EXTRAS.items():
+        if importlib.util.find_spec(package) is None:
+            print(f"chapter {start[:2]} is left out: it needs {package} (pip install {package})", flush=True)
+            paths = {name: path for name, path in paths.items() if not name.startswith(start)}
     chosen = [path for name, path in paths.items() if not names or name.startswith(tuple(names))]
     if not chosen:
         return Result(title, False, "book/ has no notebook")
@@ -197,15 +206,25 @@ def tests(title: str, command: list[str], *, minutes: float) -> Result:
     return result
 
 
+def on_backend(name: str) -> Result:
+    """The tests of chapter 7 on a backend of Keras; where it is TensorFlow, what old code meets there too."""
+    more = [SCRIPT_OF_OLD_CODE] if name == "tensorflow" else []
+    command = [*PYTEST, "tests/frameworks", *more]
+    variables: dict[str, str | None] = {"KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = run(f"chapter 7, Keras on {name}", command, variables, minutes=USUAL["keras"])
+    result.again = "make test-keras"
+    return result
+
+
 def main(arguments: list[str]) -> int:
     """Run the named checks; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("checks", nargs="*", help=f"any of: {', '.join(KNOWN)} (default: all but the last)")
+    parser.add_argument("checks", nargs="*", help=f"any of: {', '.join(KNOWN)} (default: all but two)")
     parser.add_argument("--names", nargs="*", default=[], help="beginnings of notebooks, such as 03")
     options = parser.parse_args(arguments)
     if unknown := set(options.checks) - set(KNOWN):
         raise SystemExit(f"unknown check: {', '.join(sorted(unknown))}; there are: {', '.join(KNOWN)}")
-    chosen = options.checks or (["notebooks"] if options.names else [c for c in KNOWN if c != "portable"])
+    chosen = options.checks or (["notebooks"] if options.names else [c for c in KNOWN if c not in ON_REQUEST])
     home.provide()
     python, results = sys.executable, []
     if "lint" in chosen:
@@ -230,6 +249,8 @@ def main(arguments: list[str]) -> int:
         results.append(
             notebooks(title, dict(OLD_PROCESSOR), options.names, verb="test-portable", slower=SLOWER)
         )
+    if "keras" in chosen:
+        results += [on_backend(name) for name in BACKENDS]
     return report(results)
 
 

@@ -1,6 +1,6 @@
 """One name for one weight: what others call the tensors of a residual network, and what torchvision does.
 
-Introduced in chapters 4 and 5.
+Introduced in chapters 4, 5 and 7.
 
 Files come from training loops, wrappers and libraries that each put something in front of a name, or have a
 word of their own. ``canonical`` brings all of them to torchvision's names:
@@ -79,6 +79,30 @@ def canonical(name: str) -> str:
             counted = [number if place == 1 else number + 1 for place, number in enumerate(numbers)]
             return form.format(*counted) + bare[found.end() :]
     return SHORTCUT.sub(r"\1.downsample.", HEADS.sub("fc.", bare))
+
+
+def transformers_name(name: str) -> str:
+    """What transformers' ``ResNetForImageClassification`` calls the tensor that torchvision calls ``name``.
+
+    The other way round than ``canonical``.
+
+    Args:
+        name: such as ``"layer1.0.downsample.0.weight"``.
+
+    Raises:
+        ValueError: if torchvision's ResNets have no such name.
+    """
+    kinds = {"conv": "convolution", "bn": "normalization", "0": "convolution", "1": "normalization"}
+    if found := re.fullmatch(r"(conv|bn)1\.(\w+)", name):
+        return f"resnet.embedder.embedder.{kinds[found[1]]}.{found[2]}"
+    if found := re.fullmatch(r"fc\.(weight|bias)", name):
+        return f"classifier.1.{found[1]}"
+    found = re.fullmatch(r"layer([1-4])\.(\d+)\.(?:downsample\.([01])|(conv|bn)([1-3]))\.(\w+)", name)
+    if not found:
+        raise ValueError(f"expected a name of torchvision's ResNets such as 'fc.weight', got {name!r}")
+    stage, block, projection, kind, place, rest = found.groups()
+    layer = "shortcut" if projection else f"layer.{int(place) - 1}"
+    return f"resnet.encoder.stages.{int(stage) - 1}.layers.{block}.{layer}.{kinds[projection or kind]}.{rest}"
 
 
 def find_state(content: Any, *, entry: str | None = None) -> tuple[dict[str, Tensor], str]:

@@ -6,6 +6,7 @@ The answers stand in the tables of ``test_ch01`` and its like, beside what only 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 
@@ -15,7 +16,9 @@ from resnet_utils import exercises
 from tools import project
 
 CHAPTERS = sorted(module.name for module in pkgutil.iter_modules(exercises.__path__))
-TABLES = {chapter: importlib.import_module(f"test_{chapter}") for chapter in CHAPTERS}
+NEEDS = {"ch07": "keras"}  # what a chapter's answers are made with, and need not be there
+MADE = [name for name in CHAPTERS if name not in NEEDS or importlib.util.find_spec(NEEDS[name])]
+TABLES = {chapter: importlib.import_module(f"test_{chapter}") for chapter in MADE}
 FEWEST_RIGHT, FEWEST_WRONG = 2, 3
 
 
@@ -56,7 +59,7 @@ def test_no_refusal_tells_the_answer(checker, answer, words):
     assert not [secret for secret in secrets if secret in message and secret not in given]
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", MADE)
 def test_every_checker_has_right_and_wrong_answers(chapter):
     for checker in checkers(chapter):
         right = sum(row[0] is checker for row in TABLES[chapter].RIGHT)

@@ -96,6 +96,19 @@ def test_names_of_hugging_face_load(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_names_go_back_to_hugging_face(name):
+    for key in network(name).state_dict():
+        assert naming.transformers_name(key) == hugging_face(key)
+        assert naming.canonical(naming.transformers_name(key)) == key
+
+
+@pytest.mark.parametrize("name", ["layer5.0.conv1.weight", "head.weight", "fc", "layer1.0.conv4.weight"])
+def test_a_name_that_torchvision_has_not_is_refused_on_the_way_to_hugging_face(name):
+    with pytest.raises(ValueError, match="expected a name of torchvision's ResNets"):
+        naming.transformers_name(name)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_timms_and_torchvisions_networks_load_with_their_answers(name, tmp_path):
     for source in (timm.create_model(name, num_classes=3), getattr(torchvision.models, name)(num_classes=3)):
         model = loaded(used(source).state_dict(), tmp_path, models.build(name, 3))

@@ -137,7 +137,7 @@ def test_a_bare_python_is_enough_to(tool):
 @pytest.mark.parametrize(
     ("verb", "kinds"),
     [("address", []), ("publish-check", []), ("lint", ["lint"]), ("format", ["lint"]), ("book", ["site"]),
-     ("test", ["full"]), ("test-lowest", ["lowest"])],
+     ("test", ["full"]), ("test-lowest", ["lowest"]), ("test-keras", ["keras"])],
 )  # fmt: skip
 def test_a_verb_asks_for_no_larger_environment_than_it_needs(tmp_path, verb, kinds):
     shutil.copy(ROOT / "Makefile", tmp_path)
@@ -376,5 +376,20 @@ def test_the_summary_says_that_the_address_is_not_set(capsys, monkeypatch, publi
 
 
 def test_a_name_that_no_notebook_has_is_refused():
-    with pytest.raises(SystemExit, match="no notebook begins with 07"):
-        run_tests.notebooks("notebooks", {}, ["07"])
+    with pytest.raises(SystemExit, match="no notebook begins with 99"):
+        run_tests.notebooks("notebooks", {}, ["99"])
+
+
+def test_without_keras_chapter_7_is_left_out_with_a_line(capsys, monkeypatch):
+    commands = []
+
+    def noted(title, command, *rest, **more):
+        commands.append(command)
+        return run_tests.Result(title, True, "")
+
+    monkeypatch.setattr(run_tests.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(run_tests, "run", noted)
+    run_tests.notebooks("notebooks", {}, [])
+    assert "chapter 07 is left out: it needs keras (pip install keras)" in capsys.readouterr().out
+    assert "book/05_fine_tuning.ipynb" in commands[0]
+    assert not [part for part in commands[0] if "07_other" in part]

@@ -20,7 +20,7 @@ PACKAGE = project.ROOT / "resnet_utils"
 FLOORS = (
     ("runtime", "files"),
     ("models", "data", "evaluation", "reporting"),
-    ("training", "analysis", "deployment", "toy"),
+    ("training", "analysis", "deployment", "toy", "frameworks"),
     ("finetuning", "dense"),
     ("exercises",),
 )
