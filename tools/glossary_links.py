@@ -16,7 +16,7 @@ from sphinx.application import Sphinx
 
 GLOSSARY = Path(__file__).resolve().parent.parent / "book" / "glossary.md"
 ENTRY = re.compile(r"^(\S.*)\n(?:(\S.*)\n)?  (\S.*)$", re.M)
-MOST = 20  # links of a page: each weighs as much as a sentence
+MOST = 10  # links of a page: each weighs as much as a sentence
 NOT_WITHIN = (
     *(nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.term, nodes.math, nodes.raw),
     *(nodes.math_block, nodes.rubric, nodes.caption, nodes.strong, addnodes.pending_xref),

@@ -21,7 +21,7 @@ FLOORS = (
     ("runtime", "files"),
     ("models", "data", "evaluation", "reporting"),
     ("training", "analysis", "deployment", "toy"),
-    ("finetuning",),
+    ("finetuning", "dense"),
     ("exercises",),
 )
 FLOOR_OF = {wing: number for number, wings in enumerate(FLOORS) for wing in wings}

@@ -33,27 +33,38 @@ def render(f: Factors, size: int, seed: int) -> tuple[ndarray, ndarray, ndarray]
         rows = slice(start, min(start + at_once, count))
         some = {name: values[rows] for name, values in f.items()}
         x, y, scale = (some[name] * size for name in ("x", "y", "scale"))
-        canvas = Canvas(_background(some, size), x, y, scale, turn=some["turn"])
+        canvas = Canvas(background(some, size), x, y, scale, turn=some["turn"])
         paint_face(canvas, some)
         boxes[rows] = _boxes(canvas.parts)
         _occlude(canvas, some)
-        colors = canvas.colors.swapaxes(0, 1) * _light(some, size)
-        colors += _grain(bits, len(x), size) * some["noise"][:, None, None, None]
+        colors = canvas.colors.swapaxes(0, 1) * light(some, size)
+        colors += grain(bits, len(x), size) * some["noise"][:, None, None, None]
         images[rows] = np.floor(np.clip(colors, 0.0, 1.0) * 255 + 0.5)
         parts[rows] = canvas.parts
     return images, parts, boxes
 
 
-def _grain(bits: np.random.PCG64, number: int, size: int) -> ndarray:
-    """(number, 3, size, size) noise: the difference of two random bytes, between -1 and 1."""
+def grain(bits: np.random.PCG64, number: int, size: int) -> ndarray:
+    """(number, 3, size, size) noise: the difference of two random bytes, between -1 and 1.
+
+    Args:
+        bits: where the chance comes from.
+        number: of images.
+        size: side in pixels.
+    """
     grains = 3 * size * size
     bytes_ = bits.random_raw(number * -(-grains // 4)).astype("<u8").view(np.uint8)
     pairs = bytes_.reshape(number, -1)[:, : 2 * grains].reshape(number, 2, 3, size, size)
     return (pairs[:, 0].astype(np.float64) - pairs[:, 1]) / 255
 
 
-def _background(f: Factors, size: int) -> ndarray:
-    """(3, N, size, size) in [0, 1]: two colours, mixed by one of TEXTURES."""
+def background(f: Factors, size: int) -> ndarray:
+    """(3, N, size, size) in [0, 1]: two colours, mixed by one of TEXTURES.
+
+    Args:
+        f: the factors that ``animals.draw`` describes, N rows.
+        size: side in pixels.
+    """
     steps = (np.arange(size) + 0.5) / size
     mix = np.zeros((len(f["x"]), size, size))
     for number, texture in enumerate((_gradient, _blotches, _stripes, _checks), start=1):
@@ -104,8 +115,13 @@ def _occlude(canvas: Canvas, f: Factors) -> None:
     )
 
 
-def _light(f: Factors, size: int) -> ndarray:
-    """(N, 1, size, size) factor on the brightness: exposure, and a slope across the picture."""
+def light(f: Factors, size: int) -> ndarray:
+    """(N, 1, size, size) factor on the brightness: exposure, and a slope across the picture.
+
+    Args:
+        f: the factors that ``animals.draw`` describes, N rows.
+        size: side in pixels.
+    """
     steps = (np.arange(size) + 0.5) / size - 0.5
     across, down = f["light"].T[:, :, None, None]
     return ((1 + across * steps + down * steps[:, None]) * f["exposure"][:, None, None])[:, None]

@@ -1,0 +1,232 @@
+"""Short trainings for networks that answer with boxes or with a class for each pixel.
+
+Introduced in chapter 6.
+
+The loop of ``training.fit`` is for one answer an image. Here a loss has several parts, and a flip of the
+image flips its boxes and masks too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from resnet_utils import runtime
+from resnet_utils.data.synthetic.groups import DrawnGroups
+from resnet_utils.evaluation import kept_modes
+from resnet_utils.training.optim import one_cycle, sgd
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as the shipped backbone wants them
+
+
+def normalized(images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
+    """float32 ``(N, 3, H, W)`` with ImageNet's mean and deviation taken out, channels last.
+
+    Args:
+        images: uint8 (N, 3, H, W).
+        device: where the result lies.
+
+    Raises:
+        ValueError: for another type or shape.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images must be uint8 (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
+    scaled = (images.to(device).float() / 255 - mean) / std
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def batches(count: int, batch: int, *, steps: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
+    """``steps`` times the places of a batch, and whether to mirror it: each image once before one comes
+    twice.
+
+    Args:
+        count: images there are, at least ``batch``.
+        batch: images in a batch.
+        steps: batches in all.
+        seed: of order and mirrors.
+
+    Raises:
+        ValueError: if ``batch`` is not from 1 to ``count``, or ``steps`` below 1.
+    """
+    if not 1 <= batch <= count or steps < 1:
+        raise ValueError(f"batch must be 1 to {count} and steps at least 1, got {batch} and {steps}")
+    generator, order = torch.Generator().manual_seed(seed), torch.empty(0, dtype=torch.int64)
+    for _ in range(steps):
+        if len(order) < batch:
+            order = torch.randperm(count, generator=generator, device="cpu")
+        chosen, order = order[:batch], order[batch:]
+        yield chosen, bool(torch.rand((), generator=generator, device="cpu") < 0.5)
+
+
+def train_segmenter(
+    model: nn.Module,
+    images: Tensor,
+    masks: Tensor,
+    *,
+    steps: int,
+    batch: int = 16,
+    lr: float = 0.05,
+    weight_decay: float = 1e-4,
+    aux_weight: float = 0.5,
+    seed: int = 0,
+) -> list[float]:
+    """Train a segmenter in place with the mean cross-entropy of its pixels; returns the loss of each step.
+
+    SGD with momentum under one cycle; half of the batches are mirrored. The model is left in train mode.
+
+    Args:
+        model: images -> ``{"out": logits (N, classes, H, W)}``, and perhaps "aux" of the same shape.
+        images: uint8 (N, 3, H, W).
+        masks: int64 (N, H, W), class numbers; -100 for pixels that do not count.
+        steps: batches in all.
+        batch: images in a batch.
+        lr: the peak of the rate.
+        weight_decay: of all weights.
+        aux_weight: of the loss of "aux", where there is one.
+        seed: of order and mirrors.
+
+    Raises:
+        ValueError: if there is not one mask an image, of its size, or as ``batches``.
+    """
+    if masks.shape != (len(images), *images.shape[2:]):
+        raise ValueError(f"one class a pixel: got {tuple(images.shape)} and {tuple(masks.shape)}")
+    device = runtime.device_of(model)
+    optimizer = sgd(model, lr, weight_decay=weight_decay)
+    schedule, losses = one_cycle(optimizer, steps=steps), []
+    model.train()
+    for chosen, mirror in batches(len(images), batch, steps=steps, seed=seed):
+        x, y = normalized(images[chosen], device=device), masks[chosen].to(device)
+        x, y = (x.flip(-1), y.flip(-1)) if mirror else (x, y)
+        out = model(x)
+        loss = _pixel_loss(out["out"], y)
+        if "aux" in out:
+            loss = loss + aux_weight * _pixel_loss(out["aux"], y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _pixel_loss(logits: Tensor, classes: Tensor) -> Tensor:
+    """Mean cross-entropy; one row a pixel, since the loss of whole maps has no deterministic form on CUDA."""
+    return nn.functional.cross_entropy(logits.movedim(1, -1).flatten(0, -2), classes.flatten())
+
+
+@torch.no_grad()
+def segment(model: nn.Module, images: Tensor, *, batch: int = 50) -> Tensor:
+    """The likeliest class of each pixel: int64 ``(N, H, W)``, on the CPU. The model's mode is left as it
+    came.
+
+    Args:
+        model: as in ``train_segmenter``.
+        images: uint8 (N, 3, H, W).
+        batch: images at a time.
+
+    Raises:
+        ValueError: as ``normalized``.
+    """
+    device = runtime.device_of(model)
+    with kept_modes(model):
+        model.eval()
+        parts = [
+            model(normalized(some, device=device))["out"].argmax(dim=1).cpu() for some in images.split(batch)
+        ]
+    return torch.cat(parts)
+
+
+def box_targets(groups: DrawnGroups, *, masks: bool = False) -> list[dict[str, Tensor]]:
+    """What torchvision's detectors learn from, one an image: "boxes" float (k, 4), "labels" (k,) from 1.
+
+    Args:
+        groups: the drawn pictures.
+        masks: whether "masks", uint8 (k, size, size), come along.
+    """
+    found = []
+    for boxes, labels, shapes in zip(groups.boxes, groups.labels, groups.masks, strict=True):
+        target = {"boxes": torch.from_numpy(boxes).float(), "labels": torch.from_numpy(labels) + 1}
+        found.append(target | ({"masks": torch.from_numpy(shapes).to(torch.uint8)} if masks else {}))
+    return found
+
+
+def mirrored(target: dict[str, Tensor], width: int) -> dict[str, Tensor]:
+    """The target of the mirrored image, as another dictionary.
+
+    Args:
+        target: "boxes" (k, 4) and "labels" (k,), perhaps "masks" (k, H, W).
+        width: of the image in pixels.
+    """
+    left, top, right, bottom = target["boxes"].unbind(dim=1)
+    turned = target | {"boxes": torch.stack([width - right, top, width - left, bottom], dim=1)}
+    return turned | ({"masks": target["masks"].flip(-1)} if "masks" in target else {})
+
+
+def train_detector(
+    model: nn.Module,
+    images: Tensor,
+    targets: list[dict[str, Tensor]],
+    *,
+    steps: int,
+    batch: int = 8,
+    lr: float = 0.02,
+    weight_decay: float = 1e-4,
+    seed: int = 0,
+) -> list[dict[str, float]]:
+    """Train one of torchvision's detectors in place on the sum of its losses; returns these of each step.
+
+    SGD with momentum under one cycle; half of the batches are mirrored. The model is left in train mode.
+
+    Args:
+        model: ``faster_rcnn``, ``mask_rcnn`` or another with torchvision's interface.
+        images: uint8 (N, 3, H, W).
+        targets: one an image, as of ``box_targets``.
+        steps: batches in all.
+        batch: images in a batch.
+        lr: the peak of the rate.
+        weight_decay: of all weights.
+        seed: of order and mirrors, and of the boxes that the detector draws to learn from.
+
+    Raises:
+        ValueError: if there is not one target an image, or as ``batches``.
+    """
+    if len(images) != len(targets):
+        raise ValueError(f"one target an image: got {len(images)} and {len(targets)}")
+    device, width = runtime.device_of(model), images.shape[-1]
+    optimizer = sgd(model, lr, weight_decay=weight_decay)
+    schedule, history = one_cycle(optimizer, steps=steps), []
+    runtime.seed_everything(seed)
+    model.train()
+    for chosen, mirror in batches(len(images), batch, steps=steps, seed=seed):
+        x = images[chosen].to(device).float() / 255
+        aims = [targets[place] for place in chosen.tolist()]
+        if mirror:
+            x, aims = x.flip(-1), [mirrored(aim, width) for aim in aims]
+        aims = [{name: value.to(device) for name, value in aim.items()} for aim in aims]
+        losses = model(list(x), aims)
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        schedule.step()
+        history.append({name: value.item() for name, value in losses.items()})
+    return history
+
+
+@torch.no_grad()
+def detect(model: nn.Module, images: Tensor, *, batch: int = 25) -> list[dict[str, Tensor]]:
+    """The answers of a detector, one an image, on the CPU. The model's mode is left as it came.
+
+    Args:
+        model: as in ``train_detector``.
+        images: uint8 (N, 3, H, W).
+        batch: images at a time.
+    """
+    device, answers = runtime.device_of(model), []
+    with kept_modes(model):
+        model.eval()
+        for some in images.split(batch):
+            answers += model(list(some.to(device).float() / 255))
+    return [{name: value.cpu() for name, value in answer.items()} for answer in answers]

@@ -1,0 +1,101 @@
+"""torchvision's segmenters with our ResNet inside, the small one, and their training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+
+from resnet_utils import dense, models
+from resnet_utils.data.synthetic import groups
+from resnet_utils.dense import learning
+from resnet_utils.evaluation import segmentation
+
+published = torchvision.models.segmentation
+
+
+@pytest.mark.parametrize("aux", [False, True])
+@pytest.mark.parametrize(
+    ("make", "ours"), [(published.fcn_resnet50, dense.fcn), (published.deeplabv3_resnet50, dense.deeplab)]
+)
+def test_one_file_of_weights_gives_the_same_pixels(make, ours, aux, tmp_path):
+    torch.manual_seed(0)
+    stock = make(weights=None, weights_backbone=None, aux_loss=aux)
+    torch.save(stock.state_dict(), tmp_path / "weights.pth")
+    mine = ours(models.build("resnet50"), 21, aux=aux)
+    mine.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True), strict=True)
+    x = torch.rand(1, 3, 49, 65)
+    with torch.inference_mode():
+        a, b = stock.eval()(x), mine.eval()(x)
+    assert list(a) == list(b)
+    assert all(torch.equal(a[part], b[part]) for part in a)
+
+
+def small():
+    torch.manual_seed(0)
+    return dense.SkipFCN(models.build("resnet20", width=8), 3)
+
+
+def test_the_small_segmenter_answers_for_every_pixel_of_any_size():
+    with torch.inference_mode():
+        assert small().eval()(torch.rand(2, 3, 33, 50))["out"].shape == (2, 3, 33, 50)
+
+
+def test_a_short_training_beats_one_colour():
+    drawn = groups.draw_groups(24, size=48, seed=0)
+    images, masks = torch.from_numpy(drawn.images), torch.from_numpy(drawn.pixels())
+    masks = masks.clamp(max=1)  # an animal or none
+    model = dense.SkipFCN(models.build("resnet20", width=8), 2)
+    losses = learning.train_segmenter(model, images, masks, steps=30, batch=8, lr=0.1)
+    assert losses[-1] < 0.7 * losses[0]
+    counts = segmentation.pixel_confusion(learning.segment(model, images), masks, 2)
+    alike = segmentation.pixel_confusion(torch.zeros_like(masks), masks, 2)
+    assert segmentation.mean_iou(counts) > segmentation.mean_iou(alike) + 0.1
+    assert model.training
+
+
+def test_unknown_pixels_do_not_count():
+    images = torch.randint(0, 255, (4, 3, 32, 32), dtype=torch.uint8)
+    masks = torch.full((4, 32, 32), -100)
+    masks[:, 0] = 1
+    (loss,) = learning.train_segmenter(small(), images, masks, steps=1, batch=4)
+    other = masks.clone()
+    other[:, 5] = -100  # it was unknown, and is
+    assert learning.train_segmenter(small(), images, other, steps=1, batch=4) == [loss]
+
+
+def test_a_second_head_is_weighed():
+    images = torch.randint(0, 255, (2, 3, 32, 32), dtype=torch.uint8)
+    masks = torch.zeros(2, 32, 32, dtype=torch.int64)
+    losses = []
+    for weight in (0.0, 0.5):
+        torch.manual_seed(0)
+        model = dense.fcn(models.build("resnet18", width=4), 2, aux=True)
+        losses += learning.train_segmenter(model, images, masks, steps=1, batch=2, aux_weight=weight)
+    assert losses[1] > losses[0]
+
+
+def test_every_image_is_seen_once_before_one_comes_twice():
+    chosen = [place for places, _ in learning.batches(10, 5, steps=4, seed=0) for place in places.tolist()]
+    assert sorted(chosen[:10]) == sorted(chosen[10:]) == list(range(10))
+    assert chosen[:10] != chosen[10:]
+    with pytest.raises(ValueError, match="batch must be 1 to 10"):
+        list(learning.batches(10, 11, steps=1, seed=0))
+
+
+@pytest.mark.parametrize("num_classes", [1, True, 2.0])
+def test_classes_that_are_none_are_refused(num_classes):
+    with pytest.raises(ValueError, match="num_classes must be a whole number of at least 2"):
+        dense.SkipFCN(models.build("resnet20"), num_classes)
+
+
+def test_wrong_shapes_and_short_networks_are_refused():
+    with pytest.raises(ValueError, match="four stages, the network has 3"):
+        dense.fcn(models.build("resnet20"), 2)
+    with pytest.raises(TypeError, match=r"models\.build"):
+        dense.deeplab(torchvision.models.resnet18(), 2)
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    with pytest.raises(ValueError, match="one class a pixel"):
+        learning.train_segmenter(small(), images, torch.zeros(2, 16, 16, dtype=torch.int64), steps=1)
+    with pytest.raises(ValueError, match="images must be uint8"):
+        learning.segment(small(), images.float())

@@ -1,0 +1,79 @@
+"""Drawn heartbeats: what each rhythm is, and the network along time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from resnet_utils.analysis import complexity
+from resnet_utils.toy import heartbeats
+
+
+def peaks(signal):
+    """Places of the tall peaks of a signal without noise, a beat's width apart at least."""
+    places = [
+        k
+        for k in (signal > 0.55).nonzero()[:, 0].tolist()
+        if signal[max(0, k - 12) : k + 13].max() == signal[k]
+    ]
+    return torch.tensor(places)
+
+
+@pytest.fixture(scope="module")
+def quiet():
+    return heartbeats.draw_signals(80, seed=5, noise=0.0)
+
+
+def test_irregular_beats_are_the_uneven_ones(quiet):
+    signals, labels = quiet
+
+    def unevenness(kind):
+        gaps = [peaks(signal[0]).diff().double() for signal in signals[labels == kind]]
+        return torch.stack([gap.std() / gap.mean() for gap in gaps if len(gap) > 1]).median()
+
+    assert unevenness(1) > 3 * unevenness(0)
+
+
+def test_an_inverted_t_points_downward(quiet):
+    signals, labels = quiet
+    mean = [signals[labels == kind].mean().item() for kind in range(4)]
+    assert mean[3] < mean[0]
+
+
+def test_a_seed_gives_the_same_signals_and_another_others():
+    a, b, c = (heartbeats.draw_signals(8, seed=seed)[0] for seed in (1, 1, 2))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_every_rhythm_comes_as_often():
+    assert heartbeats.draw_signals(40)[1].bincount().tolist() == [10, 10, 10, 10]
+    with pytest.raises(ValueError, match="one signal a rhythm"):
+        heartbeats.draw_signals(3)
+
+
+@pytest.mark.parametrize("per_stage", [1, 3])
+def test_twins_have_the_same_parameters_and_the_same_start(per_stage):
+    twins = [heartbeats.fresh_signal_net(per_stage, residual=kind, seed=1) for kind in (True, False)]
+    for a, b in zip(*(twin.state_dict().values() for twin in twins), strict=True):
+        assert torch.equal(a, b)
+    layers = sum(isinstance(m, nn.Conv1d | nn.Linear) for m in twins[0].modules())
+    assert layers == 6 * per_stage + 2
+    assert complexity.count_parameters(twins[0]) == complexity.count_parameters(twins[1])
+
+
+def test_a_block_without_its_branch_is_its_shortcut():
+    block = heartbeats.SignalBlock(3, 5, 2).eval()
+    nn.init.zeros_(block.bn2.weight)
+    x = torch.rand(2, 3, 10)
+    out = block(x)
+    assert torch.equal(out[:, :3], x[:, :, ::2])
+    assert not out[:, 3:].any()
+    block.residual = False
+    assert not block(x).any()
+
+
+def test_what_makes_no_network_is_refused():
+    with pytest.raises(ValueError, match="must be at least 1, got 0 and 8"):
+        heartbeats.SignalNet(0, residual=True)
