@@ -19,6 +19,7 @@ from torch import Tensor
 from resnet_utils.data import near_duplicates
 from resnet_utils.data.layout import Layout, find_layout, read_layout
 from resnet_utils.data.pieces import AnySplit
+from resnet_utils.deployment.classifier import BATCH
 from resnet_utils.runtime import given
 
 TEST, VALID = 0.2, 0.2  # of all photographs; the rest trains
@@ -61,9 +62,17 @@ def beyond_memory(layout: Layout, *, size: int) -> str:
     Args:
         layout: of their folder.
         size: side in pixels of the squares that are read.
+
+    Raises:
+        ValueError: if not even those fit that a network is asked about at a time.
     """
     count = sum(len(files) for files in layout.files.values())
-    needed = 3 * size**2 * count
+    needed, at_once = 3 * size**2 * count, min(count, BATCH)
+    if (floats := 4 * 3 * size**2 * at_once) > MOST_BYTES:
+        raise ValueError(
+            f"{at_once} photographs at once at {size} pixels take {floats / 1e9:.1f} GB of memory, more than "
+            f"{MOST_BYTES / 1e9:.0f}; take a size of at most {int((MOST_BYTES / 12 / at_once) ** 0.5)}"
+        )
     if needed <= MOST_BYTES:
         return ""
     return (
@@ -86,8 +95,8 @@ def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, 
 
     Raises:
         FileNotFoundError, NotADirectoryError: if it is not there, or no folder.
-        ValueError: if it has no two classes, different classes in its parts, or a class without a whole
-            picture.
+        ValueError: if it has no two classes, different classes in its parts, a class without a whole picture,
+            or if not even a batch of this size fits into memory.
     """
     given.whole_number("size", size, unit="pixel")
     layout = find_layout(folder)

@@ -147,8 +147,9 @@ def folder(tmp_path_factory):
 
 
 def on_disk_from_now_on(monkeypatch):
-    """Lower the limit so far that no folder fits."""
-    monkeypatch.setattr(photographs, "MOST_BYTES", 3 * 32**2)
+    """Lower the limit to 48 photographs of 32 pixels, or to twelve at a time as floats."""
+    monkeypatch.setattr(photographs, "BATCH", 12)
+    monkeypatch.setattr(photographs, "MOST_BYTES", 48 * 3 * 32**2)
 
 
 def test_what_memory_would_not_hold_stays_on_the_disk_in_the_same_parts(folder, monkeypatch):
@@ -203,9 +204,17 @@ def test_a_run_from_the_disk_says_so_and_ends_with_the_files_of_a_run_from_memor
 
 def test_the_line_names_the_size_that_memory_would_hold(folder, monkeypatch):
     layout = find_layout(folder)
+    monkeypatch.setattr(photographs, "BATCH", 4)
     monkeypatch.setattr(photographs, "MOST_BYTES", 64 * 3 * 50**2)
     assert photographs.beyond_memory(layout, size=50) == ""
     assert "a size of at most 50 would be held in memory" in photographs.beyond_memory(layout, size=51)
+
+
+def test_a_size_of_which_not_even_a_batch_fits_is_refused_with_one_that_does(folder, monkeypatch):
+    on_disk_from_now_on(monkeypatch)
+    assert finetuning.read_photographs(folder, size=32)["all"].shape[-1] == 32
+    with pytest.raises(ValueError, match=r"12 photographs at once at 33 pixels .* size of at most 32"):
+        finetuning.read_photographs(folder, size=33)
 
 
 def test_a_run_from_the_disk_never_holds_more_than_two_batches_of_photographs(folder, tmp_path, monkeypatch):
