@@ -22,6 +22,7 @@ from torch.utils.data import (
 
 from resnet_utils.data.in_memory import Split
 from resnet_utils.data.on_disk import SplitOnDisk
+from resnet_utils.data.pieces import pieces
 from resnet_utils.data.torchvision_v2 import seeded_if_torchvision
 from resnet_utils.data.transforms import Transform
 from resnet_utils.runtime import given, seeding
@@ -48,8 +49,7 @@ def mean_std(split: Split | SplitOnDisk) -> tuple[tuple[float, ...], tuple[float
     if len(split) == 0:
         raise ValueError("mean_std() needs at least one image, but the split is empty")
     counts = torch.zeros(split.shape[1], 256, dtype=torch.int64, device="cpu")
-    for start in range(0, len(split), _CHUNK):
-        images = split.images_at(range(start, min(start + _CHUNK, len(split))))
+    for images in pieces(split, _CHUNK):
         for channel, values in enumerate(images.transpose(0, 1)):
             counts[channel] += values.flatten().bincount(minlength=256).cpu()
     values, mean, std = torch.arange(256, dtype=torch.float64, device="cpu") / 255, [], []

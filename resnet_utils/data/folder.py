@@ -80,8 +80,8 @@ def image_folder_on_disk(
         classes: as for ``image_folder``.
         labels: as for ``image_folder``.
         strict: as for ``image_folder``.
-        thorough: whether every file is decoded once before. Without, only the head and the end of a JPEG are
-            read, and one that turns out to be damaged stops the training with its name.
+        thorough: whether every file is decoded once before, at ``size``. Without, only the head and the end
+            of a JPEG are read, and one that turns out to be damaged stops the training with its name.
         source: where the pictures come from, in words, for the split.
 
     Raises:
@@ -90,21 +90,39 @@ def image_folder_on_disk(
     """
     given.yes_or_no("thorough", thorough)
     listing = _listed(root, size, classes, labels)
-
-    def look(_: int, path: Path) -> None:
-        read_picture(path, 8) if thorough else check_picture(path)
-
-    _, listing = _sifted(Path(root), listing, look, may_lack=classes is not None, strict=strict)
-    return SplitOnDisk(
-        Path(root),
-        listing.names,
-        torch.tensor(listing.labels, device="cpu"),
-        listing.classes,
-        size=size,
-        source=source,
-        quarantine=listing.unusable,
-        ignored=listing.ignored,
+    _, listing = _sifted(
+        Path(root), listing, _look(size, thorough), may_lack=classes is not None, strict=strict
     )
+    return _left_on_disk(Path(root), listing, size, source)
+
+
+def split_on_disk(
+    root: Path,
+    names: Sequence[str],
+    labels: Sequence[int],
+    *,
+    classes: tuple[str, ...],
+    size: int,
+    source: str,
+) -> SplitOnDisk:
+    """``read_split`` without ``strict`` for more files than memory holds: the same files are kept.
+
+    Each is decoded once before, and the pixels are forgotten again.
+
+    Args:
+        root: the folder that ``names`` count from.
+        names: of the files, relative, with /.
+        labels: the class of each, index into ``classes``.
+        classes: the name of each class.
+        size: side in pixels of the squares that ``read_picture`` makes.
+        source: where the pictures come from, in words.
+
+    Raises:
+        ValueError: if a class has no whole picture.
+    """
+    listing = Listing(tuple(classes), tuple(names), tuple(labels))
+    _, listing = _sifted(root, listing, _look(size, thorough=True), may_lack=False, strict=False)
+    return _left_on_disk(root, listing, size, source)
 
 
 def read_split(
@@ -148,6 +166,28 @@ def _decoded(root: Path, listing: Listing, size: int, *, may_lack: bool, strict:
         listing.classes,
         source=source,
         names=listing.names,
+        quarantine=listing.unusable,
+        ignored=listing.ignored,
+    )
+
+
+def _look(size: int, thorough: bool) -> Callable[[int, Path], None]:
+    """What raises for a file that is no whole picture, and keeps nothing of the others."""
+
+    def look(_: int, path: Path) -> None:
+        read_picture(path, size) if thorough else check_picture(path)
+
+    return look
+
+
+def _left_on_disk(root: Path, listing: Listing, size: int, source: str) -> SplitOnDisk:
+    return SplitOnDisk(
+        root,
+        listing.names,
+        torch.tensor(listing.labels, device="cpu"),
+        listing.classes,
+        size=size,
+        source=source,
         quarantine=listing.unusable,
         ignored=listing.ignored,
     )

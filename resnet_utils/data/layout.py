@@ -10,14 +10,14 @@ understood is refused with what was found.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resnet_utils.data.folder import read_split
-from resnet_utils.data.in_memory import Split
+from resnet_utils.data.folder import read_split, split_on_disk
 from resnet_utils.data.labels import name_prefix
 from resnet_utils.data.listing import (
     LITTER,
@@ -29,6 +29,7 @@ from resnet_utils.data.listing import (
     require_folder,
     walk,
 )
+from resnet_utils.data.pieces import AnySplit
 
 USES = {"train": "train", "test": "test"}  # every other part validates
 CAMERAS = {"img", "image", "dsc", "dscn", "dscf", "photo", "picture", "pic", "pxl", "screenshot", "p", "vid"}
@@ -105,25 +106,28 @@ def find_layout(folder: str | os.PathLike[str]) -> Layout:
     return Layout(root, classes, {"all": _numbered(found, classes)}, tuple(aside))
 
 
-def read_layout(layout: Layout, *, size: int, source: str = "photographs") -> dict[str, Split]:
-    """The pictures of a layout in memory, part by part; what is no whole picture stands in ``quarantine``.
+def read_layout(
+    layout: Layout, *, size: int, source: str = "photographs", on_disk: bool = False
+) -> dict[str, AnySplit]:
+    """The pictures of a layout, part by part; what is no whole picture stands in ``quarantine``.
 
     Args:
         layout: from ``find_layout``.
         size: side in pixels of the squares that ``read_picture`` makes.
         source: where the pictures come from, in words.
+        on_disk: whether they stay there until a batch asks for them; otherwise they are read into memory.
 
     Raises:
         ValueError: if a class has no whole picture in one of the parts.
     """
+    read = split_on_disk if on_disk else functools.partial(read_split, strict=False)
     return {
-        part: read_split(
+        part: read(
             layout.root,
             [name for name, _ in files],
             [label for _, label in files],
             classes=layout.classes,
             size=size,
-            strict=False,
             source=source,
         )
         for part, files in layout.files.items()

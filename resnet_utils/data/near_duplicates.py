@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnet_utils.data.in_memory import Split
+from resnet_utils.data.pieces import AnySplit, Images, pieces, require_images
 from resnet_utils.runtime import given
 
 MOST_BITS = 10  # of 64; two unrelated photographs differ in about 32
 LEAST_LIKENESS = 0.96
 _SIDE, _KEPT, _THUMB = 32, 8, 16  # pixels for the transform; frequencies kept; pixels of a thumbnail
-_ROWS = 1024  # pictures compared at a time with all others
+_PIECE = 64  # pictures looked at at a time
+_ROWS = 1024  # pictures compared at a time with all others,
+_PAIRS = 2**24  # but fewer where that would be more pairs
 
 
 class Copy(NamedTuple):
@@ -43,17 +45,21 @@ class Copy(NamedTuple):
     mirrored: bool
 
 
-def fingerprints(images: Tensor) -> list[str]:
+def fingerprints(images: Images) -> list[str]:
     """SHA-256 of the pixels of each image, as 64 hex digits.
 
     Args:
-        images: uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device.
+        images: a split, or uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device.
+
+    Raises:
+        ValueError: for images of another kind or shape, or a file that is damaged or gone.
+        TypeError: for anything else.
     """
     _check(images)
-    return [hashlib.sha256(image.contiguous().cpu().numpy().tobytes()).hexdigest() for image in images]
+    return [_mark(image) for piece in pieces(images, _PIECE) for image in piece]
 
 
-def perceptual_hash(images: Tensor) -> Tensor:
+def perceptual_hash(images: Images) -> Tensor:
     """64 bits an image that hardly change when it is re-compressed, resized or made brighter: bool (N, 64).
 
     Each image is shrunk to 32 x 32 grey values; of their cosine transform the 8 x 8 lowest frequencies stay,
@@ -62,17 +68,19 @@ def perceptual_hash(images: Tensor) -> Tensor:
     functions" (thesis, Hagenberg), in the form of the library imagehash.
 
     Args:
-        images: uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device; the hashes lie on the CPU.
+        images: a split, or uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device; the hashes lie on the CPU.
 
     Raises:
-        ValueError: for images of another kind or shape.
+        ValueError: for images of another kind or shape, or a file that is damaged or gone.
+        TypeError: for anything else.
     """
-    return _bits(_low_frequencies(images))
+    _check(images)
+    return _bits(torch.cat([_low_frequencies(piece) for piece in pieces(images, _PIECE)]))
 
 
 def find_copies(
-    images: Tensor,
-    others: Tensor | None = None,
+    images: Images,
+    others: Images | None = None,
     *,
     most_bits: int = MOST_BITS,
     least_likeness: float = LEAST_LIKENESS,
@@ -82,39 +90,39 @@ def find_copies(
 
     The hashes propose, the pixels decide: two hashes differ in few bits, and the grey thumbnails (16 x 16)
     correlate. Equal pixels are always a pair. Finds no rotation, and no crop or shift by more than about 1/64
-    of the side.
+    of the side. Pictures on disk are decoded once, a few at a time.
 
     Args:
-        images: uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device.
-        others: likewise (M, ...), to look for pairs between the two; None: within ``images``.
+        images: a split, or uint8 (N, 3, H, W) or grey (N, 1, H, W), on any device.
+        others: likewise, of M images, to look for pairs between the two; None: within ``images``.
         most_bits: by which two hashes may differ, of 64.
         least_likeness: correlation of two thumbnails from which on they are a pair.
         mirrored: whether each picture is compared with the mirror images of the others too.
 
     Raises:
-        ValueError: for images of another kind or shape.
+        ValueError: for images of another kind or shape, or a file that is damaged or gone.
+        TypeError: for anything else.
     """
     most_bits = given.whole_number("most_bits", most_bits, least=0)
     least_likeness = given.real_number("least_likeness", least_likeness)
-    second = images if others is None else others
-    low, exact = _low_frequencies(second), _equal_pixels(images, second)
-    views = [(False, low, second)]
+    first = _looks(images)
+    second = first if others is None else _looks(others)
+    views = [(False, second.low, second.thumbs)]
     if mirrored:  # mirrored, a cosine of odd frequency changes its sign, and nothing else happens
-        signs = torch.tensor([1.0, -1.0], dtype=low.dtype).repeat(_KEPT // 2)
-        views.append((True, low * signs, second.flip(3)))
-    hashes = _bits(low) if others is None else perceptual_hash(images)
-    thumbs = _thumbnails(images)
+        signs = torch.tensor([1.0, -1.0], dtype=second.low.dtype).repeat(_KEPT // 2)
+        views.append((True, second.low * signs, second.mirrored))
+    hashes, count = _bits(first.low), max(1, min(_ROWS, _PAIRS // len(second.marks)))
     found: dict[tuple[int, int], Copy] = {}
-    for is_mirrored, other_low, other_images in views:
-        other_hashes, other_thumbs = _bits(other_low), _thumbnails(other_images)
-        for start in range(0, len(images), _ROWS):
-            rows = slice(start, start + _ROWS)
-            bits, likeness = bits_apart(hashes[rows], other_hashes), thumbs[rows] @ other_thumbs.T
+    for is_mirrored, other_low, other_thumbs in views:
+        other_hashes = _bits(other_low)
+        for start in range(0, len(first.marks), count):
+            rows = slice(start, start + count)
+            bits, likeness = bits_apart(hashes[rows], other_hashes), first.thumbs[rows] @ other_thumbs.T
             for i, j in ((bits <= most_bits) & (likeness >= least_likeness)).nonzero().tolist():
                 if others is not None or start + i < j:
                     pair = Copy(start + i, j, int(bits[i, j]), float(likeness[i, j]), is_mirrored)
                     found.setdefault(pair[:2], pair)
-    for i, j in exact:
+    for i, j in _equal_pixels(first, second):
         if others is not None or i < j:
             found[i, j] = Copy(i, j, 0, 1.0, mirrored=False)
     return sorted(found.values(), key=lambda pair: (pair.bits, -pair.likeness, pair[:2]))
@@ -159,13 +167,13 @@ def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
     return torch.tensor([root(place) for place in range(count)], dtype=torch.int64)
 
 
-def split_groups(split: Split, group: Tensor, *, share: float, seed: int = 0) -> tuple[Split, Split]:
+def split_groups(split: AnySplit, group: Tensor, *, share: float, seed: int = 0) -> tuple[AnySplit, AnySplit]:
     """A split in two, with no group in both parts.
 
     Whole groups are drawn in random order; a group counts for the class of its first picture.
 
     Args:
-        split: the labelled images.
+        split: the labelled images, in memory or on disk.
         group: int64 (N,), the group of each, as from ``groups``.
         share: of each class that goes to the first part, in (0, 1); it gets at most half a group more.
         seed: of the order; another seed, other groups.
@@ -197,21 +205,49 @@ def split_groups(split: Split, group: Tensor, *, share: float, seed: int = 0) ->
     return split.subset(parts[0]), split.subset(parts[1])
 
 
-def _check(images: Tensor) -> None:
-    if not isinstance(images, Tensor):
-        raise TypeError(f"images must be a tensor, got {type(images).__name__}")
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
-        raise ValueError(
-            "images must be uint8 (N, 3, H, W) or (N, 1, H, W) with N > 0, "
-            f"got {images.dtype} {tuple(images.shape)}"
-        )
+def _check(images: Images) -> None:
+    require_images(images)
+    kind, shape = getattr(images, "dtype", torch.uint8), tuple(images.shape)  # a split has bytes
+    if kind != torch.uint8 or len(shape) != 4 or shape[1] not in (1, 3) or shape[0] == 0:
+        raise ValueError(f"images must be uint8 (N, 3, H, W) or (N, 1, H, W) with N > 0, got {kind} {shape}")
+
+
+class _Looks(NamedTuple):
+    """What is compared: a few numbers an image, so that the images themselves need not stay in memory.
+
+    Args:
+        marks: the fingerprint of each.
+        low: the low frequencies of each, float64 (N, 8, 8).
+        thumbs: the thumbnail of each, float32 (N, 256).
+        mirrored: that of each mirror image.
+    """
+
+    marks: list[str]
+    low: Tensor
+    thumbs: Tensor
+    mirrored: Tensor
+
+
+def _looks(images: Images) -> _Looks:
+    """All that is compared of some images, which are asked for once, piece by piece."""
+    _check(images)
+    marks, low, thumbs, mirrored = [], [], [], []
+    for piece in pieces(images, _PIECE):
+        marks += map(_mark, piece)
+        low.append(_low_frequencies(piece))
+        thumbs.append(_thumbnails(piece))
+        mirrored.append(_thumbnails(piece.flip(3)))
+    return _Looks(marks, torch.cat(low), torch.cat(thumbs), torch.cat(mirrored))
+
+
+def _mark(image: Tensor) -> str:
+    return hashlib.sha256(image.contiguous().cpu().numpy().tobytes()).hexdigest()
 
 
 def _low_frequencies(images: Tensor) -> Tensor:
     """The lowest 8 x 8 coefficients of the cosine transform (type II) of each image, float64 (N, 8, 8)."""
     from PIL import Image
 
-    _check(images)
     small = np.empty((len(images), _SIDE, _SIDE))
     for place, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
         picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0]).convert("L")
@@ -235,9 +271,9 @@ def _thumbnails(images: Tensor) -> Tensor:
     return nn.functional.normalize(small - small.mean(dim=1, keepdim=True))
 
 
-def _equal_pixels(first: Tensor, second: Tensor) -> list[tuple[int, int]]:
-    """Places of equal images; the two may be the same tensor."""
+def _equal_pixels(first: _Looks, second: _Looks) -> list[tuple[int, int]]:
+    """Places of equal images; the two may be the same."""
     places: dict[str, list[int]] = {}
-    for place, mark in enumerate(fingerprints(second)):
+    for place, mark in enumerate(second.marks):
         places.setdefault(mark, []).append(place)
-    return [(i, j) for i, mark in enumerate(fingerprints(first)) for j in places.get(mark, [])]
+    return [(i, j) for i, mark in enumerate(first.marks) for j in places.get(mark, [])]

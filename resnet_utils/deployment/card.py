@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from resnet_utils import data, evaluation
+from resnet_utils import evaluation
+from resnet_utils.data.pieces import AnySplit
 from resnet_utils.deployment.classifier import Classifier
 from resnet_utils.evaluation import calibration
 
 
 def model_card(
-    classifier: Classifier, test: data.Split, *, name: str, trained_on: str, limits: Sequence[str]
+    classifier: Classifier, test: AnySplit, *, name: str, trained_on: str, limits: Sequence[str]
 ) -> str:
     """A page in Markdown about a classifier: what it is, how it does, and its limits.
 
@@ -21,7 +22,8 @@ def model_card(
 
     Args:
         classifier: the one that the page is about.
-        test: images of its size and classes that have taken no part in training or in any choice.
+        test: images of its size and classes that have taken no part in training or in any choice, in memory
+            or on disk.
         name: the heading of the page.
         trained_on: what it learned from, in words.
         limits: what it is not for, in words; at least one.
@@ -60,9 +62,9 @@ def model_card(
     return "\n".join(lines) + "\n"
 
 
-def _measured(classifier: Classifier, test: data.Split) -> list[tuple[str, str]]:
+def _measured(classifier: Classifier, test: AnySplit) -> list[tuple[str, str]]:
     """What the card says about the test, in words and with units."""
-    logits = classifier.logits(test.images)
+    logits = classifier.logits(test)
     right = evaluation.correct(logits, test.labels).double()
     given = calibration.confidence(logits) >= classifier.threshold
     low, high = evaluation.accuracy_interval(int(right.sum()), len(test))

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils import models
+from resnet_utils.data.pieces import Images, pieces, require_images
 from resnet_utils.deployment import export, inputs
 from resnet_utils.evaluation import kept_modes
 from resnet_utils.files import weights
@@ -172,27 +173,28 @@ class Classifier:
         """Channels of the images that the network takes: 3, or 1 for grey ones."""
         return first_convolution(self.model).in_channels
 
-    def logits(self, images: Tensor) -> Tensor:
+    def logits(self, images: Images) -> Tensor:
         """Tempered logits ``(N, num_classes)``, on the CPU; the network is left in its mode.
 
         Args:
-            images: uint8 ``(N, 3, size, size)``, or grey ``(N, 1, size, size)``, N > 0; made grey, or
-                repeated, as the network needs it.
+            images: a split, or uint8 ``(N, 3, size, size)``, or grey ``(N, 1, size, size)``, N > 0; made
+                grey, or repeated, as the network needs it. Those on disk are decoded a batch at a time.
 
         Raises:
-            ValueError: for images of another type or shape.
-            TypeError: if they are no tensor.
+            ValueError: for images of another type or shape, or a file that is damaged or gone.
+            TypeError: if they are neither.
         """
         shapes = [(channels, self.size, self.size) for channels in (3, 1)]
-        if not isinstance(images, Tensor):
-            raise TypeError(f"images must be a tensor, got {type(images).__name__}")
-        if images.dtype != torch.uint8 or tuple(images.shape[1:]) not in shapes or len(images) == 0:
+        require_images(images)
+        kind = getattr(images, "dtype", torch.uint8)  # a split has bytes
+        if kind != torch.uint8 or tuple(images.shape[1:]) not in shapes or len(images) == 0:
             wanted = f"(N, 3 or 1, {self.size}, {self.size}), N > 0"
-            raise ValueError(f"images must be uint8 {wanted}, got {images.dtype} {tuple(images.shape)}")
-        device, images = device_of(self.model), inputs.with_channels(images, self.channels)
+            raise ValueError(f"images must be uint8 {wanted}, got {kind} {tuple(images.shape)}")
+        device, batches = device_of(self.model), pieces(images, BATCH)
         with kept_modes(self.model), torch.inference_mode():
             pipeline = Pipeline(self).to(device).eval()
-            parts = [pipeline(part.to(device)).float().cpu() for part in images.split(BATCH)]
+            ready = (inputs.with_channels(batch, self.channels).to(device) for batch in batches)
+            parts = [pipeline(batch).float().cpu() for batch in ready]
         return torch.cat(parts).clone()
 
     @overload

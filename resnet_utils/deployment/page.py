@@ -13,6 +13,7 @@ from importlib import resources
 
 from torch import Tensor
 
+from resnet_utils.data.pieces import Images, images_from
 from resnet_utils.deployment.report import Report
 
 THUMBNAIL = 96  # side in pixels
@@ -39,7 +40,7 @@ class Section:
 
 
 def to_html(
-    report: Report, images: Tensor, *, title: str, sections: Sequence[Section] = (), limits: Sequence[str]
+    report: Report, images: Images, *, title: str, sections: Sequence[Section] = (), limits: Sequence[str]
 ) -> str:
     """The page, complete in itself: pictures stand in it as small JPEGs, and nothing comes from outside.
 
@@ -47,7 +48,8 @@ def to_html(
 
     Args:
         report: from ``judge``.
-        images: uint8 (N, 3, size, size), those that the report judged, for the worst mistakes.
+        images: the split that the report judged, or its images, uint8 (N, 3, size, size): the worst mistakes
+            are shown, and no others are decoded.
         title: the heading of the page.
         sections: what else there is to say.
         limits: what the classifier is not for; at least one.
@@ -67,7 +69,7 @@ def to_html(
         report=report,
         title=title,
         names=[row.name for row in report.classes],
-        pictures=[(mistake, thumbnail(images[mistake.place])) for mistake in report.mistakes],
+        pictures=[(mistake, _shown(images, mistake.place)) for mistake in report.mistakes],
         diagram=environment.from_string(DIAGRAM).render(bins=report.bins, side=SIDE, percent=_percent),
         sections=sections,
         limits=limits,
@@ -88,6 +90,10 @@ def thumbnail(image: Tensor) -> str:
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+
+
+def _shown(images: Images, place: int) -> str:
+    return thumbnail(images_from(images, place, place + 1)[0])
 
 
 def _percent(share: float | None) -> str:

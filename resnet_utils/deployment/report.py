@@ -14,6 +14,7 @@ from torch import Tensor
 
 from resnet_utils import data, evaluation
 from resnet_utils.data import synthetic
+from resnet_utils.data.pieces import AnySplit
 from resnet_utils.deployment.classifier import Classifier
 from resnet_utils.evaluation import calibration
 
@@ -133,24 +134,25 @@ class Report:
         return "\n".join(lines)
 
 
-def judge(classifier: Classifier, test: data.Split, strangers: Mapping[str, Tensor] | None = None) -> Report:
+def judge(classifier: Classifier, test: AnySplit, strangers: Mapping[str, Tensor] | None = None) -> Report:
     """All that a test says about a classifier.
 
     Args:
         classifier: to be judged.
-        test: photographs of its size and classes that have taken no part in training or in any choice.
+        test: photographs of its size and classes that have taken no part in training or in any choice, in
+            memory or on disk.
         strangers: by kind, uint8 (N, 3, size, size) of none of the classes; None: those of
             ``strangers_for``.
 
     Raises:
         ValueError: if the classes of ``test`` are others, or it is empty.
-        TypeError: if ``test`` is no split in memory.
+        TypeError: if ``test`` is no split.
     """
-    if not isinstance(test, data.Split):
-        raise TypeError(f"a test is a data.Split, got {type(test).__name__}")
+    if not isinstance(test, (data.Split, data.SplitOnDisk)):
+        raise TypeError(f"a test is a data.Split or data.SplitOnDisk, got {type(test).__name__}")
     if test.classes != classifier.classes:
         raise ValueError(f"the test has the classes {test.classes}, the classifier {classifier.classes}")
-    logits = classifier.logits(test.images)
+    logits = classifier.logits(test)
     right = evaluation.correct(logits, test.labels)
     table = evaluation.confusion(logits, test.labels, len(test.classes))
     sizes = table.sum(dim=1)
@@ -220,7 +222,7 @@ def _bins(logits: Tensor, labels: Tensor) -> tuple[tuple[float, float, int, floa
     )
 
 
-def _mistakes(logits: Tensor, test: data.Split) -> tuple[Mistake, ...]:
+def _mistakes(logits: Tensor, test: AnySplit) -> tuple[Mistake, ...]:
     shares = logits.double().softmax(dim=1)
     return tuple(
         Mistake(

@@ -21,7 +21,7 @@ from resnet_utils.deployment.page import Section, to_html
 from resnet_utils.deployment.report import Report, judge
 from resnet_utils.files import atomic
 from resnet_utils.finetuning.backbones import Backbone, choose_backbone
-from resnet_utils.finetuning.photographs import Parts, read_photographs, split_photographs
+from resnet_utils.finetuning.photographs import Parts, beyond_memory, read_photographs, split_photographs
 from resnet_utils.finetuning.tuning import default_epochs, to_classifier, tune
 from resnet_utils.runtime import given
 
@@ -79,7 +79,8 @@ def finetune_folder(
     """Look at a folder, split it, fine-tune, judge, and write classifier, report and card.
 
     The state is kept after each epoch: the same call goes on where it was stopped, and ends with the same
-    bits. A call that has nothing left to do writes the report anew.
+    bits. A call that has nothing left to do writes the report anew. Photographs that memory would not hold
+    are decoded whenever they are asked for: it takes longer, and ends with the same bits too.
 
     Args:
         folder: with the photographs, as ``data.layout`` understands it.
@@ -104,9 +105,11 @@ def finetune_folder(
     runtime.setup(seed)
     target = _checked_output(folder, output)
     _check(epochs, lr, risk)
-    find_layout(folder)  # a wrong folder is noticed before anything is fetched
+    layout = find_layout(folder)  # a wrong folder is noticed before anything is fetched
     start = choose_backbone(weights, network=network, size=size)
     tell(f"start: {start.network} with {start.weights}" + (f"; {start.advice}" if start.advice else ""))
+    if line := beyond_memory(layout, size=start.size):
+        tell(line)
     parts = split_photographs(read_photographs(folder, size=start.size), seed=seed)
     _tell_parts(parts, tell)
     epochs = default_epochs(len(parts.train)) if epochs is None else epochs
@@ -176,7 +179,7 @@ def _digest(parts: Parts) -> str:
         f"{name} {label} {mark}"
         for part in (parts.train, parts.valid, parts.test)
         for name, label, mark in zip(
-            part.names, part.labels.tolist(), near_duplicates.fingerprints(part.images), strict=True
+            part.names, part.labels.tolist(), near_duplicates.fingerprints(part), strict=True
         )
     ]
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
@@ -235,9 +238,7 @@ def _write(
     atomic.write(target / CARD, card)
     atomic.write(target / NUMBERS, json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n")
     sections = [*about_parts(parts), _about_training(start, settings), _about_use(target)]
-    atomic.write(
-        target / REPORT, to_html(report, parts.test.images, title=title, sections=sections, limits=LIMITS)
-    )
+    atomic.write(target / REPORT, to_html(report, parts.test, title=title, sections=sections, limits=LIMITS))
 
 
 def about_parts(parts: Parts) -> list[Section]:

@@ -3,20 +3,23 @@
 Introduced in chapter 5.
 
 The parts are those of an honest test: the network learns from the first, the temperature and the threshold
-come from the second, and the third judges, once.
+come from the second, and the third judges, once. Photographs that memory would not hold stay on the disk, and
+everything else is the same.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from resnet_utils import data
 from resnet_utils.data import near_duplicates
-from resnet_utils.data.layout import find_layout, read_layout
+from resnet_utils.data.layout import Layout, find_layout, read_layout
+from resnet_utils.data.pieces import AnySplit
+from resnet_utils.deployment.classifier import BATCH
 from resnet_utils.runtime import given
 
 TEST, VALID = 0.2, 0.2  # of all photographs; the rest trains
@@ -37,9 +40,9 @@ class Parts:
         given: the names of the parts that the folder itself had, such as ("train", "valid").
     """
 
-    train: data.Split
-    valid: data.Split
-    test: data.Split
+    train: AnySplit
+    valid: AnySplit
+    test: AnySplit
     copies: tuple[tuple[str, str], ...] = ()
     mixed: tuple[tuple[str, str], ...] = ()
     aside: tuple[tuple[str, str], ...] = ()
@@ -49,15 +52,42 @@ class Parts:
         counts = [f"{len(part)} to {use}" for part, use in self._uses()]
         return f"{', '.join(counts)}; pairs of copies: {len(self.copies)}; put aside: {len(self.aside)}"
 
-    def _uses(self) -> list[tuple[data.Split, str]]:
+    def _uses(self) -> list[tuple[AnySplit, str]]:
         return [(self.train, "train"), (self.valid, "set the temperature"), (self.test, "test")]
 
 
-def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, data.Split]:
+def beyond_memory(layout: Layout, *, size: int) -> str:
+    """A line that says how much memory the photographs would take; "" where they may be held in it.
+
+    Args:
+        layout: of their folder.
+        size: side in pixels of the squares that are read.
+
+    Raises:
+        ValueError: if not even those fit that a network is asked about at a time.
+    """
+    count = sum(len(files) for files in layout.files.values())
+    needed, at_once = 3 * size**2 * count, min(count, BATCH)
+    if (floats := 4 * 3 * size**2 * at_once) > MOST_BYTES:
+        raise ValueError(
+            f"{at_once} photographs at once at {size} pixels take {floats / 1e9:.1f} GB of memory, more than "
+            f"{MOST_BYTES / 1e9:.0f}; take a size of at most {int((MOST_BYTES / 12 / at_once) ** 0.5)}"
+        )
+    if needed <= MOST_BYTES:
+        return ""
+    return (
+        f"{count:,} photographs at {size} pixels take {needed / 1e9:.1f} GB of memory, more than "
+        f"{MOST_BYTES / 1e9:.0f}, so each is decoded whenever it is asked for; a size of at most "
+        f"{int((MOST_BYTES / 3 / count) ** 0.5)} would be held in memory, which is faster"
+    )
+
+
+def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, AnySplit]:
     """All photographs of a folder, by part: {"all": ...} where it has no parts of its own.
 
     ``data.layout`` says which folders are understood. What is no whole picture, or belongs to no class,
-    stands in the ``quarantine`` of the first part.
+    stands in the ``quarantine`` of the first part. The parts are splits in memory; where that would take more
+    than ``MOST_BYTES``, they are splits on disk with the same photographs.
 
     Args:
         folder: the folder with the photographs.
@@ -66,25 +96,18 @@ def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, 
     Raises:
         FileNotFoundError, NotADirectoryError: if it is not there, or no folder.
         ValueError: if it has no two classes, different classes in its parts, a class without a whole picture,
-            or more photographs than fit into memory at this size.
+            or if not even a batch of this size fits into memory.
     """
     given.whole_number("size", size, unit="pixel")
     layout = find_layout(folder)
-    count = sum(len(files) for files in layout.files.values())
-    needed = 3 * size**2 * count
-    if needed > MOST_BYTES:
-        most = int((MOST_BYTES / 3 / count) ** 0.5)
-        raise ValueError(
-            f"{count:,} photographs at {size} pixels take {needed / 1e9:.1f} GB of memory, more than "
-            f"{MOST_BYTES / 1e9:.0f}; take a size of at most {most}, or fewer photographs"
-        )
-    found = read_layout(layout, size=size, source=f"photographs of {', '.join(layout.classes)}")
+    source, on_disk = f"photographs of {', '.join(layout.classes)}", bool(beyond_memory(layout, size=size))
+    found = read_layout(layout, size=size, source=source, on_disk=on_disk)
     first = next(iter(found))
     found[first] = replace(found[first], quarantine=found[first].quarantine + layout.aside)
     return found
 
 
-def split_photographs(found: dict[str, data.Split], *, seed: int = 0) -> Parts:
+def split_photographs(found: Mapping[str, AnySplit], *, seed: int = 0) -> Parts:
     """Three parts that share no picture: those of the folder where it has them, else drawn, class by class.
 
     Nearly equal pictures go to the same part. Where the folder has parts of its own, a training picture that
@@ -108,7 +131,7 @@ def split_photographs(found: dict[str, data.Split], *, seed: int = 0) -> Parts:
     if len(given) == 3:
         pieces["valid"], leaked = _without_copies(pieces["valid"], pieces["test"], "test")
         aside += leaked
-    pairs = near_duplicates.find_copies(whole.images)
+    pairs = near_duplicates.find_copies(whole)
     group = near_duplicates.groups(len(whole), [pair[:2] for pair in pairs])
     mixed = [pair for pair in pairs if whole.labels[pair.first] != whole.labels[pair.second]]
     copies, mixed = _names(whole, pairs), _names(whole, mixed)
@@ -126,20 +149,18 @@ def split_photographs(found: dict[str, data.Split], *, seed: int = 0) -> Parts:
     return parts
 
 
-def _per_class(split: data.Split) -> list[int]:
+def _per_class(split: AnySplit) -> list[int]:
     return split.labels.bincount(minlength=len(split.classes)).tolist()
 
 
-def _names(split: data.Split, pairs: list[near_duplicates.Copy]) -> tuple[tuple[str, str], ...]:
+def _names(split: AnySplit, pairs: list[near_duplicates.Copy]) -> tuple[tuple[str, str], ...]:
     """The files of pairs of places."""
     return tuple((split.names[pair.first], split.names[pair.second]) for pair in pairs)
 
 
-def _without_copies(
-    split: data.Split, other: data.Split, part: str
-) -> tuple[data.Split, list[tuple[str, str]]]:
+def _without_copies(split: AnySplit, other: AnySplit, part: str) -> tuple[AnySplit, list[tuple[str, str]]]:
     """``split`` without what ``other`` has too, and what was taken out, with the reason."""
-    twins = {pair.first: pair.second for pair in near_duplicates.find_copies(split.images, other.images)}
+    twins = {pair.first: pair.second for pair in near_duplicates.find_copies(split, other)}
     kept = [place for place in range(len(split)) if place not in twins]
     aside = [
         (split.names[k], f"a copy of {other.names[twins[k]]}, which is in the {part} part") for k in twins
@@ -147,7 +168,7 @@ def _without_copies(
     return split.subset(kept), sorted(aside)
 
 
-def _require_enough(split: data.Split, group: Tensor, *, parts: int) -> None:
+def _require_enough(split: AnySplit, group: Tensor, *, parts: int) -> None:
     """Of each class at least one picture for each part, copies of one counted once."""
     first = torch.tensor(sorted(set(group.tolist())))
     counts = split.labels[first].bincount(minlength=len(split.classes)).tolist()
@@ -159,9 +180,7 @@ def _require_enough(split: data.Split, group: Tensor, *, parts: int) -> None:
         )
 
 
-def _cut(
-    split: data.Split, group: Tensor, *, share: float, seed: int
-) -> tuple[data.Split, data.Split, Tensor]:
+def _cut(split: AnySplit, group: Tensor, *, share: float, seed: int) -> tuple[AnySplit, AnySplit, Tensor]:
     """A share of ``split``, the rest, and the groups of the rest."""
     numbered = replace(split, names=tuple(map(str, range(len(split)))))
     places = [

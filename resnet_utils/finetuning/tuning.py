@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from resnet_utils import data, deployment, evaluation, runtime, training
+from resnet_utils.data.pieces import AnySplit
 from resnet_utils.evaluation import calibration, selective
 from resnet_utils.finetuning.backbones import TEST_SHARE, Backbone
 from resnet_utils.finetuning.parts import parameter_groups
@@ -71,8 +72,7 @@ def tune(
     Raises:
         ValueError: if the photographs have another size, or the checkpoint belongs to another run.
     """
-    if parts.train.images.shape[-1] != start.size:
-        size = parts.train.images.shape[-1]
+    if (size := parts.train.shape[-1]) != start.size:
         raise ValueError(f"the photographs were read at {size} pixels, the network wants {start.size}")
     place = runtime.device() if device is None else runtime.named_device(device)
     runtime.seed_everything(seed)
@@ -126,7 +126,7 @@ def to_classifier(
     plain = deployment.Classifier(
         model, start.network, parts.train.classes, size=start.size, mean=start.mean, std=start.std
     )
-    logits, labels = plain.logits(parts.valid.images), parts.valid.labels
+    logits, labels = plain.logits(parts.valid), parts.valid.labels
     temperature = calibration.fit_temperature(logits, labels)
     if evaluation.accuracy(logits, labels) == 1:  # no mistake says how sure it may be: not surer than it is
         temperature = max(1.0, temperature)
@@ -136,7 +136,7 @@ def to_classifier(
     return replace(plain, temperature=temperature, threshold=threshold)
 
 
-def _batches(start: Backbone, train: data.Split, seed: int) -> torch.utils.data.DataLoader:
+def _batches(start: Backbone, train: AnySplit, seed: int) -> torch.utils.data.DataLoader:
     """Random cut-outs of the training photographs, mirrored or not."""
     crop = max(24, round(start.size / TEST_SHARE / 8) * 8)
     augment = data.Compose([data.RandomResizedCrop(crop, seed=seed), data.RandomHorizontalFlip(seed=seed)])
@@ -146,5 +146,5 @@ def _batches(start: Backbone, train: data.Split, seed: int) -> torch.utils.data.
     )
 
 
-def _loss(train: data.Split, device: torch.device) -> LossFunction:
+def _loss(train: AnySplit, device: torch.device) -> LossFunction:
     return nn.CrossEntropyLoss(weight=data.class_weights(train).to(device))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -13,7 +17,9 @@ from PIL import Image
 from torch import nn
 
 from resnet_utils import data, finetuning, models
-from resnet_utils.data import near_duplicates
+from resnet_utils.data import near_duplicates, on_disk
+from resnet_utils.data.layout import find_layout
+from resnet_utils.deployment import classifier
 from resnet_utils.files import weights as files
 from resnet_utils.finetuning import own, photographs, tuning
 
@@ -115,13 +121,129 @@ def test_what_is_no_picture_and_what_has_no_class_stand_side_by_side(tmp_path):
     assert {name for name, _ in found["all"].quarantine} == {"a/letter.jpg", "ids.csv"}
 
 
-def test_more_photographs_than_memory_are_refused_with_a_size_that_fits(tmp_path, monkeypatch):
-    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    monkeypatch.setattr(photographs, "MOST_BYTES", 4 * 3 * 50**2)
-    with pytest.raises(ValueError, match="take a size of at most 50"):
-        finetuning.read_photographs(tmp_path, size=51)
+# --- more photographs than memory ---------------------------------------------------------------------
+
+SMALL = {"weights": "book", "size": 32, "epochs": 2, "progress": False}
+FILES = (own.CLASSIFIER, own.REPORT, own.CARD, own.NUMBERS, own.STATE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """60 drawn photographs, a brighter copy of one in another class, two that are damaged and a letter."""
+    root = tmp_path_factory.mktemp("photographs") / "animals"
+    drawn = pictures(60, size=40)
+    for name, image in zip(drawn.names, drawn.images, strict=True):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save((root / name).with_suffix(".jpg"), quality=90)
+    whole = Image.fromarray((drawn.images[0].permute(1, 2, 0).numpy() * 0.9 + 25).astype("uint8"))
+    whole.save(root / "abc"[(int(drawn.labels[0]) + 1) % 3] / "again.png")
+    file = next((root / "a").iterdir())
+    stored = file.read_bytes()
+    (root / "a" / "half.jpg").write_bytes(stored[:400])
+    table = stored.index(b"\xff\xc4") + 5  # how many codes of each length the first Huffman table has
+    (root / "a" / "inside.jpg").write_bytes(stored[:table] + b"\xff" * 16 + stored[table + 16 :])
+    (root / "b" / "letter.jpg").write_text("a picture, I promise")
+    return root
+
+
+def on_disk_from_now_on(monkeypatch):
+    """Lower the limit to 48 photographs of 32 pixels, or to twelve at a time as floats."""
+    monkeypatch.setattr(photographs, "BATCH", 12)
+    monkeypatch.setattr(photographs, "MOST_BYTES", 48 * 3 * 32**2)
+
+
+def test_what_memory_would_not_hold_stays_on_the_disk_in_the_same_parts(folder, monkeypatch):
+    held = finetuning.split_photographs(finetuning.read_photographs(folder, size=32), seed=3)
+    on_disk_from_now_on(monkeypatch)
+    left = finetuning.split_photographs(finetuning.read_photographs(folder, size=32), seed=3)
+    for one, two in ((held.train, left.train), (held.valid, left.valid), (held.test, left.test)):
+        assert isinstance(one, data.Split)
+        assert isinstance(two, data.SplitOnDisk)
+        assert one.names == two.names
+        assert torch.equal(one.labels, two.labels)
+        assert torch.equal(one.images, two.in_memory().images)
+    assert (held.copies, held.mixed, held.aside) == (left.copies, left.mixed, left.aside)
+    assert len(held.mixed) == 1
+    assert {name for name, _ in held.aside} == {"a/half.jpg", "a/inside.jpg", "b/letter.jpg"}
+
+
+def test_a_leak_between_the_folders_parts_is_found_on_the_disk_too(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "train")
+    for kind in "abc":
+        (tmp_path / "test" / kind).mkdir(parents=True)
+        for file in sorted((folder / kind).glob("[1-9]*.jpg"))[:4]:
+            shutil.copy(file, tmp_path / "test" / kind / f"twin{file.name}")
+    held = finetuning.split_photographs(finetuning.read_photographs(tmp_path, size=32))
+    on_disk_from_now_on(monkeypatch)
+    left = finetuning.split_photographs(finetuning.read_photographs(tmp_path, size=32))
+    assert [str(held), *held.aside] == [str(left), *left.aside]
+    assert sum("which is in the test part" in reason for _, reason in left.aside) == 12
+    assert left.train.names == held.train.names
+
+
+def test_a_run_from_the_disk_says_so_and_ends_with_the_files_of_a_run_from_memory(
+    folder, tmp_path, monkeypatch
+):
+    told: dict[str, list[str]] = {"memory": [], "disk": []}
+    runs = {}
+    for road, lines in told.items():
+        if road == "disk":
+            on_disk_from_now_on(monkeypatch)
+        runs[road] = finetuning.finetune_folder(folder, tmp_path / road / "out", tell=lines.append, **SMALL)
+    history = [run.history for run in runs.values()]
+    assert history[0].valid_loss == history[1].valid_loss
+    assert history[0].train_loss == history[1].train_loss
+    assert runs["memory"].report == runs["disk"].report
+    for name in FILES:
+        one, two = ((tmp_path / road / "out" / name).read_bytes() for road in told)
+        assert one == two, name
+    more = [line for line in told["disk"] if line not in told["memory"] and "trained in" not in line]
+    assert len(more) == 1
+    assert "64 photographs at 32 pixels take 0.0 GB of memory, more than 0, so each is decoded" in more[0]
+
+
+def test_the_line_names_the_size_that_memory_would_hold(folder, monkeypatch):
+    layout = find_layout(folder)
+    monkeypatch.setattr(photographs, "BATCH", 4)
+    monkeypatch.setattr(photographs, "MOST_BYTES", 64 * 3 * 50**2)
+    assert photographs.beyond_memory(layout, size=50) == ""
+    assert "a size of at most 50 would be held in memory" in photographs.beyond_memory(layout, size=51)
+
+
+def test_a_size_of_which_not_even_a_batch_fits_is_refused_with_one_that_does(folder, monkeypatch):
+    on_disk_from_now_on(monkeypatch)
+    assert finetuning.read_photographs(folder, size=32)["all"].shape[-1] == 32
+    with pytest.raises(ValueError, match=r"12 photographs at once at 33 pixels .* size of at most 32"):
+        finetuning.read_photographs(folder, size=33)
+
+
+def test_a_run_from_the_disk_never_holds_more_than_two_batches_of_photographs(folder, tmp_path, monkeypatch):
+    """What is decoded lies in arrays; a stand-in for ``np.empty`` counts those that are still there."""
+    here, most, decoded = 0, 0, 0
+
+    def gone(count):
+        nonlocal here
+        here -= count
+
+    def counted(shape, dtype):
+        nonlocal here, most, decoded
+        array = np.empty(shape, dtype)
+        here, decoded = here + shape[0], decoded + shape[0]
+        most = max(most, here)
+        weakref.finalize(array, gone, shape[0])
+        return array
+
+    on_disk_from_now_on(monkeypatch)
+    monkeypatch.setattr(on_disk, "np", SimpleNamespace(empty=counted, uint8=np.uint8))
+    for module, name in ((near_duplicates, "_PIECE"), (classifier, "BATCH"), (tuning, "BATCH")):
+        monkeypatch.setattr(module, name, 4)
+    whole = finetuning.read_photographs(folder, size=32)["all"].in_memory()
+    assert most == here == len(whole) == 61, "the stand-in sees what is held"
+    del whole
+    here, most, decoded = 0, 0, 0
+    finetuning.finetune_folder(folder, tmp_path / "out", tell=lambda _: None, **SMALL)
+    assert decoded > 3 * 61, "to find copies, to train twice, to judge"
+    assert most <= 8
 
 
 # --- the backbone -------------------------------------------------------------------------------------
