@@ -44,8 +44,8 @@ def train(kind: str, depth: int, gate_bias: float | None, batchnorm: bool, lr: f
 def rows(asked: argparse.Namespace) -> list[record.Row]:
     twins = ("plain", "residual")
     if asked.tiny:
-        jobs = [("highway", 4, -3.0, True, 0.03, 0), ("dense", 4, None, True, 0.03, 0)]
-        jobs += [("residual", 4, None, False, 0.03, 0)]
+        jobs = [("highway", 6, -3.0, True, 0.03, 0), ("dense", 6, None, True, 0.03, 0)]
+        jobs += [("residual", 6, None, False, 0.03, 0)]
         return record.rows_of(train, jobs, asked)
     jobs = [*product(("dense",), DEPTHS, (None,), (True,), RATES, SEEDS)]
     jobs += product(("highway",), ENDS, GATE_BIASES, (True,), RATES, SEEDS)

@@ -38,7 +38,7 @@ def normalized(images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-def batches(count: int, batch: int, *, steps: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
+def mirrored_batches(count: int, batch: int, *, steps: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
     """``steps`` times the places of a batch, and whether to mirror it: each image once before one comes
     twice.
 
@@ -89,7 +89,7 @@ def train_segmenter(
         seed: of order and mirrors.
 
     Raises:
-        ValueError: if there is not one mask an image, of its size, or as ``batches``.
+        ValueError: if there is not one mask an image, of its size, or as ``mirrored_batches``.
     """
     if masks.shape != (len(images), *images.shape[2:]):
         raise ValueError(f"one class a pixel: got {tuple(images.shape)} and {tuple(masks.shape)}")
@@ -97,7 +97,7 @@ def train_segmenter(
     optimizer = sgd(model, lr, weight_decay=weight_decay)
     schedule, losses = one_cycle(optimizer, steps=steps), []
     model.train()
-    for chosen, mirror in batches(len(images), batch, steps=steps, seed=seed):
+    for chosen, mirror in mirrored_batches(len(images), batch, steps=steps, seed=seed):
         x, y = normalized(images[chosen], device=device), masks[chosen].to(device)
         x, y = (x.flip(-1), y.flip(-1)) if mirror else (x, y)
         out = model(x)
@@ -191,7 +191,7 @@ def train_detector(
         seed: of order and mirrors, and of the boxes that the detector draws to learn from.
 
     Raises:
-        ValueError: if there is not one target an image, or as ``batches``.
+        ValueError: if there is not one target an image, or as ``mirrored_batches``.
     """
     if len(images) != len(targets):
         raise ValueError(f"one target an image: got {len(images)} and {len(targets)}")
@@ -200,7 +200,7 @@ def train_detector(
     schedule, history = one_cycle(optimizer, steps=steps), []
     runtime.seed_everything(seed)
     model.train()
-    for chosen, mirror in batches(len(images), batch, steps=steps, seed=seed):
+    for chosen, mirror in mirrored_batches(len(images), batch, steps=steps, seed=seed):
         x = images[chosen].to(device).float() / 255
         aims = [targets[place] for place in chosen.tolist()]
         if mirror:

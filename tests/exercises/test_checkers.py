@@ -70,5 +70,6 @@ def test_every_checker_has_right_and_wrong_answers(chapter):
 
 
 def test_every_chapter_has_checkers():
-    assert [f"ch{name[:2]}" for name in project.chapters() if "/" not in name] == CHAPTERS
+    mains = [f"ch{name[:2]}" for name in project.chapters() if name[0].isdigit() and "/" not in name]
+    assert mains == CHAPTERS
     assert all(checkers(chapter) for chapter in CHAPTERS)
