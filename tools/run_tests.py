@@ -42,7 +42,10 @@ KNOWN = ("lint", "site", "unit", "faults", "notebooks", "portable", "keras")
 ON_REQUEST = {"portable", "keras"}  # not in `make test`
 BACKENDS = ("tensorflow", "jax")  # of Keras, beside PyTorch
 SCRIPT_OF_OLD_CODE = "tests/experiments/test_records.py::test_script_still_runs_in_its_tiny_mode[old_code]"
-EXTRAS = {"07_": "keras"}  # chapters that need a package which need not be there
+EXTRAS = {  # packages that need not be there, and the notebooks that want them, or the start of their names
+    "keras": ("07_",),
+    "pycocotools": ("06_beyond_classification", "06_beyond_classification/detectors"),
+}
 USUAL = {"lint": 0.5, "site": 0.5, "unit": 4, "faults": 0.5, "keras": 3}  # minutes on two idle cores
 SLOWER = 4  # how much longer the notebooks take on the simplest processor
 WIDTH = "140"  # pytest cuts the message of a failure to it
@@ -139,10 +142,15 @@ def notebooks(
     paths = {path.relative_to(project.BOOK).with_suffix("").as_posix(): path for path in project.executed()}
     if unknown := [name for name in names if not any(known.startswith(name) for known in paths)]:
         raise SystemExit(f"no notebook begins with {', '.join(unknown)}; there are: {', '.join(paths)}")
-    for start, package in EXTRAS.items():
+    for package, starts in EXTRAS.items():
         if importlib.util.find_spec(package) is None:
-            print(f"chapter {start[:2]} is left out: it needs {package} (pip install {package})", flush=True)
-            paths = {name: path for name, path in paths.items() if not name.startswith(start)}
+            wanting = [
+                name
+                for name in sorted(paths)
+                if name in starts or name.startswith(tuple(start for start in starts if start.endswith("_")))
+            ]
+            print(f"left out for want of {package} (pip install {package}): {', '.join(wanting)}", flush=True)
+            paths = {name: path for name, path in paths.items() if name not in wanting}
     chosen = [path for name, path in paths.items() if not names or name.startswith(tuple(names))]
     if not chosen:
         return Result(title, False, "book/ has no notebook")

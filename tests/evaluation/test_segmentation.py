@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torchmetrics
 
 from resnet_utils.evaluation import segmentation
 
@@ -28,6 +29,15 @@ def test_iou_is_that_of_sets_of_pixels(seed):
     for label in range(4):
         assert found[label].item() == pytest.approx(slow_iou(answers, truths, label))
     assert found[4].isnan()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_iou_of_each_class_is_that_of_torchmetrics(seed):
+    generator = torch.Generator().manual_seed(seed)
+    answers, truths = (torch.randint(3, (4, 20, 17), generator=generator) for _ in range(2))
+    theirs = torchmetrics.JaccardIndex(task="multiclass", num_classes=3, average="none")(answers, truths)
+    ours = segmentation.iou(segmentation.pixel_confusion(answers, truths, 3))
+    torch.testing.assert_close(ours.float(), theirs)  # theirs is in float32
 
 
 def test_counts_add_up_over_batches():
