@@ -183,7 +183,7 @@ def test_the_list_of_all_pages_does_not_make_a_page_heavy(tmp_path):
     listed = '<div id="pst-primary-sidebar">' + "x" * website.MOST_BYTES
     (tmp_path / "long.html").write_text(f'{listed}</div><main id="main-content">short</main>')
     assert website.heavy_pages(tmp_path) == []
-    (tmp_path / "long.html").write_text(f'{listed}</div><main>{"x" * website.MOST_BYTES}</main>')
+    (tmp_path / "long.html").write_text(f"{listed}</div><main>{'x' * website.MOST_BYTES}</main>")
     assert len(website.heavy_pages(tmp_path)) == 1
 
 
