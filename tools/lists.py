@@ -37,10 +37,10 @@ def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
 
 def users(text: Path = project.TEXT) -> dict[str, list[str]]:
     """Name of a record -> the notebooks that load records and name this one, in reading order."""
-    found: dict[str, list[str]] = {}
+    kept, found = set(records()), {}
     for name in project.chapters(text):
         source = (text / f"{name}.md").read_text(encoding="utf-8")
-        for record in sorted(set(QUOTED.findall(source)) & set(records())) if LOADS in source else []:
+        for record in sorted(set(QUOTED.findall(source)) & kept) if LOADS in source else []:
             found.setdefault(record, []).append(name)
     return found
 

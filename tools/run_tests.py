@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -42,8 +43,8 @@ KNOWN = ("lint", "site", "unit", "faults", "notebooks", "portable", "keras")
 ON_REQUEST = {"portable", "keras"}  # not in `make test`
 BACKENDS = ("tensorflow", "jax")  # of Keras, beside PyTorch
 SCRIPT_OF_OLD_CODE = "tests/experiments/test_records.py::test_script_still_runs_in_its_tiny_mode[old_code]"
-EXTRAS = {  # packages that need not be there, and the notebooks that want them, or the start of their names
-    "keras": ("07_",),
+EXTRAS = {  # packages that need not be there, and the notebooks that want them, * for any
+    "keras": ("07_*",),
     "pycocotools": ("06_beyond_classification", "06_beyond_classification/detectors"),
 }
 USUAL = {"lint": 0.5, "site": 0.5, "unit": 4, "faults": 0.5, "keras": 3}  # minutes on two idle cores
@@ -142,13 +143,9 @@ def notebooks(
     paths = {path.relative_to(project.BOOK).with_suffix("").as_posix(): path for path in project.executed()}
     if unknown := [name for name in names if not any(known.startswith(name) for known in paths)]:
         raise SystemExit(f"no notebook begins with {', '.join(unknown)}; there are: {', '.join(paths)}")
-    for package, starts in EXTRAS.items():
+    for package, likes in EXTRAS.items():
         if importlib.util.find_spec(package) is None:
-            wanting = [
-                name
-                for name in sorted(paths)
-                if name in starts or name.startswith(tuple(start for start in starts if start.endswith("_")))
-            ]
+            wanting = [name for name in sorted(paths) if any(fnmatch(name, like) for like in likes)]
             print(f"left out for want of {package} (pip install {package}): {', '.join(wanting)}", flush=True)
             paths = {name: path for name, path in paths.items() if name not in wanting}
     chosen = [path for name, path in paths.items() if not names or name.startswith(tuple(names))]

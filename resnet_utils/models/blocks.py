@@ -124,28 +124,42 @@ def strides(stride: int, stride_on: str) -> tuple[int, int]:
     return (stride, 1) if stride_on == "1x1" else (1, stride)
 
 
-class _Block(nn.Module):
-    """What the two blocks share: the sum of branch and shortcut, and the last ReLU.
+class Weighed(nn.Module):
+    """What every block has, whatever its order: the variants in its attributes ``se`` and ``survival``.
 
-    Written so that TorchScript can read it too: it asks each part whether it is None.
+    Each is a module or None. Written so that TorchScript can read it too: it asks each whether it is None.
     """
 
     if TYPE_CHECKING:  # in a running program TorchScript would read these, and fail
-        relu: nn.Module
-        downsample: nn.Module | None
         se: nn.Module | None
         survival: nn.Module | None
+
+    def weigh_and_drop(self, branch: Tensor) -> Tensor:
+        """F(x), re-weighted channel by channel first and then dropped at random; mostly as it came.
+
+        Args:
+            branch: F(x), (N, C, H, W).
+        """
+        if self.se is not None:
+            branch = self.se(branch)
+        if self.survival is not None:
+            branch = self.survival(branch)
+        return branch
+
+
+class _Block(Weighed):
+    """What the two blocks share: the sum of branch and shortcut, and the last ReLU."""
+
+    if TYPE_CHECKING:
+        relu: nn.Module
+        downsample: nn.Module | None
         is_plain: bool
 
     def branch(self, x: Tensor) -> Tensor:
         raise NotImplementedError("each block has a branch of its own")
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.branch(x)
-        if self.se is not None:
-            out = self.se(out)
-        if self.survival is not None:
-            out = self.survival(out)
+        out = self.weigh_and_drop(self.branch(x))
         if not self.is_plain:  # a plain block has nothing to add
             out += x if self.downsample is None else self.downsample(x)
         return self.relu(out)
@@ -244,19 +258,6 @@ class Bottleneck(_Block):
         out = self.relu(self.bn1(self.conv1(x)))  # (N, inner, H, W)
         out = self.relu(self.bn2(self.conv2(out)))  # (N, inner, H/s, W/s)
         return self.bn3(self.conv3(out))  # (N, 4 * width, H/s, W/s)
-
-
-def weigh_and_drop(block: nn.Module, branch: Tensor) -> Tensor:
-    """What the variants in a block's attributes ``se`` and ``survival`` make of its branch: mostly nothing.
-
-    Args:
-        block: a block with these attributes, each a module or None.
-        branch: F(x), which is re-weighted channel by channel first, and then dropped at random.
-    """
-    for step in (block.se, block.survival):
-        if isinstance(step, nn.Module):
-            branch = step(branch)
-    return branch
 
 
 def zero_last_scale(block: nn.Module) -> None:

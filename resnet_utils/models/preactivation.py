@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from resnet_utils.models.blocks import conv, make_shortcut, strides, weigh_and_drop
+from resnet_utils.models.blocks import Weighed, conv, make_shortcut, strides
 
 
 class Order(NamedTuple):
@@ -70,7 +70,7 @@ def _shortcut(
     return made[:-1] if isinstance(made, nn.Sequential) and not norm else made
 
 
-class _Ordered(nn.Module):
+class _Ordered(Weighed):
     """What the two ordered blocks share: their steps, run one after another."""
 
     order: Order
@@ -85,7 +85,7 @@ class _Ordered(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         entered = self.run(self.order.entry, x)  # (N, in_channels, H, W)
-        out = weigh_and_drop(self, self.run(self.order.branch, entered))  # (N, out_channels, H/s, W/s)
+        out = self.weigh_and_drop(self.run(self.order.branch, entered))  # (N, out_channels, H/s, W/s)
         if not self.is_plain:
             out = out + (x if self.downsample is None else self.downsample(entered))
         return self.run(self.order.after, out)
