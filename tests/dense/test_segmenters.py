@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
+from torch import nn
 
 from resnet_utils import dense, models
 from resnet_utils.data.synthetic import groups
@@ -100,3 +101,38 @@ def test_wrong_shapes_and_short_networks_are_refused():
         learning.train_segmenter(small(), images, torch.zeros(2, 16, 16, dtype=torch.int64), steps=1)
     with pytest.raises(ValueError, match="images must be uint8"):
         learning.segment(small(), images.float())
+
+
+def test_answers_are_those_of_eval_mode():
+    torch.manual_seed(0)
+    model = dense.fcn(models.build("resnet18", width=4, stem="cifar"), 2).train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.randn(4, 3, 32, 32))  # so that the two modes differ
+    images = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
+    alone = torch.cat([learning.segment(model, image[None]) for image in images])
+    assert torch.equal(learning.segment(model, images), alone), "no answer depends on the others"
+    assert model.training, "the mode is left as it came"
+
+
+def test_masks_are_mirrored_with_their_images():
+    bright = torch.zeros(8, 3, 6, 6, dtype=torch.uint8)
+    bright[..., :2] = 255  # the class stands on the left, so a mask that stays behind would be wrong
+    masks = (bright[:, 0] > 0).long()
+    layer = nn.Conv2d(3, 2, 1)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([-50.0, 50.0])[:, None, None, None].expand(2, 3, 1, 1))
+        layer.bias.zero_()
+
+    class Perfect(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return {"out": self.layer(x)}
+
+    places = learning.mirrored_batches(8, 4, steps=12, seed=0)
+    assert {mirror for _, mirror in places} == {True, False}, "both are asked"
+    losses = learning.train_segmenter(Perfect(), bright, masks, steps=12, batch=4, lr=1e-9, seed=0)
+    assert max(losses) < 1e-6, "a perfect answer stays perfect in the mirror"
