@@ -31,11 +31,16 @@ def normalized(images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
     Raises:
         ValueError: for another type or shape.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"images must be uint8 (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
+    _require_pixels(images)
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
     scaled = (images.to(device).float() / 255 - mean) / std
     return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def _require_pixels(images: Tensor) -> None:
+    """Floats would be scaled a second time, and come out nearly black."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images must be uint8 (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
 
 
 def mirrored_batches(count: int, batch: int, *, steps: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
@@ -191,8 +196,10 @@ def train_detector(
         seed: of order and mirrors, and of the boxes that the detector draws to learn from.
 
     Raises:
-        ValueError: if there is not one target an image, or as ``mirrored_batches``.
+        ValueError: for images of another type or shape, other than one target an image, or as
+            ``mirrored_batches``.
     """
+    _require_pixels(images)
     if len(images) != len(targets):
         raise ValueError(f"one target an image: got {len(images)} and {len(targets)}")
     device, width = runtime.device_of(model), images.shape[-1]
@@ -223,7 +230,11 @@ def detect(model: nn.Module, images: Tensor, *, batch: int = 25) -> list[dict[st
         model: as in ``train_detector``.
         images: uint8 (N, 3, H, W).
         batch: images at a time.
+
+    Raises:
+        ValueError: for images of another type or shape.
     """
+    _require_pixels(images)
     device, answers = runtime.device_of(model), []
     with kept_modes(model):
         model.eval()

@@ -53,8 +53,11 @@ def to_keras(model: ResNet) -> keras.Model:
 
     Raises:
         ImportError: if Keras is missing.
+        TypeError: if ``model`` is no ``models.ResNet``.
         ValueError: if the Keras form lacks what this network has (see ``keras_resnet``).
     """
+    if not isinstance(model, ResNet):
+        raise TypeError(f"to_keras needs a network of models.build, got {type(model).__name__}")
     twin = keras_resnet(model.spec, in_channels=_channels(model))
     load_keras_state(twin, model.state_dict())
     return twin

@@ -92,3 +92,12 @@ def test_wrong_numbers_are_refused():
         dense.mask_rcnn(torchvision.models.resnet18(), 2)
     with pytest.raises(ValueError, match="one target an image"):
         learning.train_detector(small(), torch.zeros(2, 3, 64, 64, dtype=torch.uint8), [], steps=1)
+
+
+@pytest.mark.parametrize("images", [torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64, dtype=torch.uint8)])
+def test_a_detector_refuses_images_that_it_would_scale_twice_or_that_are_grey(images):
+    model = dense.faster_rcnn(models.build("resnet18"), 3, image_size=(64, 64))
+    with pytest.raises(ValueError, match=r"images must be uint8 \(N, 3, H, W\), got"):
+        learning.detect(model, images)
+    with pytest.raises(ValueError, match=r"images must be uint8 \(N, 3, H, W\), got"):
+        learning.train_detector(model, images, [{}], steps=1)

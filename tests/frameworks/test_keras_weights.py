@@ -210,3 +210,8 @@ def test_the_networks_of_keras_applications_give_their_answers_in_pytorch(top):
 def test_layers_that_are_in_no_application_are_refused():
     with pytest.raises(ValueError, match=r"keras\.applications' ResNets have no layer 'conv1'"):
         keras_weights.applications_state(keras_networks.keras_resnet("resnet18", 7))
+
+
+def test_a_network_of_somebody_else_is_refused_by_its_name():
+    with pytest.raises(TypeError, match=r"network of models\.build, got Linear"):
+        to_keras(torch.nn.Linear(2, 2))
