@@ -52,14 +52,15 @@ def clothes(per_class: int, tiny: bool) -> Pictures:
 
 
 def train_by_one_cycle(
-    model: nn.Module, batches: DataLoader, optimizer: Optimizer, *, epochs: int
+    model: nn.Module, batches: DataLoader, optimizer: Optimizer, *, epochs: int, autocast: bool = False
 ) -> tuple[training.History, float]:
     """Train without validation; what was measured, and the processor's seconds."""
     schedule = training.one_cycle(optimizer, steps=epochs * len(batches))
     started = time.process_time()
     history = training.fit(
-        model, batches, epochs=epochs, optimizer=optimizer, scheduler=schedule, progress=False
-    )
+        model, batches, epochs=epochs, optimizer=optimizer, scheduler=schedule, autocast=autocast,
+        progress=False,
+    )  # fmt: skip
     return history, time.process_time() - started
 
 
