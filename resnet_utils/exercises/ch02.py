@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import math
-import numbers
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -20,61 +19,32 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils.analysis import gradients, loss_landscape, paths
+from resnet_utils.exercises.answers import CORRECT, described, number, tried
 from resnet_utils.models import blocks
 from resnet_utils.toy import connections
 
 Formula = Callable[..., Any]
-CORRECT = "correct"
-
-
-def _kind(value: object) -> str:
-    """What a value is, in a few words, for a message."""
-    if value is None:
-        return "None"
-    if isinstance(value, Tensor | np.ndarray):
-        return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    return f"{type(value).__name__} {value!r}" if isinstance(value, str | bool) else type(value).__name__
-
-
-def _number(value: object) -> float | None:
-    """A finite number from an int, a float, NumPy's or a tensor of one element; None for anything else."""
-    if isinstance(value, Tensor | np.ndarray) and math.prod(value.shape) == 1:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _call(function: object, *arguments: object, where: str) -> tuple[Any, str]:
-    """What ``function`` returns and "", or None and a sentence about why it could not be called."""
-    if not callable(function):
-        return None, f"this takes a function, got {_kind(function)}"
-    try:
-        with torch.random.fork_rng(devices=[]):
-            return function(*arguments), ""
-    except Exception as error:
-        return None, f"your function fails {where}: {type(error).__name__}: {str(error)[:150]}"
 
 
 def _value(function: object, *arguments: float, where: str) -> tuple[float, str]:
     """The number that ``function`` returns and "", or 0.0 and a sentence."""
-    value, wrong = _call(function, *arguments, where=where)
+    value, wrong = tried(function, *arguments, where=where)
     if wrong:
         return 0.0, wrong
-    number = _number(value)
-    if number is None:
-        return 0.0, f"your function should return one finite number {where}, got {_kind(value)}"
-    return number, ""
+    found = number(value)
+    if found is None:
+        return 0.0, f"your function should return one finite number {where}, got {described(value)}"
+    return found, ""
 
 
 def _tensor(function: object, *arguments: object, shape: Sequence[int], where: str) -> tuple[Tensor, str]:
     """The tensor of ``shape`` that ``function`` returns, in float64, and ""; or a dummy and a sentence."""
-    value, wrong = _call(function, *arguments, where=where)
+    value, wrong = tried(function, *arguments, where=where)
     if wrong:
         return torch.empty(0), wrong
     if not isinstance(value, Tensor) or tuple(value.shape) != tuple(shape):
         wanted = f"a tensor of shape {tuple(shape)}"
-        return torch.empty(0), f"your function should return {wanted} {where}, got {_kind(value)}"
+        return torch.empty(0), f"your function should return {wanted} {where}, got {described(value)}"
     return value.double(), ""
 
 
@@ -168,7 +138,7 @@ def check_learner(part: object) -> str:
     elif isinstance(part, nn.Module):
         parameters = list(part.parameters())
     else:
-        return f"this takes a part of a network, a module such as nn.Identity(), got {_kind(part)}"
+        return f"this takes a part of a network, a module such as nn.Identity(), got {described(part)}"
     if not parameters:
         return "it has no parameter, so no training step can change it"
     if not any(parameter.requires_grad for parameter in parameters):
@@ -193,7 +163,7 @@ def check_killer(branch: object) -> str:
             _, wrong = _tensor(branch, x.clone(), shape=(6,), where="for a vector of six numbers")
         if wrong:
             return wrong
-        jacobian, wrong = _call(gradients.jacobian, branch, x, where="when it is differentiated")
+        jacobian, wrong = tried(gradients.jacobian, branch, x, where="when it is differentiated")
         if wrong:
             return wrong
         jacobian = jacobian.double()
@@ -288,13 +258,13 @@ def check_output(formula: object) -> str:
         where = f"on a block that {name} the shape"
         block = block.double()
         truth = copy.deepcopy(block)(images).detach()
-        value, wrong = _call(formula, block, images.clone(), where=where)
+        value, wrong = tried(formula, block, images.clone(), where=where)
         if "size of tensor" in wrong:
             return f"{where[3:]}: F(x) and x have different shapes, and cannot be added"
         if wrong:
             return wrong
         if not isinstance(value, Tensor) or value.shape != truth.shape:
-            return f"{where}: it should return a tensor of shape {tuple(truth.shape)}, got {_kind(value)}"
+            return f"{where}: it should return a tensor of shape {tuple(truth.shape)}, got {described(value)}"
         if gradients.relative_error(value.detach().double(), truth) > 1e-5:
             sign = ": it never returns a negative number" if value.min() < 0 else ""
             return f"{where}: the block returns something else{sign}"
@@ -479,7 +449,7 @@ def check_moved(names: object) -> str:
     if isinstance(names, str):
         names = [names]
     if not isinstance(names, Iterable) or isinstance(names, Tensor | np.ndarray):
-        return f"this takes a set of names, got {_kind(names)}"
+        return f"this takes a set of names, got {described(names)}"
     names = list(names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -655,10 +625,10 @@ def check_window(shortest: object, longest: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    given = [_number(value) for value in (shortest, longest)]
+    given = [number(value) for value in (shortest, longest)]
     ends = [round(end) for end in given if end is not None and end == round(end)]
     if len(ends) < 2:
-        return f"this takes two whole numbers, got {_kind(shortest)} and {_kind(longest)}"
+        return f"this takes two whole numbers, got {described(shortest)} and {described(longest)}"
     low, high = ends
     if not 0 <= low <= high <= 33:
         return f"a path goes through 0 to 33 branches, so {low} to {high} is no window"
@@ -700,7 +670,7 @@ def check_twin(twin: object, small: nn.Module, points: Tensor, labels: Tensor) -
         "correct", or a sentence that says what is wrong.
     """
     if not isinstance(twin, nn.Module):
-        return f"this takes a network, got {_kind(twin)}"
+        return f"this takes a network, got {described(twin)}"
     shapes = [{name: p.shape for name, p in net.named_parameters()} for net in (small, twin)]
     if shapes[0] != shapes[1]:
         return "a twin has the same layers as small, with parameters of the same names and shapes"

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import copy
 import functools
-import math
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from resnet_utils.exercises.answers import CORRECT, Wrong, described, one_number, result
 from resnet_utils.models import blocks, preactivation
 
 QUESTIONS = {  # the layers of the first exercise, and the shape that goes in
@@ -32,16 +30,11 @@ QUESTIONS = {  # the layers of the first exercise, and the shape that goes in
     "f": (lambda: nn.Conv2d(64, 64, 3), (2, 64, 56, 56)),
 }
 STEP_ROWS = ("output", "gradient at x", "gradients", "buffers", "new weights")
-CORRECT = "correct"
 STEPS = ("conv1", "bn1", "relu", "conv2", "bn2")
 
 
-class _Wrong(Exception):
-    """Carries the sentence that a checker returns."""
-
-
 def _checker(check: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Let a checker refuse by ``_Wrong`` from any depth: it returns the sentence.
+    """Let a checker refuse by ``Wrong`` from any depth: it returns the sentence.
 
     Random state and default dtype are put back afterwards.
     """
@@ -54,7 +47,7 @@ def _checker(check: Callable[[Any], str]) -> Callable[[Any], str]:
             torch.set_default_dtype(torch.float64)
             try:
                 return check(answer)
-            except _Wrong as wrong:
+            except Wrong as wrong:
                 return str(wrong)
             finally:
                 torch.set_default_dtype(dtype)
@@ -65,57 +58,33 @@ def _checker(check: Callable[[Any], str]) -> Callable[[Any], str]:
 def _need(condition: object, sentence: str) -> None:
     """Refuse with ``sentence`` unless ``condition`` holds."""
     if not condition:
-        raise _Wrong(sentence)
-
-
-def _kind(value: object) -> str:
-    """What a value is, in words."""
-    return "None" if value is None else f"a {type(value).__name__}"
-
-
-def _run(what: str, function: Callable[..., Any], *arguments: object) -> Any:
-    """Call ``function``; an error inside becomes a sentence."""
-    try:
-        return function(*arguments)
-    except Exception as error:
-        said = (str(error).strip().splitlines() or [""])[0]
-        raise _Wrong(f"{what} stopped with {type(error).__name__}: {said}") from error
+        raise Wrong(sentence)
 
 
 def _tensor(what: str, function: Callable[..., Any], *arguments: object) -> Tensor:
     """Call ``function`` and insist on a tensor, which comes back in float64 and without a graph."""
-    out = _run(what, function, *arguments)
-    _need(isinstance(out, Tensor), f"{what} returned {_kind(out)}; a tensor is wanted")
+    out = result(function, *arguments, what=what)
+    _need(isinstance(out, Tensor), f"{what} returned {described(out)}; a tensor is wanted")
     return out.detach().double()
 
 
 def _module(what: str, function: Callable[..., Any], *arguments: object) -> nn.Module:
     """Call ``function`` and insist on a module, which comes back in float64."""
-    made = _run(what, function, *arguments)
-    _need(isinstance(made, nn.Module), f"{what} returned {_kind(made)}; an nn.Module is wanted")
+    made = result(function, *arguments, what=what)
+    _need(isinstance(made, nn.Module), f"{what} returned {described(made)}; an nn.Module is wanted")
     return made.double()
 
 
 def _copy(block: Any) -> Any:
     """A copy of a module in float64, so that running it leaves no trace; another callable as it is."""
-    _need(callable(block), f"this is {_kind(block)}; a block is wanted, a module or a function of x")
+    _need(callable(block), f"this is {described(block)}; a block is wanted, a module or a function of x")
     return copy.deepcopy(block).double() if isinstance(block, nn.Module) else block
 
 
 def _function(answer: Any, signature: str) -> Callable[..., Any]:
     """Insist on something that can be called."""
-    _need(callable(answer), f"this is {_kind(answer)}; a function {signature} is wanted")
+    _need(callable(answer), f"this is {described(answer)}; a function {signature} is wanted")
     return answer
-
-
-def _number(value: Any, what: str) -> float:
-    """Insist on one number: of Python, NumPy or torch."""
-    if isinstance(value, Tensor | np.ndarray | np.generic):
-        _need(math.prod(value.shape) == 1, f"{what} is {_kind(value)} of several values; one is wanted")
-        value = value.item()
-    is_one = isinstance(value, Real) and not isinstance(value, bool)
-    _need(is_one, f"{what} is {_kind(value)}; a number is wanted")
-    return float(value)
 
 
 def _is_close(a: Tensor, b: Tensor, *, within: float = 1e-6) -> bool:
@@ -220,13 +189,13 @@ def check_shapes(answers: Mapping[str, Iterable[int]]) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    _need(isinstance(answers, Mapping), f"this is {_kind(answers)}; a dictionary of shapes is wanted")
+    _need(isinstance(answers, Mapping), f"this is {described(answers)}; a dictionary of shapes is wanted")
     for key, (make, shape) in QUESTIONS.items():
         given: Any = answers.get(key)
         _need(given is not None, f"there is no answer to {key} yet")
         is_row = hasattr(given, "__iter__") and not isinstance(given, str | bytes)
-        _need(is_row, f"the answer to {key} is {_kind(given)}; a shape such as (1, 3, 5, 5) is wanted")
-        numbers = tuple(_number(n, f"a part of the answer to {key}") for n in given)
+        _need(is_row, f"the answer to {key} is {described(given)}; a shape such as (1, 3, 5, 5) is wanted")
+        numbers = tuple(one_number(n, f"a part of the answer to {key}") for n in given)
         _need(len(numbers) == 4, f"the answer to {key} has {len(numbers)} parts; a shape has N, C, H and W")
         right = tuple(make().to("meta")(torch.empty(shape, device="meta")).shape)
         _need(numbers == right, f"{key} does not give {_integers(numbers)}{_which_part(numbers, right)}")
@@ -286,7 +255,7 @@ def check_price(price: Callable[[int, int, int], int]) -> str:
     _function(price, "of in_channels, width and stride")
     for shape in PRICED:
         name = f"Bottleneck{shape}"
-        given = _number(_run(f"the price of {name}", price, *shape), f"the price of {name}")
+        given = one_number(result(price, *shape, what=f"the price of {name}"), f"the price of {name}")
         block = blocks.Bottleneck(*shape)
         sizes = {key: p.numel() for key, p in block.named_parameters()}
         right = sum(sizes.values())
@@ -320,7 +289,7 @@ def check_repaired(kind: Callable[[int, int, int], nn.Module]) -> str:
     for shape in BAD_SHAPES:
         theirs, name = trusted_block("BasicBlock", *shape), f"the block of stride {shape[2]}"
         ours = _module(f"making {name}", kind, *shape)
-        found = _run(name, rows_that_differ, ours, theirs, torch.rand(4, shape[0], 9, 7))
+        found = result(rows_that_differ, ours, theirs, torch.rand(4, shape[0], 9, 7), what=name)
         _need(not found, f"at stride {shape[2]} the block differs in: {', '.join(found)}")
     return CORRECT
 
@@ -369,9 +338,9 @@ def check_test(test: Callable[[Callable[..., nn.Module]], object]) -> str:
     try:
         test(blocks.BasicBlock)
     except AssertionError:
-        raise _Wrong("the test refuses the good block") from None
+        raise Wrong("the test refuses the good block") from None
     except Exception as error:
-        raise _Wrong(f"on the good block the test stops with {type(error).__name__}: {error}") from error
+        raise Wrong(f"on the good block the test stops with {type(error).__name__}: {error}") from error
     escaped = []
     for name, make_block in BAD_BLOCKS.items():
         try:
@@ -381,7 +350,7 @@ def check_test(test: Callable[[Callable[..., nn.Module]], object]) -> str:
             pass
         except Exception as error:
             kind = type(error).__name__
-            raise _Wrong(f"on a bad block the test stops with {kind}, not AssertionError: {error}") from error
+            raise Wrong(f"on a bad block the test stops with {kind}, not AssertionError: {error}") from error
     _need(not escaped, f"the test lets bad blocks through: {', '.join(escaped)}")
     return CORRECT
 
@@ -409,7 +378,7 @@ def check_join(join: Callable[[Tensor, Tensor], Tensor]) -> str:
     out = joined(x, f)
     grown = out.shape[:1] + out.shape[2:] == x.shape[:1] + x.shape[2:] and out.ndim == 4
     if grown and out.shape[1] > x.shape[1]:
-        raise _Wrong(f"{x.shape[1]} channels became {out.shape[1]}, and the next block will get more")
+        raise Wrong(f"{x.shape[1]} channels became {out.shape[1]}, and the next block will get more")
     _need(out.shape == x.shape, f"two tensors of shape {tuple(x.shape)} became one of {tuple(out.shape)}")
     _need(_is_close(joined(x, nothing), x), "a branch that says nothing must change nothing")
     _need(_is_close(joined(nothing, f), f), "what the branch says must arrive unchanged")
@@ -436,7 +405,7 @@ def check_option_a(shortcut: Callable[[Tensor, int, int], Tensor]) -> str:
         out = _tensor(f"option A ({case})", shortcut, x.clone(), out_channels, stride)
         if out.shape != wanted.shape:
             same = out.ndim == 4 and out.shape[2:] == wanted.shape[2:]
-            raise _Wrong(f"{case}: {'the number of channels' if same else 'the shape'} is not right")
+            raise Wrong(f"{case}: {'the number of channels' if same else 'the shape'} is not right")
         pixels = _is_close(out.sort(1).values, wanted.sort(1).values)
         _need(pixels, f"{case}: other pixels were kept")
         _need(_is_close(out, wanted), f"{case}: the zeros must be half in front, half behind")
@@ -496,11 +465,11 @@ def check_pair(make: Callable[[int, int], nn.Module]) -> str:
         made = make(8, 16)
     except TypeError as error:
         if "unexpected keyword" not in str(error):
-            raise _Wrong(f"making the pair stopped with TypeError: {error}") from error
-        raise _Wrong("a convolution has no such argument: BatchNorm is a layer of its own") from error
+            raise Wrong(f"making the pair stops with TypeError: {error}") from error
+        raise Wrong("a convolution has no such argument: BatchNorm is a layer of its own") from error
     except Exception as error:
-        raise _Wrong(f"making the pair stopped with {type(error).__name__}: {error}") from error
-    _need(isinstance(made, nn.Module), f"the function returned {_kind(made)}; an nn.Module is wanted")
+        raise Wrong(f"making the pair stops with {type(error).__name__}: {error}") from error
+    _need(isinstance(made, nn.Module), f"the function returned {described(made)}; an nn.Module is wanted")
     layers = [m for m in made.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     _need(any(isinstance(m, nn.Conv2d) for m in layers), "there is no convolution")
     _need(any(isinstance(m, nn.BatchNorm2d) for m in layers), "there is no BatchNorm")
@@ -544,8 +513,8 @@ def check_folded(make_folded: Callable[[nn.Module], nn.Module]) -> str:
             block(2 * torch.rand(4, in_channels, 9, 7))  # give the buffers a history
         x = torch.rand(4, in_channels, 9, 7)
         wanted, before = block.eval()(x).detach(), copy.deepcopy(block.state_dict())
-        folded = _run("folding", make_folded, block)
-        _need(isinstance(folded, nn.Module), f"folding returned {_kind(folded)}; a block is wanted")
+        folded = result(make_folded, block, what="folding")
+        _need(isinstance(folded, nn.Module), f"folding returned {described(folded)}; a block is wanted")
         after = block.state_dict()
         same = after.keys() == before.keys() and all(torch.equal(after[key], before[key]) for key in after)
         _need(same and not block.training, "the block that was handed in must stay as it was")
@@ -577,7 +546,7 @@ def check_asleep(names: Iterable[str]) -> str:
         "correct", or a sentence that says what is wrong.
     """
     is_row = hasattr(names, "__iter__") and not isinstance(names, str | bytes)
-    _need(is_row, f"this is {_kind(names)}; a list of names of parameters is wanted")
+    _need(is_row, f"this is {described(names)}; a list of names of parameters is wanted")
     given = list(names)
     block = blocks.Bottleneck(32, 8)
     blocks.zero_last_scale(block)
@@ -630,7 +599,7 @@ def check_order(order: preactivation.Order) -> str:
     """
     _need(
         isinstance(order, tuple | list) and len(order) == 3 and all(isinstance(part, str) for part in order),
-        f"this is {_kind(order)}; an Order is wanted: three strings, entry, branch and after",
+        f"this is {described(order)}; an Order is wanted: three strings, entry, branch and after",
     )
     order = preactivation.Order(*order)
     _fault_in_steps(order)
@@ -704,7 +673,7 @@ def check_expected(expected: Callable[[int], float]) -> str:
     _function(expected, "of the number of blocks")
     for num_blocks in (1, 3, 54):
         what = f"the mean for {num_blocks} blocks"
-        given = _number(_run(what, expected, num_blocks), what)
+        given = one_number(result(expected, num_blocks, what=what), what)
         right = sum(1 - 0.5 * block / num_blocks for block in range(1, num_blocks + 1))
         side = "too many" if given > right else "too few"
         _need(abs(given - right) < 1e-5 * num_blocks, f"{num_blocks} blocks: {given:g} is {side}")
@@ -769,7 +738,7 @@ def check_accumulated(step: Callable[[nn.Module, Tensor, Tensor, int], object]) 
         model.zero_grad()
         before = [p.detach().clone() for p in model.parameters()]
         case = f"{count} images, {most} at a time"
-        _run(case, step, model, images.clone(), labels.clone(), most)
+        result(step, model, images.clone(), labels.clone(), most, what=case)
         hook.remove()
         _need(sizes, f"{case}: the model was not run")
         _need(max(sizes) <= most, f"{case}: the model was run on {max(sizes)} images at once")

@@ -14,7 +14,6 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,48 +22,22 @@ from torch import Tensor, nn
 
 from resnet_utils import data, models, training
 from resnet_utils.analysis import complexity
+from resnet_utils.exercises.answers import CORRECT, described, number, tried
 from resnet_utils.models import preactivation
 
-CORRECT = "correct"
 ROUNDING = 1e-12  # of the gradients of one pass in float64
 
 
 # --- reading an answer -------------------------------------------------------------------------------------
 
 
-def _number(answer: object) -> float | None:
-    """A finite number from an int, a float, a fraction, or anything of NumPy or torch that holds just one."""
-    if isinstance(answer, Tensor | np.ndarray):
-        if answer.size != 1 if isinstance(answer, np.ndarray) else answer.numel() != 1:
-            return None
-        answer = answer.item()
-    if isinstance(answer, bool | np.bool_) or not isinstance(answer, int | float | Fraction | np.number):
-        return None
-    try:
-        value = float(answer)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _not_a_number(answer: object, wanted: str) -> str:
-    return f"the answer should be {wanted}, but this is {_kind(answer)}"
-
-
-def _kind(answer: object) -> str:
-    """What somebody has handed over, in a few words."""
-    if answer is None:
-        return "None: is there a return missing?"
-    if isinstance(answer, Tensor | np.ndarray):
-        return f"a {type(answer).__name__} of shape {tuple(answer.shape)}"
-    if isinstance(answer, list | tuple):
-        return f"a {type(answer).__name__} of {len(answer)}"
-    return f"{answer!r}" if isinstance(answer, int | float) else f"of type {type(answer).__name__}"
+    return f"the answer should be {wanted}, but this is {described(answer)}"
 
 
 def _whole(answer: object) -> int | None:
     """A whole number above 0, also where it is written as a float."""
-    value = _number(answer)
+    value = number(answer)
     return int(value) if value is not None and value == int(value) and value > 0 else None
 
 
@@ -74,27 +47,15 @@ def _numbers(answer: object) -> list[float] | None:
         answer = answer.tolist() if answer.ndim == 1 else None
     if not isinstance(answer, list | tuple):
         return None
-    values = [_number(value) for value in answer]
+    values = [number(value) for value in answer]
     found = [value for value in values if value is not None]
     return found if len(found) == len(values) else None
-
-
-def _tried(function: Callable[..., Any], *arguments: object) -> tuple[Any, str]:
-    """What a reader's function returns, and "" or the sentence that says why it returns nothing."""
-    if not callable(function):
-        return None, f"a function is wanted, but this is {_kind(function)}"
-    try:
-        with torch.random.fork_rng(devices=[]):
-            return function(*arguments), ""
-    except Exception as error:  # a reader's code may fail in any way
-        said = (str(error).strip().splitlines() or ["no message"])[0]
-        return None, f"your function fails: {type(error).__name__}: {said[:150]}"
 
 
 def _no_network(answer: object, parts: tuple[str, ...] = ()) -> str:
     """What keeps an answer from being a network with these parts; "" if nothing does."""
     if not isinstance(answer, nn.Module):
-        return f"a network (an nn.Module) is wanted, but this is {_kind(answer)}"
+        return f"a network (an nn.Module) is wanted, but this is {described(answer)}"
     missing = [part for part in parts if not isinstance(getattr(answer, part, None), nn.Module)]
     return f"the network should have the parts {', '.join(missing)}, as torchvision's has" if missing else ""
 
@@ -160,14 +121,14 @@ def check_classifier(classify: Callable[[Tensor], Tensor], pixels: Tensor) -> st
         "correct", or a sentence that says what is wrong.
     """
     if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) < 2:
-        return f"at least two images (N, C, H, W) are wanted, but this is {_kind(pixels)}"
-    alone, wrong = _tried(classify, pixels[:1].clone())
-    together, also = _tried(classify, pixels.clone())
+        return f"at least two images (N, C, H, W) are wanted, but this is {described(pixels)}"
+    alone, wrong = tried(classify, pixels[:1].clone())
+    together, also = tried(classify, pixels.clone())
     if wrong or also:
         return wrong or also
     for logits, count in ((alone, 1), (together, len(pixels))):
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
-            return f"{count} image(s) should give logits of shape ({count}, classes), not {_kind(logits)}"
+            return f"{count} image(s) should give logits of shape ({count}, classes), not {described(logits)}"
     if not torch.allclose(alone[0].detach(), together[0].detach(), atol=1e-3):
         return "the logits of an image depend on the others in its batch: is BatchNorm in train mode?"
     if torch.equal(together, together[:1].expand_as(together)) and not torch.equal(pixels[0], pixels[1]):
@@ -234,7 +195,7 @@ def _carries_past(found: list[nn.Module]) -> bool:
             nn.init.zeros_(parameter)
         x = torch.ones(1, convolutions[0].in_channels, 3, 3)
         with torch.no_grad():
-            out, wrong = _tried(silent, x.clone())
+            out, wrong = tried(silent, x.clone())
         if wrong or not isinstance(out, Tensor) or not torch.equal(out, x):
             return False
     return True
@@ -407,7 +368,7 @@ def check_fewer_pixels(factor: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(factor)
+    value = number(factor)
     if value is None:
         return _not_a_number(factor, "one number, a fraction")
     if value > 1:
@@ -429,7 +390,7 @@ def check_maxpool(factor: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(factor)
+    value = number(factor)
     if value is None:
         return _not_a_number(factor, "one number, a factor")
     with torch.device("meta"):
@@ -592,7 +553,7 @@ def check_unseen(change: Callable[[nn.Module], object]) -> str:
         model = models.build("resnet18", 5)
         reference = torchvision.models.resnet18(num_classes=5)
         before = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
-        returned, wrong = _tried(change, model)
+        returned, wrong = tried(change, model)
     if wrong:
         return wrong
     changed = returned if isinstance(returned, nn.Module) else model
@@ -628,7 +589,7 @@ def check_head(model: nn.Module, num_classes: int) -> str:
     first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(32, 1 if first is None else first.in_channels, 28, 28, generator=generator)
-    logits, wrong = _tried(torch.no_grad()(copy.deepcopy(model).cpu().train()), x)
+    logits, wrong = tried(torch.no_grad()(copy.deepcopy(model).cpu().train()), x)
     if wrong or not isinstance(logits, Tensor) or logits.ndim != 2:
         return "it does not give logits (N, classes) for images of 28 x 28"
     if logits.shape[1] < classes:
@@ -653,12 +614,12 @@ def check_rates(rates: Callable[[float, float, int], object]) -> str:
         "correct", or a sentence that says what is wrong.
     """
     for low, high, steps in ((1e-3, 3.0, 50), (0.01, 1.0, 3), (1e-4, 10.0, 2)):
-        answer, wrong = _tried(rates, low, high, steps)
+        answer, wrong = tried(rates, low, high, steps)
         if wrong:
             return wrong
         found = _numbers(answer)
         if found is None:
-            return f"a list of numbers is wanted, but this is {_kind(answer)}"
+            return f"a list of numbers is wanted, but this is {described(answer)}"
         if len(found) != steps:
             return f"{steps} rates are wanted, not {len(found)}"
         if not math.isclose(found[0], low, rel_tol=1e-5):
@@ -680,7 +641,7 @@ def check_excess(nats: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(nats)
+    value = number(nats)
     if value is None:
         return _not_a_number(nats, "one number of nats")
     true = math.log(20) - math.log(10)
@@ -711,11 +672,11 @@ def check_mix(mix: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]) -> 
     targets = torch.eye(4, dtype=torch.float64)
     levels = torch.arange(4.0, dtype=torch.float64)
     images = levels[:, None, None, None].expand(4, 1, 2, 2)
-    answer, wrong = _tried(mix, images.clone(), targets.clone(), 0.75)
+    answer, wrong = tried(mix, images.clone(), targets.clone(), 0.75)
     if wrong:
         return wrong
     if not isinstance(answer, list | tuple) or len(answer) != 2:
-        return f"two things are wanted, images and label shares, but this is {_kind(answer)}"
+        return f"two things are wanted, images and label shares, but this is {described(answer)}"
     mixed, shares = (torch.as_tensor(x) if isinstance(x, Tensor | np.ndarray) else None for x in answer)
     if mixed is None or shares is None or mixed.shape != (4, 1, 2, 2) or shares.shape != (4, 4):
         return "four images (4, 1, 2, 2) and shares (4, 4) should keep their shapes"
@@ -741,7 +702,7 @@ def check_half_life(steps: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(steps)
+    value = number(steps)
     if value is None or value <= 0:
         return _not_a_number(steps, "a number of steps")
     decay = 0.1 * 0.0005
@@ -771,7 +732,7 @@ def check_stretch(factor: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(factor)
+    value = number(factor)
     if value is None or value <= 0:
         return _not_a_number(factor, "one number above 0")
     if abs(value - 9) < 0.05:
@@ -795,7 +756,7 @@ def check_growth(factor: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(factor)
+    value = number(factor)
     if value is None or value <= 0:
         return _not_a_number(factor, "one number above 0")
     one_step = (1 - 0.1 * 0.0005) ** -2
@@ -823,7 +784,7 @@ def check_memory(steps: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(steps)
+    value = number(steps)
     if value is None or value < 1:
         return _not_a_number(steps, "a number of steps")
     true = math.log(0.5) / math.log(0.998)
@@ -848,7 +809,7 @@ def check_refresh(refresh: Callable[[nn.Module, list[tuple[Tensor, Tensor]]], ob
     images = [3 * k + torch.randn(8, 2, 5, 5, generator=generator) for k in range(3)]
     model = nn.Sequential(nn.BatchNorm2d(2), nn.ReLU()).eval()
     before = copy.deepcopy(model.state_dict())
-    returned, wrong = _tried(refresh, model, [(x, torch.zeros(8)) for x in images])
+    returned, wrong = tried(refresh, model, [(x, torch.zeros(8)) for x in images])
     if wrong:
         return wrong
     changed = returned if isinstance(returned, nn.Module) else model
@@ -880,7 +841,7 @@ def check_lost(size: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(size)
+    value = number(size)
     if value is None:
         return _not_a_number(size, "one number")
     if value <= 0:
@@ -914,7 +875,7 @@ def check_scaled_step(unscale: Callable[[list[Tensor], float], object]) -> str:
         given = [g.clone() for g in scaled]
         if overflows:
             given[1][0, 0] = math.inf
-        answer, wrong = _tried(unscale, given, scale)
+        answer, wrong = tried(unscale, given, scale)
         if wrong:
             return wrong
         if (
@@ -922,7 +883,7 @@ def check_scaled_step(unscale: Callable[[list[Tensor], float], object]) -> str:
             or len(answer) != 2
             or not isinstance(answer[0], list | tuple)
         ):
-            return f"a pair is wanted, the gradients and whether to step, but this is {_kind(answer)}"
+            return f"a pair is wanted, the gradients and whether to step, but this is {described(answer)}"
         found, may_step = answer
         if overflows:
             return CORRECT if not may_step else "a gradient that is not finite must not become a step"
@@ -949,7 +910,7 @@ def check_steps(steps: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(steps)
+    value = number(steps)
     if value is None or value <= 0:
         return _not_a_number(steps, "a number of steps")
     hints: dict[float, str] = {
@@ -973,7 +934,7 @@ def check_epochs(epochs: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(epochs)
+    value = number(epochs)
     if value is None or value <= 0:
         return _not_a_number(epochs, "a number of epochs")
     true = 16 * (60_000 // 64) / (6_000 // 64)
@@ -998,7 +959,7 @@ def check_depthwise(share: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(share)
+    value = number(share)
     if value is None or value <= 0:
         return _not_a_number(share, "one number above 0")
     true = (64 * 49) / (64 * 64 * 9)
@@ -1027,13 +988,13 @@ def check_place_norm(norm: Callable[[Tensor], Tensor]) -> str:
     """
     generator = torch.Generator().manual_seed(0)
     x = 2 + 3 * torch.randn(3, 5, 4, 4, generator=generator, dtype=torch.float64)
-    answer, wrong = _tried(norm, x.clone())
+    answer, wrong = tried(norm, x.clone())
     if wrong:
         return wrong
     if not isinstance(answer, Tensor) or answer.shape != x.shape:
-        return f"a feature map of the same shape (3, 5, 4, 4) is wanted, but this is {_kind(answer)}"
+        return f"a feature map of the same shape (3, 5, 4, 4) is wanted, but this is {described(answer)}"
     answer = answer.detach().double()
-    alone, wrong = _tried(norm, x[:1].clone())
+    alone, wrong = tried(norm, x[:1].clone())
     if wrong or not isinstance(alone, Tensor) or not torch.allclose(alone.double()[0], answer[0], atol=1e-6):
         return "the answer for an image depends on the others in its batch"
     true = nn.functional.layer_norm(x.permute(0, 2, 3, 1), (5,), eps=1e-6).permute(0, 3, 1, 2)
@@ -1069,11 +1030,11 @@ def check_paste(paste: Callable[[Tensor, Tensor, tuple[int, int, int, int]], tup
     """
     targets, box = torch.eye(3, dtype=torch.float64), (1, 2, 3, 2)
     images = torch.arange(3 * 5 * 8, dtype=torch.float64).reshape(3, 1, 5, 8)
-    answer, wrong = _tried(paste, images.clone(), targets.clone(), box)
+    answer, wrong = tried(paste, images.clone(), targets.clone(), box)
     if wrong:
         return wrong
     if not isinstance(answer, list | tuple) or len(answer) != 2:
-        return f"two things are wanted, images and label shares, but this is {_kind(answer)}"
+        return f"two things are wanted, images and label shares, but this is {described(answer)}"
     pasted, shares = (torch.as_tensor(x) if isinstance(x, Tensor | np.ndarray) else None for x in answer)
     if pasted is None or shares is None or pasted.shape != images.shape or shares.shape != (3, 3):
         return "three images (3, 1, 5, 8) and shares (3, 3) should keep their shapes"
@@ -1104,7 +1065,7 @@ def check_box_side(pixels: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(pixels)
+    value = number(pixels)
     if value is None or value <= 0:
         return _not_a_number(pixels, "one number of pixels")
     hints = {
@@ -1129,7 +1090,7 @@ def check_tries(chance: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(chance)
+    value = number(chance)
     if value is None:
         return _not_a_number(chance, "one number, a chance")
     if not 0 <= value <= 1:
@@ -1172,11 +1133,11 @@ def check_mirror(with_mirror: Callable[[nn.Module, Tensor], Tensor]) -> str:
     """
     model, generator = _Lopsided(), torch.Generator().manual_seed(1)
     pixels = torch.rand(5, 2, 4, 4, generator=generator)
-    answer, wrong = _tried(with_mirror, model, pixels.clone())
+    answer, wrong = tried(with_mirror, model, pixels.clone())
     if wrong:
         return wrong
     if not isinstance(answer, Tensor) or answer.shape != (5, 3):
-        return f"five images and three classes should give a tensor (5, 3), but this is {_kind(answer)}"
+        return f"five images and three classes should give a tensor (5, 3), but this is {described(answer)}"
     answer = answer.detach().double()
     plain, mirrored, upside_down = (model(x) for x in (pixels, pixels.flip(3), pixels.flip(2)))
     mean = (plain + mirrored) / 2
@@ -1232,7 +1193,7 @@ def check_carry_over(carry_over: Callable[[dict, dict], object]) -> str:
     with torch.random.fork_rng(devices=[]):
         whole, stopped, new = _go_on(_new_run(), 3), _go_on(_new_run(), 1), _new_run()
         own = dict(new)
-        _, wrong = _tried(carry_over, stopped, new)
+        _, wrong = tried(carry_over, stopped, new)
         if wrong:
             return wrong
         if swapped := [name for name in own if new.get(name) is not own[name]]:
@@ -1255,7 +1216,7 @@ def check_size(megabytes: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(megabytes)
+    value = number(megabytes)
     if value is None:
         return _not_a_number(megabytes, "one number of megabytes")
     with torch.device("meta"):
@@ -1295,7 +1256,7 @@ def check_errors(share: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(share)
+    value = number(share)
     if value is None:
         return _not_a_number(share, "one number, a share")
     (old, _), (new, _) = (_stored("resnet50", f"IMAGENET1K_V{k}") for k in (1, 2))
@@ -1325,7 +1286,7 @@ def check_gain(points: tuple[float, float]) -> str:
     """
     found = _numbers(points)
     if found is None or len(found) != 2:
-        return f"a pair of numbers is wanted, but this is {_kind(points)}"
+        return f"a pair of numbers is wanted, but this is {described(points)}"
     (a, x), (b, y), (c, z) = (_stored(f"resnet{depth}", "IMAGENET1K_V1") for depth in (50, 101, 152))
     true = ((b - a) / (y - x), (c - b) / (z - y))
     hints = (

@@ -10,11 +10,8 @@ alone.
 from __future__ import annotations
 
 import math
-import random
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from torch import Tensor, nn
 from resnet_utils import data, deployment, evaluation, finetuning, models
 from resnet_utils.analysis import grad_cam
 from resnet_utils.evaluation import calibration
+from resnet_utils.exercises.answers import Wrong, described, one_number, reply, result
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's weights and of the shipped ones
 DEPTHS = (18, 34, 50, 101, 152)
@@ -35,76 +33,12 @@ DEPTHS = (18, 34, 50, 101, 152)
 # --- what all of them share ---------------------------------------------------------------------------
 
 
-@contextmanager
-def _kept_random() -> Iterator[None]:
-    """On leaving, put the random states of Python, NumPy and torch (CPU) back."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is the global one
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
-
-
-class _Wrong(Exception):
-    """Carries the sentence for the reader."""
-
-
-def _judged(check: Callable[..., str], *arguments: Any) -> str:
-    """What ``check`` returns or raises as ``_Wrong``."""
-    try:
-        with _kept_random():
-            return check(*arguments)
-    except _Wrong as wrong:
-        return str(wrong)
-
-
-def _short(value: object) -> str:
-    """A few words about what was handed in."""
-    if isinstance(value, Tensor | np.ndarray) and value.ndim:
-        return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    if isinstance(value, nn.Module):
-        return f"a {type(value).__name__}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _number(value: object, what: str) -> float:
-    """``value`` as a float, from any kind of number, a 0-d tensor or a tensor with one entry."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Wrong(f"{what} has to be a number, got {_short(value)}")
-    if not math.isfinite(value):
-        raise _Wrong(f"{what} has to be a finite number, got {value}")
-    return float(value)
-
-
 def _whole(value: object, what: str) -> int:
     """``value`` as a whole number."""
-    number = _number(value, what)
+    number = one_number(value, what)
     if number != int(number):
-        raise _Wrong(f"{what} has to be a whole number, got {number:g}")
+        raise Wrong(f"{what} has to be a whole number, got {number:g}")
     return int(number)
-
-
-def _call(function: object, *arguments: Any, name: str, about: str = "") -> Any:
-    """What the function of the reader returns; an error in it becomes a sentence."""
-    if not callable(function):
-        raise _Wrong(f"{name} has to be a function, got {_short(function)}")
-    try:
-        return function(*arguments)
-    except _Wrong:
-        raise
-    except Exception as error:  # the reader's code may fail in any way
-        message = str(error).splitlines()[0][:90] if str(error) else ""
-        where = f" {about}" if about else ""
-        raise _Wrong(f"{name} stops{where} with {type(error).__name__}: {message}") from error
 
 
 def _tensor(value: object, shape: tuple[int, ...], what: str) -> Tensor:
@@ -112,11 +46,11 @@ def _tensor(value: object, shape: tuple[int, ...], what: str) -> Tensor:
     try:
         found = torch.as_tensor(value).detach().cpu().double()
     except (TypeError, ValueError, RuntimeError):
-        raise _Wrong(f"{what} has to be a tensor of shape {shape}, got {_short(value)}") from None
+        raise Wrong(f"{what} has to be a tensor of shape {shape}, got {described(value)}") from None
     if tuple(found.shape) != shape:
-        raise _Wrong(f"the shape of {what} should be {shape}, it is {tuple(found.shape)}")
+        raise Wrong(f"the shape of {what} should be {shape}, it is {tuple(found.shape)}")
     if not torch.isfinite(found).all():
-        raise _Wrong(f"{what} has values that are not finite")
+        raise Wrong(f"{what} has values that are not finite")
     return found
 
 
@@ -164,13 +98,13 @@ def check_test_size(total: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_count, total)
+    return reply(_count, total)
 
 
 def _count(total: object) -> str:
     images = _whole(total, "the number of images")
     if images < 1:
-        raise _Wrong(f"the number of images has to be positive, got {images}")
+        raise Wrong(f"the number of images has to be positive, got {images}")
     low, high = evaluation.accuracy_interval(round(0.95 * images), images)
     width = 50 * (high - low)
     if width > 1.02:
@@ -190,7 +124,7 @@ def check_only_b(significant: object, not_significant: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_pair, significant, not_significant)
+    return reply(_pair, significant, not_significant)
 
 
 def _pair(significant: object, not_significant: object) -> str:
@@ -203,9 +137,9 @@ def _pair(significant: object, not_significant: object) -> str:
         right_a = torch.tensor([True] * only_a + [False] * only_b)
         found.append(evaluation.mcnemar(right_a, ~right_a).p)
     if found[0] >= 0.05:
-        return f"with {_short(significant)} images p is {found[0]:.3f}: a coin does that too often"
+        return f"with {described(significant)} images p is {found[0]:.3f}: a coin does that too often"
     if found[1] <= 0.05:
-        return f"with {_short(not_significant)} images p is {found[1]:.3f}: a coin hardly ever does that"
+        return f"with {described(not_significant)} images p is {found[1]:.3f}: a coin hardly ever does that"
     return "correct"
 
 
@@ -219,20 +153,22 @@ def check_new_head(prepare: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_head, prepare)
+    return reply(_head, prepare)
 
 
 def _head(prepare: object) -> str:
-    given = _call(prepare, _network(), name="prepare")
+    given = result(prepare, _network(), what="prepare")
     if not isinstance(given, tuple | list) or len(given) != 2:
-        raise _Wrong(f"prepare has to return the model and the optimiser, got {_short(given)}")
+        raise Wrong(f"prepare has to return the model and the optimiser, got {described(given)}")
     model, optimizer = given
     if not isinstance(model, nn.Module) or not isinstance(optimizer, torch.optim.Optimizer):
-        raise _Wrong(f"the model and its optimiser are wanted, got {_short(model)} and {_short(optimizer)}")
+        raise Wrong(
+            f"the model and its optimiser are wanted, got {described(model)} and {described(optimizer)}"
+        )
     images, labels = _images(4, seed=3), torch.tensor([0, 1, 0, 1])
-    logits = _call(model, images, name="the model")
+    logits = result(model, images, what="the model")
     if tuple(logits.shape) != (4, 2):
-        raise _Wrong(f"the new head has to have two outputs, it has {logits.shape[-1]}")
+        raise Wrong(f"the new head has to have two outputs, it has {logits.shape[-1]}")
     head = {name: p for name, p in model.named_parameters() if name.startswith("fc.")}
     before = {name: p.detach().clone() for name, p in head.items()}
     try:
@@ -258,12 +194,12 @@ def check_stem_rates(of_ours: object, of_resnet20: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_rates, of_ours, of_resnet20)
+    return reply(_rates, of_ours, of_resnet20)
 
 
 def _rates(of_ours: object, of_resnet20: object) -> str:
     for name, given in (("resnet18", of_ours), ("resnet20", of_resnet20)):
-        said = _number(given, f"the rate of the stem of a {name}")
+        said = one_number(given, f"the rate of the stem of a {name}")
         with torch.device("meta"):
             groups = finetuning.parameter_groups(models.build(name, 2), 0.1, factor=0.5)
         if not math.isclose(said, groups[0]["lr"], rel_tol=1e-3):
@@ -286,7 +222,7 @@ def check_torn(torn: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_torn, torn)
+    return reply(_torn, torn)
 
 
 def _torn(torn: object) -> str:
@@ -294,7 +230,7 @@ def _torn(torn: object) -> str:
     for share in (0.5, 0.75, 0.9):
         first, second = torch.rand(2, 200_000, generator=generator, dtype=torch.float64) < share
         simulated = (first != second).double().mean().item()
-        said = _number(_call(torn, share, name="torn", about=f"for s = {share}"), "what torn returns")
+        said = one_number(result(torn, share, what="torn", where=f"for s = {share}"), "what torn returns")
         if not 0 <= said <= 1:
             return f"a share lies between 0 and 1; for s = {share} it is {said:.3f}"
         if abs(said - simulated) > 0.01:
@@ -320,17 +256,17 @@ def check_cut(cut: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_cut, cut)
+    return reply(_cut, cut)
 
 
 def _cut(cut: object) -> str:
     first = ["the friend"] * 40 + [f"owner {k % 20}" for k in range(80)]
     for owner in (first, [f"owner {k % 40}" for k in range(120)]):
-        given = _call(cut, list(owner), name="cut")
+        given = result(cut, list(owner), what="cut")
         try:
             listed = given.tolist() if isinstance(given, Tensor | np.ndarray) else list(given)
         except TypeError:
-            raise _Wrong(f"the places of the training part are wanted, got {_short(given)}") from None
+            raise Wrong(f"the places of the training part are wanted, got {described(given)}") from None
         if any(isinstance(place, bool) for place in listed):
             return "places are whole numbers, not True and False"
         part = {_whole(place, "a place") for place in listed}
@@ -366,14 +302,14 @@ def check_weights(load: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_weights, load)
+    return reply(_weights, load)
 
 
 def _weights(load: object) -> str:
     import torchvision
 
     if not callable(load):
-        raise _Wrong(f"load has to be a function, got {_short(load)}")
+        raise Wrong(f"load has to be a function, got {described(load)}")
 
     def stop(wanted: Any, *_: Any, progress: bool = True, check_hash: bool = False) -> None:
         raise _Asked(wanted)
@@ -411,14 +347,14 @@ def check_feed(feed: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_feed, feed)
+    return reply(_feed, feed)
 
 
 @torch.no_grad()
 def _feed(feed: object) -> str:
     split = data.drawn_animals(100, size=32, seed=11)
     wanted = next(iter(data.loader(split, 100, mean=MEAN, std=STD)))[0]
-    given = _call(feed, split.images.clone(), name="feed")
+    given = result(feed, split.images.clone(), what="feed")
     fed = _tensor(given, tuple(wanted.shape), "what feed returns").float()
     if torch.allclose(fed, wanted, atol=1e-3):
         return "correct"
@@ -445,7 +381,7 @@ def check_still(forward: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_still, forward)
+    return reply(_still, forward)
 
 
 def _still(forward: object) -> str:
@@ -454,7 +390,7 @@ def _still(forward: object) -> str:
     before, calls = _state(model), []
     hook = model.conv1.register_forward_hook(lambda *_: calls.append(1))
     with torch.no_grad():
-        _call(forward, model, _images(8, seed=4), name="forward")
+        result(forward, model, _images(8, seed=4), what="forward")
     hook.remove()
     if not calls:
         return "the images never went through the network"
@@ -479,12 +415,12 @@ def check_frozen(freeze_all_but_head: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_frozen, freeze_all_but_head)
+    return reply(_frozen, freeze_all_but_head)
 
 
 def _frozen(freeze_all_but_head: object) -> str:
     model = _network(2)
-    returned = _call(freeze_all_but_head, model, name="freeze_all_but_head")
+    returned = result(freeze_all_but_head, model, what="freeze_all_but_head")
     model = returned if isinstance(returned, nn.Module) else model
     head = {name: p for name, p in model.named_parameters() if name.startswith("fc.")}
     if any(p.requires_grad for name, p in model.named_parameters() if name not in head):
@@ -494,7 +430,7 @@ def _frozen(freeze_all_but_head: object) -> str:
     before = _state(model)
     with torch.no_grad():
         for seed, count in ((5, 8), (6, 4)):
-            _call(model, _images(count, seed), name="the network")
+            result(model, _images(count, seed), what="the network")
     moved = _moved(before, model)
     if moved:
         return f"moved without a gradient: {moved[0]} and {len(moved) - 1} more"
@@ -514,7 +450,7 @@ def check_left_over(left: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_left, left)
+    return reply(_left, left)
 
 
 def _left(left: object) -> str:
@@ -523,8 +459,8 @@ def _left(left: object) -> str:
         mean = norm.get_buffer("running_mean").fill_(1.0)
         for _ in range(batches):
             norm(torch.zeros(4, 1))
-        given = _call(left, batches, name="left", about=f"for {batches} batches")
-        said = _number(given, "what left returns")
+        given = result(left, batches, what="left", where=f"for {batches} batches")
+        said = one_number(given, "what left returns")
         if abs(said - mean.item()) > 1e-4:
             way = "more" if mean.item() > said else "less"
             return f"after {batches} batches it gives {said:.4f}; in a real BatchNorm {way} is left"
@@ -546,18 +482,18 @@ def check_cure(run: object, without: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_cure, run, without)
+    return reply(_cure, run, without)
 
 
 def _cure(run: object, without: object) -> str:
     scores = []
     for given in (run, without):
         if not isinstance(given, tuple | list) or len(given) != 3:
-            raise _Wrong(f"what overfit returns is wanted (three things), got {_short(given)}")
+            raise Wrong(f"what overfit returns is wanted (three things), got {described(given)}")
         pair = given[2]
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise _Wrong(f"the third has to be the loss and the accuracy on others, got {_short(pair)}")
-        scores.append([_number(value, "loss and accuracy") for value in pair])
+            raise Wrong(f"the third has to be the loss and the accuracy on others, got {described(pair)}")
+        scores.append([one_number(value, "loss and accuracy") for value in pair])
     (loss, accuracy), (usual, usual_accuracy) = scores
     if loss > 0.95 * usual:
         return f"the loss on other images is {loss:.2f} nats, without a cure {usual:.2f}"
@@ -579,7 +515,7 @@ def check_pulls(pulls: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_pulls, pulls)
+    return reply(_pulls, pulls)
 
 
 def _pulls(pulls: object) -> str:
@@ -589,15 +525,15 @@ def _pulls(pulls: object) -> str:
         penalties = strength / 2 * x**2, strength * x.abs(), strength / 2 * (x - s) ** 2
         wanted = [torch.autograd.grad(penalty, x)[0].item() for penalty in penalties]
         where = f"for w = {w}, s = {s} and a strength of {strength:g}"
-        given = _call(pulls, w, s, strength, name="pulls", about=where)
+        given = result(pulls, w, s, strength, what="pulls", where=where)
         try:
             found = list(given)
         except TypeError:
-            raise _Wrong(f"three numbers are wanted, got {_short(given)}") from None
+            raise Wrong(f"three numbers are wanted, got {described(given)}") from None
         if len(found) != 3:
             return f"three numbers are wanted, got {len(found)}"
         for name, value, truth in zip(names, found, wanted, strict=True):
-            said = _number(value, f"the pull of {name}")
+            said = one_number(value, f"the pull of {name}")
             if not math.isclose(said, truth, rel_tol=1e-4, abs_tol=1e-7):
                 way = "has the wrong sign" if said * truth < 0 else "is not its derivative"
                 return f"{where} the pull of {name}, {said:g}, {way}"
@@ -621,7 +557,7 @@ def check_report(report: object, candidates: int = 20) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_report, report, candidates)
+    return reply(_report, report, candidates)
 
 
 def _report(report: object, candidates: int) -> str:
@@ -631,8 +567,8 @@ def _report(report: object, candidates: int) -> str:
         for _ in range(100):
             shape = (2, candidates, 1000)
             valid, test = torch.rand(shape, generator=generator) < truth
-            given = _call(report, valid.clone(), test.clone(), name="report")
-            excess.append(_number(given, "what report returns") - truth)
+            given = result(report, valid.clone(), test.clone(), what="report")
+            excess.append(one_number(given, "what report returns") - truth)
         points = 100 * float(np.mean(excess))
         if abs(points) > 25:
             return "what it returns is no accuracy of these models; a share between 0 and 1 is wanted"
@@ -656,7 +592,7 @@ def check_leak_formula(measured: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_leak_formula, measured)
+    return reply(_leak_formula, measured)
 
 
 def _leak_formula(measured: object) -> str:
@@ -665,7 +601,7 @@ def _leak_formula(measured: object) -> str:
         right, copied = torch.rand(2, 200_000, generator=generator, dtype=torch.float64)
         simulated = ((right < a) | (copied < s)).double().mean().item()
         where = f"for a = {a} and s = {s}"
-        said = _number(_call(measured, a, s, name="measured", about=where), "what measured returns")
+        said = one_number(result(measured, a, s, what="measured", where=where), "what measured returns")
         if not 0 <= said <= 1:
             return f"{where} it gives {said:.3f}, and a score lies between 0 and 1"
         if abs(said - simulated) > 0.005:
@@ -689,14 +625,14 @@ def check_map(candidate: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_map, candidate)
+    return reply(_map, candidate)
 
 
 def _map(candidate: object) -> str:
     model = _network(3, width=8).eval()
     x, target = _images(6, seed=7, size=32), torch.tensor([0, 1, 2, 0, 1, 2])
     expected = grad_cam.grad_cam(model, x, target).double()
-    given = _call(candidate, model, x.clone(), target.clone(), name="the map")
+    given = result(candidate, model, x.clone(), target.clone(), what="the map")
     found = _tensor(given, tuple(expected.shape), "the maps")
     if (found < 0).any():
         return "what speaks against the class has to be cut off"
@@ -717,7 +653,7 @@ def check_mass(inside: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_mass, inside)
+    return reply(_mass, inside)
 
 
 def _mass(inside: object) -> str:
@@ -727,7 +663,7 @@ def _mass(inside: object) -> str:
     wanted = grad_cam.mass_inside(maps, masks)
 
     def score(bright: Tensor) -> Tensor:
-        return _tensor(_call(inside, bright, masks.clone(), name="inside"), (5,), "the score")
+        return _tensor(result(inside, bright, masks.clone(), what="inside"), (5,), "the score")
 
     found = score(maps.clone())
     if torch.allclose(found, wanted, atol=1e-5):
@@ -751,11 +687,11 @@ def check_temperature(temperature: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_temperature, temperature)
+    return reply(_temperature, temperature)
 
 
 def _temperature(temperature: object) -> str:
-    given = _number(temperature, "the temperature")
+    given = one_number(temperature, "the temperature")
     if given <= 0:
         return f"a temperature is above 0, got {given:g}"
     z = torch.tensor([[math.log(0.99 / 0.01), 0.0]], dtype=torch.float64).repeat(1000, 1)
@@ -777,7 +713,7 @@ def check_threshold(threshold_for: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_threshold, threshold_for)
+    return reply(_threshold, threshold_for)
 
 
 def _threshold(threshold_for: object) -> str:
@@ -788,7 +724,7 @@ def _threshold(threshold_for: object) -> str:
 
     for w, d in ((5.0, 1.0), (10.0, 3.0), (3.0, 0.5)):
         where = f"for w = {w:g} and d = {d:g}"
-        given = _number(_call(threshold_for, w, d, name="threshold_for", about=where), "the threshold")
+        given = one_number(result(threshold_for, w, d, what="threshold_for", where=where), "the threshold")
         if not 0 <= given <= 1:
             return f"{where} it gives {given:g}, and a threshold lies between 0 and 1"
         best = min(p.tolist(), key=lambda t: cost(t, w, d))
@@ -812,7 +748,7 @@ def check_balanced_accuracy(mean_of_recalls: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_balanced_accuracy, mean_of_recalls)
+    return reply(_balanced_accuracy, mean_of_recalls)
 
 
 def _balanced_accuracy(function: object) -> str:
@@ -822,8 +758,8 @@ def _balanced_accuracy(function: object) -> str:
         logits = torch.randn(len(labels), len(sizes), generator=generator)
         logits[:, 0] += 0.7  # the first class is answered more often
         where = f"for classes of {' and '.join(map(str, sizes))} images"
-        about = _call(function, logits, labels, name="mean_of_recalls", about=where)
-        found = _number(about, f"the result {where}")
+        about = result(function, logits, labels, what="mean_of_recalls", where=where)
+        found = one_number(about, f"the result {where}")
         answers = logits.argmax(dim=1)
         right = (answers == labels).double()
         wanted = float(torch.stack([right[labels == k].mean() for k in labels.unique()]).mean())
@@ -853,7 +789,7 @@ def check_prior(for_equal_classes: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_prior, for_equal_classes)
+    return reply(_prior, for_equal_classes)
 
 
 def _prior(function: object) -> str:
@@ -863,7 +799,7 @@ def _prior(function: object) -> str:
         evidence = -((x[:, None] - 2 * centers) ** 2) / 2  # log of the density of x in each class
         logits = evidence + torch.tensor(counts, dtype=torch.float64).log()
         where = f"with {' and '.join(map(str, counts))} training images"
-        given = _call(function, logits.clone(), torch.tensor(counts), name="for_equal_classes", about=where)
+        given = result(function, logits.clone(), torch.tensor(counts), what="for_equal_classes", where=where)
         found = _tensor(given, tuple(logits.shape), f"the result {where}")
         if not torch.allclose(found.softmax(dim=1), evidence.softmax(dim=1), atol=1e-4):
             if torch.allclose(found.softmax(dim=1), logits.softmax(dim=1), atol=1e-4):
@@ -889,7 +825,7 @@ def check_sorting(sort_folder: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_sorting, sort_folder)
+    return reply(_sorting, sort_folder)
 
 
 def _sorting(sort_folder: object) -> str:
@@ -924,26 +860,26 @@ def _balanced(judge: deployment.Classifier, pictures: Tensor) -> models.ResNet:
 
 def _heaps(sort_folder: object, judge: deployment.Classifier, folder: Path) -> dict[str, object]:
     if not callable(sort_folder):
-        raise _Wrong(f"sort_folder has to be a function, got {_short(sort_folder)}")
+        raise Wrong(f"sort_folder has to be a function, got {described(sort_folder)}")
     try:
         found = sort_folder(judge, folder)
     except Exception as error:  # the reader's code may fail in any way
-        raise _Wrong(f"one bad file ended the run: {str(error).replace(str(folder), '')[:40]}") from error
+        raise Wrong(f"one bad file ended the run: {str(error).replace(str(folder), '')[:40]}") from error
     if not isinstance(found, dict):
-        raise _Wrong(f"a dictionary is wanted, file name to heap, got {_short(found)}")
+        raise Wrong(f"a dictionary is wanted, file name to heap, got {described(found)}")
     return {Path(str(key)).name: value for key, value in found.items()}
 
 
 def _compare_heaps(found: dict[str, object], wanted: dict[str, str], threshold: float) -> None:
     missing = sorted(wanted.keys() - found.keys())
     if missing:
-        raise _Wrong(f"{missing[0]} is in no heap; every file of the folder belongs in one")
+        raise Wrong(f"{missing[0]} is in no heap; every file of the folder belongs in one")
     more = sorted(found.keys() - wanted.keys())
     if more:
-        raise _Wrong(f"{more[0]} is no file of the folder")
+        raise Wrong(f"{more[0]} is no file of the folder")
     wrong = [name for name in wanted if found[name] != wanted[name]]
     if wrong:
-        raise _Wrong(
+        raise Wrong(
             f"with a threshold of {threshold:g} {wrong[0]} and {len(wrong) - 1} more lie in a wrong heap"
         )
 
@@ -958,7 +894,7 @@ def check_decision(decide: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_decision, decide)
+    return reply(_decision, decide)
 
 
 DECISIONS = (
@@ -973,9 +909,9 @@ def _decision(decide: object) -> str:
         shares = torch.tensor(logits, dtype=torch.float64).softmax(dim=0)
         wanted = classes[int(shares.argmax())] if float(shares.max()) >= threshold else None
         where = f"for logits {logits} and a threshold of {threshold}"
-        given = _call(decide, list(logits), list(classes), threshold, name="decide", about=where)
+        given = result(decide, list(logits), list(classes), threshold, what="decide", where=where)
         if given is not None and given not in classes:
-            return f"{where} it gives {_short(given)}; a class or None is wanted"
+            return f"{where} it gives {described(given)}; a class or None is wanted"
         if given != wanted:
             way = "withholds an answer that is sure enough" if given is None else "answers wrongly"
             return f"{where} it {way}"
@@ -995,7 +931,7 @@ def check_cheapest(cheapest: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_cheapest, cheapest)
+    return reply(_cheapest, cheapest)
 
 
 def _cheapest(cheapest: object) -> str:
@@ -1007,9 +943,9 @@ def _cheapest(cheapest: object) -> str:
             top1 = weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
             table[name, weights.name] = weights.meta["_ops"], -top1
     for wanted in (69, 71, 74, 76, 78, 81, 82):
-        given = _call(cheapest, wanted, name="cheapest", about=f"for {wanted} %")
+        given = result(cheapest, wanted, what="cheapest", where=f"for {wanted} %")
         if not isinstance(given, tuple | list) or len(given) != 2:
-            raise _Wrong(f"two names are wanted, of a network and of its weights, got {_short(given)}")
+            raise Wrong(f"two names are wanted, of a network and of its weights, got {described(given)}")
         named = str(given[0]), getattr(given[1], "name", str(given[1]))
         if named not in table:
             return f"{named[0]} with {named[1]} is none of torchvision's five ResNets with their weights"
@@ -1034,13 +970,13 @@ def check_side(side: object) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return _judged(_side, side)
+    return reply(_side, side)
 
 
 def _side(side: object) -> str:
     for c, s, b in ((1.0, 100, 2.0), (4.1, 224, 8.2), (1.8, 224, 0.9), (10.0, 64, 40.0), (3.0, 50, 1.0)):
         where = f"for c = {c}, s = {s} and b = {b}"
-        given = _whole(_call(side, c, s, b, name="side", about=where), "the side")
+        given = _whole(result(side, c, s, b, what="side", where=where), "the side")
         if c * (given / s) ** 2 > b * (1 + 1e-9):
             return f"{where} it gives {given} pixels, which cost more than that"
         if c * ((given + 1) / s) ** 2 <= b * (1 - 1e-9):

@@ -13,57 +13,22 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from resnet_utils.dense import dilate
 from resnet_utils.evaluation import segmentation
+from resnet_utils.exercises.answers import CORRECT, described, number, tried
 from resnet_utils.models import ResNet, build
-
-CORRECT = "correct"
-
 
 # --- reading an answer -------------------------------------------------------------------------------------
 
 
-def _value_of(answer: object) -> float | None:
-    """A finite number from an int, a float, or anything of NumPy or torch that holds just one."""
-    if isinstance(answer, Tensor | np.ndarray):
-        if answer.size != 1 if isinstance(answer, np.ndarray) else answer.numel() != 1:
-            return None
-        answer = answer.item()
-    if isinstance(answer, bool | np.bool_) or not isinstance(answer, int | float | np.number):
-        return None
-    return float(answer) if math.isfinite(answer) else None
-
-
-def _said(answer: object) -> str:
-    """What somebody has handed over, in a few words."""
-    if answer is None:
-        return "None: is there a return missing?"
-    if isinstance(answer, Tensor | np.ndarray):
-        return f"a {type(answer).__name__} of shape {tuple(answer.shape)}"
-    return f"{answer!r}" if isinstance(answer, int | float) else f"of type {type(answer).__name__}"
-
-
-def _outcome(function: object, *arguments: object) -> tuple[Any, str]:
-    """What a reader's function returns, and "" or the sentence that says why it returns nothing."""
-    if not callable(function):
-        return None, f"a function is wanted, but this is {_said(function)}"
-    try:
-        with torch.random.fork_rng(devices=[]):
-            return function(*arguments), ""
-    except Exception as error:  # a reader's code may fail in any way
-        said = (str(error).strip().splitlines() or ["no message"])[0]
-        return None, f"your function fails: {type(error).__name__}: {said[:150]}"
-
-
 def _whole_number(answer: object, truth: int, what: str) -> str:
     """The verdict on a number that can be counted."""
-    value = _value_of(answer)
+    value = number(answer)
     if value is None:
-        return f"the answer should be {what}, but this is {_said(answer)}"
+        return f"the answer should be {what}, but this is {described(answer)}"
     if value != int(value) or value <= 0:
         return f"{what} is a whole number above zero"
     return CORRECT if value == truth else ("too few" if value < truth else "too many")
@@ -97,12 +62,12 @@ def check_iou(function: Callable[[Any, Any], Any]) -> str:
     ]
     for first, second, truth, where in cases:
         for pair in ((first, second), (second, first)):
-            found, wrong = _outcome(function, *pair)
+            found, wrong = tried(function, *pair)
             if wrong:
                 return wrong
-            value = _value_of(found)
+            value = number(found)
             if value is None:
-                return f"the answer should be a number, but {where} it is {_said(found)}"
+                return f"the answer should be a number, but {where} it is {described(found)}"
             if abs(value - truth) > 1e-6:
                 return (
                     f"{where} the answer is {value:.3f}, which is too {'large' if value > truth else 'small'}"
@@ -120,7 +85,7 @@ def check_anchors(answer: float) -> str:
         "correct", or a sentence that says what is wrong.
     """
     places = sum((64 // stride) ** 2 for stride in (4, 8, 16))
-    value = _value_of(answer)
+    value = number(answer)
     if value == places:
         return "so many places there are; what stands at each?"
     return _whole_number(answer, 3 * places, "the number of anchors")
@@ -141,16 +106,16 @@ def check_affine(function: Callable[[nn.Module], Any]) -> str:
     """
     norm = nn.BatchNorm2d(3, eps=1e-2).double().eval()
     with torch.no_grad():
-        for number, tensor in enumerate((norm.weight, norm.bias, norm.running_mean, norm.running_var)):
+        for seed, tensor in enumerate((norm.weight, norm.bias, norm.running_mean, norm.running_var)):
             assert isinstance(tensor, Tensor)
-            tensor.copy_(0.5 + _drawn(3, seed=number))
+            tensor.copy_(0.5 + _drawn(3, seed=seed))
         x = _drawn(2, 3, 4, 4, seed=9)
         truth = norm(x)
-    found, wrong = _outcome(function, norm)
+    found, wrong = tried(function, norm)
     if wrong:
         return wrong
     if not isinstance(found, tuple | list) or len(found) != 2:
-        return f"two tensors are wanted, but this is {_said(found)}"
+        return f"two tensors are wanted, but this is {described(found)}"
     if not all(isinstance(one, Tensor) and one.shape == (3,) for one in found):
         return "both should be tensors with one number a channel"
     factor, summand = (one.detach().double()[:, None, None] for one in found)
@@ -172,7 +137,7 @@ def check_trained(names: object) -> str:
         "correct", or a sentence that says what is wrong.
     """
     if isinstance(names, str) or not isinstance(names, list | tuple | set | frozenset):
-        return f"several names are wanted, but this is {_said(names)}"
+        return f"several names are wanted, but this is {described(names)}"
     known = ("conv1", "layer1", "layer2", "layer3", "layer4")
     given = {str(name) for name in names}
     if not given <= set(known):
@@ -199,12 +164,12 @@ def check_mean_iou(function: Callable[[Tensor], Any]) -> str:
         (torch.tensor([[7, 1, 2], [0, 4, 4], [3, 0, 9]]), "of three classes"),
     ]
     for counts, where in cases:
-        found, wrong = _outcome(function, counts.clone())
+        found, wrong = tried(function, counts.clone())
         if wrong:
             return wrong
-        value, truth = _value_of(found), segmentation.mean_iou(counts)
+        value, truth = number(found), segmentation.mean_iou(counts)
         if value is None:
-            return f"the answer should be a number, but {where} it is {_said(found)}"
+            return f"the answer should be a number, but {where} it is {described(found)}"
         if abs(value - truth) > 1e-6:
             return f"{where} the answer is {value:.3f}, which is too {'large' if value > truth else 'small'}"
     return CORRECT
@@ -225,11 +190,11 @@ def check_every_second(function: Callable[[ResNet, Tensor], Any]) -> str:
     x = _drawn(1, 3, 64, 96, seed=3)
     with torch.no_grad():
         truth = model.forward_features(x)
-        found, wrong = _outcome(function, dilate(model), x.clone())
+        found, wrong = tried(function, dilate(model), x.clone())
     if wrong:
         return wrong
     if not isinstance(found, Tensor):
-        return f"a map is wanted, but this is {_said(found)}"
+        return f"a map is wanted, but this is {described(found)}"
     if found.shape != truth.shape:
         return f"the map without dilation has another size than {tuple(found.shape)}"
     return (
@@ -248,9 +213,9 @@ def check_spread(answer: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _value_of(answer)
+    value = number(answer)
     if value is None:
-        return f"the answer should be a number, but this is {_said(answer)}"
+        return f"the answer should be a number, but this is {described(answer)}"
     if abs(value - 25.0) < 0.01:
         return "that is the variance"
     if abs(value - math.sqrt(13.0)) < 0.01:
@@ -277,11 +242,11 @@ def check_pre_norm(function: Callable[..., Any]) -> str:
     def norm(value: Tensor) -> Tensor:
         return nn.functional.layer_norm(value, (4,)) * 2
 
-    found, wrong = _outcome(function, x.clone(), branch, norm)
+    found, wrong = tried(function, x.clone(), branch, norm)
     if wrong:
         return wrong
     if not isinstance(found, Tensor) or found.shape != x.shape:
-        return f"the stream keeps its shape, but this is {_said(found)}"
+        return f"the stream keeps its shape, but this is {described(found)}"
     others = {
         "the norm stands on the stream, after the sum": norm(x + branch(x)),
         "the stream itself was normalised: what is added to x, and what is x?": norm(x) + branch(norm(x)),
@@ -320,17 +285,17 @@ def check_as_plane(function: Callable[[nn.Module], Any]) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    for number, (kernel, stride, padding, bias) in enumerate(((3, 1, 1, False), (5, 2, 2, True))):
+    for seed, (kernel, stride, padding, bias) in enumerate(((3, 1, 1, False), (5, 2, 2, True))):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(number)
+            torch.manual_seed(seed)
             line = nn.Conv1d(2, 4, kernel, stride, padding, bias=bias).double()
-        x = _drawn(2, 2, 12, seed=number)
-        plane, wrong = _outcome(function, line)
+        x = _drawn(2, 2, 12, seed=seed)
+        plane, wrong = tried(function, line)
         if wrong:
             return wrong
         if not isinstance(plane, nn.Conv2d):
-            return f"a Conv2d is wanted, but this is {_said(plane)}"
-        found, wrong = _outcome(plane.double(), x[:, :, None])
+            return f"a Conv2d is wanted, but this is {described(plane)}"
+        found, wrong = tried(plane.double(), x[:, :, None])
         if wrong:
             return wrong
         truth = line(x)[:, :, None]

@@ -18,34 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils import models
+from resnet_utils.exercises.answers import CORRECT, described, number, tried
 from resnet_utils.frameworks import import_keras
-
-CORRECT = "correct"
-
-
-def _called(function: Any, *arguments: Any) -> tuple[Any, str]:
-    """What a reader's function returns, and "" or what went wrong."""
-    if not callable(function):
-        return None, f"a function is wanted, this is {_kind(function)}"
-    try:
-        found = function(*arguments)
-    except Exception as error:
-        return None, f"your function fails: {type(error).__name__}: {str(error).splitlines()[:1]}"
-    return found, "" if found is not None else "your function returns None: is there a return missing?"
-
-
-def _kind(answer: object) -> str:
-    """What somebody has handed over, in a few words."""
-    if isinstance(answer, Tensor | np.ndarray):
-        return f"a {type(answer).__name__} of shape {tuple(answer.shape)}"
-    return f"{type(answer).__name__} {str(answer)[:40]!r}"
-
-
-def _number(answer: object) -> float | None:
-    """A finite number, or None."""
-    if isinstance(answer, bool) or not isinstance(answer, int | float | np.number):
-        return None
-    return float(answer) if math.isfinite(answer) else None
 
 
 def _array(answer: object) -> np.ndarray | None:
@@ -70,12 +44,12 @@ def check_kernel(function: Callable[[np.ndarray], np.ndarray]) -> str:
         "correct", or a sentence that says what is wrong.
     """
     kernel = np.arange(120.0).reshape(2, 3, 4, 5)  # four sizes, so that every mix-up shows
-    found, wrong = _called(function, kernel.copy())
+    found, wrong = tried(function, kernel.copy())
     if wrong:
         return wrong
     values = _array(found)
     if values is None:
-        return f"an array is wanted, this is {_kind(found)}"
+        return f"an array is wanted, this is {described(found)}"
     if values.shape != (5, 4, 2, 3):
         return f"a kernel of 2 x 3 pixels from 4 to 5 channels becomes {values.shape}: not PyTorch's order"
     if not np.array_equal(values, np.einsum("hwio->oihw", kernel)):
@@ -97,7 +71,7 @@ def check_frozen_as_keras(function: Callable[[nn.Module], Any]) -> str:
         model = models.build("resnet20", 3, width=4)
         images = torch.rand(6, 3, 12, 12) * 3 + 1
     if not callable(function):
-        return f"a function is wanted, this is {_kind(function)}"
+        return f"a function is wanted, this is {described(function)}"
     try:
         function(model)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -126,14 +100,14 @@ def check_keras_block(build: Callable[[Any, int], Any]) -> str:
     """
     keras = import_keras()
     inputs = keras.Input((6, 6, 4))
-    outputs, wrong = _called(build, inputs, 4)
+    outputs, wrong = tried(build, inputs, 4)
     if wrong:
         return wrong
     try:
         model = keras.Model(inputs, outputs)
         shape = tuple(model.output_shape[1:])
     except Exception:
-        return f"a tensor of Keras is wanted that comes from the input, this is {_kind(outputs)}"
+        return f"a tensor of Keras is wanted that comes from the input, this is {described(outputs)}"
     if shape != (6, 6, 4):
         return f"an image of (6, 6, 4) leaves the block as {shape}"
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -165,12 +139,12 @@ def check_batchnorm_memory(function: Callable[[float], float]) -> str:
         "correct", or a sentence that says what is wrong.
     """
     for given in (0.1, 0.01, 0.4):
-        found, wrong = _called(function, given)
+        found, wrong = tried(function, given)
         if wrong:
             return wrong
-        value = _number(found)
+        value = number(found)
         if value is None:
-            return f"a number is wanted, this is {_kind(found)}"
+            return f"a number is wanted, this is {described(found)}"
         mean_of_torch = (1 - given) * 2.0 + given * 5.0  # old mean 2, batch's mean 5
         mean_of_keras = value * 2.0 + (1 - value) * 5.0
         if abs(mean_of_torch - mean_of_keras) > 1e-6:
@@ -191,12 +165,12 @@ def check_same_padding(function: Callable[[int, int, int], tuple[int, int]]) -> 
         "correct", or a sentence that says what is wrong.
     """
     for size, kernel, stride in ((224, 7, 2), (32, 3, 2), (33, 3, 2), (32, 3, 1), (10, 1, 2), (30, 5, 3)):
-        found, wrong = _called(function, size, kernel, stride)
+        found, wrong = tried(function, size, kernel, stride)
         if wrong:
             return wrong
         values = _array(found)
         if values is None or values.shape != (2,):
-            return f"two numbers are wanted, this is {_kind(found)}"
+            return f"two numbers are wanted, this is {described(found)}"
         windows, pixels = math.ceil(size / stride), size + values.sum()
         case = f"{size} pixels, kernel {kernel}, stride {stride}"
         if values.min() < 0:
@@ -223,12 +197,12 @@ def check_bias(function: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> str:
         "correct", or a sentence that says what is wrong.
     """
     bias, mean = np.array([0.5, -2.0, 0.0]), np.array([1.0, 3.0, -4.0])
-    found, wrong = _called(function, bias.copy(), mean.copy())
+    found, wrong = tried(function, bias.copy(), mean.copy())
     if wrong:
         return wrong
     values = _array(found)
     if values is None or values.shape != (3,):
-        return f"one number a channel is wanted, this is {_kind(found)}"
+        return f"one number a channel is wanted, this is {described(found)}"
     seen = np.array([1.5, -1.0, 2.0])  # what the convolution gives without its bias
     if not np.allclose(seen - values, seen + bias - mean):
         return (
@@ -248,20 +222,20 @@ def check_layer_name(function: Callable[[str], str]) -> str:
         "correct", or a sentence that says what is wrong.
     """
     for stage, block, place in ((2, 1, 1), (2, 3, 3), (5, 2, 2), (4, 6, 1)):
-        for kind in ("conv", "bn"):
-            name = f"conv{stage}_block{block}_{place}_{kind}"
-            if wrong := _name_is_wrong(function, name, f"layer{stage - 1}.{block - 1}.{kind}{place}"):
+        for layer in ("conv", "bn"):
+            name = f"conv{stage}_block{block}_{place}_{layer}"
+            if wrong := _name_is_wrong(function, name, f"layer{stage - 1}.{block - 1}.{layer}{place}"):
                 return wrong
-    for kind, number in (("conv", 0), ("bn", 1)):
-        name = f"conv3_block1_0_{kind}"
-        if wrong := _name_is_wrong(function, name, f"layer2.0.downsample.{number}"):
+    for layer, position in (("conv", 0), ("bn", 1)):
+        name = f"conv3_block1_0_{layer}"
+        if wrong := _name_is_wrong(function, name, f"layer2.0.downsample.{position}"):
             return wrong
     return CORRECT
 
 
 def _name_is_wrong(function: Any, name: str, wanted: str) -> str:
     """What is wrong with the answer for one name, or ""."""
-    found, wrong = _called(function, name)
+    found, wrong = tried(function, name)
     if wrong:
         return wrong
     if found == wanted:
@@ -284,9 +258,9 @@ def check_share(percent: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(percent)
+    value = number(percent)
     if value is None:
-        return f"a number is wanted, this is {_kind(percent)}"
+        return f"a number is wanted, this is {described(percent)}"
     hidden, convolutions, head = 14 * 14 * 64 * 128 + 128, 9 * 64 + 64 + 9 * 64 * 64 + 64, 128 * 10 + 10
     right = 100 * hidden / (hidden + convolutions + head)
     if 0 < value < 1:
@@ -307,9 +281,9 @@ def check_pool(factor: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    value = _number(factor)
+    value = number(factor)
     if value is None:
-        return f"a number is wanted, this is {_kind(factor)}"
+        return f"a number is wanted, this is {described(factor)}"
     if value <= 1:
         return "the images are larger without it, so there is more to do"
     if value == 2:
