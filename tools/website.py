@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import lists, project, reference
+from tools import cover, lists, project, reference
 
 MOST_BYTES = 190_000  # of one page's HTML without the list of all pages: what a phone shows at once
 LIST_OF_PAGES = re.compile(r'<div id="pst-primary-sidebar".*?(?=<main\b)', re.S)
@@ -79,6 +79,7 @@ def main() -> int:
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
     reference.write()
     lists.write()
+    cover.write()
     settings = project.ROOT / "_build" / "config.yml"
     settings.parent.mkdir()
     settings.write_text(
