@@ -29,6 +29,7 @@ from tools import project
 NAME = "executions.json"
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib")
 ALSO = {"keras": "keras"}  # named where a notebook's code has the word
+SHORT = 7  # digits of a commit that a reader needs
 NOT_COMPARED = "nbval-ignore-output"
 
 
@@ -40,8 +41,8 @@ class Execution:
         date: the day, in UTC, as ``2026-11-29``.
         commit: what the text and the package stood at, with a plus where they had been changed since.
         seconds: from the start of the kernel to its end.
-        busy: seconds of processor time in it, of all cores together; fewer than ``seconds`` where other
-            programs ran beside it. 0 where the system does not say.
+        busy: seconds of processor time in it, of all cores together, which other programs do not lengthen;
+            0 where the system does not say.
         versions: of Python and of what the notebook runs on.
         digest: of the notebook that came out of it.
     """
@@ -52,6 +53,14 @@ class Execution:
     busy: int
     versions: dict[str, str]
     digest: str
+
+    def tested_with(self) -> str:
+        """``Python 3.11.7, torch 2.15.0, ...``."""
+        return ", ".join(f"{name} {version}" for name, version in self.versions.items())
+
+    def short_commit(self) -> str:
+        """The commit in as many digits as a reader needs, its plus kept."""
+        return self.commit[:SHORT] + "+" * self.commit.endswith("+")
 
 
 def digest(notebook: NotebookNode) -> str:
