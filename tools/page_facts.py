@@ -1,14 +1,17 @@
-"""A small Sphinx extension: what stands at the foot of each page of the book.
+"""A small Sphinx extension: what a page of the book says of itself, at its foot and to search engines.
 
 When its notebook was last executed, with which versions, at which commit and in how many seconds; when its
-text was last changed; links to change it or to report a mistake, once the repository has an address.
+text was last changed; links to change it or to report a mistake, once the repository has an address. And the
+description of the page: its first sentences.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from functools import cache
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import executions, lists, project
 
 BRANCH = "main"
+MOST_LETTERS = 160  # of a description: what the list of a search engine has room for
+CITED = re.compile(r"\s*\[[^\[\]]*\d{4}[a-z]?\]")
 
 
 def source_of(docname: str, root: Path = project.ROOT) -> str | None:
@@ -104,7 +109,29 @@ def add(app: Sphinx, doctree: nodes.document) -> None:
         doctree.next_node(nodes.section).append(nodes.container("", *told, classes=["page-facts"]))
 
 
+def description(doctree: nodes.document) -> str:
+    """The first sentences of a page, as many as there is room for, in plain text and without citations."""
+    said = ""
+    for paragraph in doctree.findall(nodes.paragraph):
+        if not isinstance(paragraph.parent, nodes.section):
+            continue  # of a list, a box or a note
+        text = " ".join(CITED.sub("", paragraph.astext()).split())
+        for sentence in re.split(r"(?<=[.?!]) (?=[A-Z])", text):
+            if said and len(said) + len(sentence) >= MOST_LETTERS:
+                return said
+            said = f"{said} {sentence}".strip()
+    return said
+
+
+def describe(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Give a page its description before ``sphinxext.opengraph`` would cut one out of it."""
+    if doctree is not None and (said := description(doctree)):
+        context["metatags"] += f'<meta name="description" content="{escape(said)}" />\n'
+        context["meta"] = (context["meta"] or {}) | {"og:description": escape(said)}
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """What Sphinx calls."""
     app.connect("doctree-read", add, priority=900)  # after the glossary, which links words of the text
+    app.connect("html-page-context", describe, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
