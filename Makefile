@@ -24,11 +24,12 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-portable test-lowest test-keras lint format lab notebooks lock address publish-check clean \
-	site-environment lint-environment environment lowest-environment keras-environment
+.PHONY: help book pdf test test-portable test-lowest test-keras lint format lab notebooks lock address publish-check clean \
+	site-environment pdf-environment lint-environment environment lowest-environment keras-environment
 
 help:
 	@echo "make book            build the website from the stored outputs (no torch, under a minute)"
+	@echo "make pdf             the whole book as one PDF, printed by a Chromium from the website"
 	@echo "make test            run every check, and every chapter again (NAMES=\"03 04\": only these chapters)"
 	@echo "make test-portable   run the chapters as on the simplest processor"
 	@echo "make test-lowest     run tests and chapters with the lowest versions that pyproject.toml allows"
@@ -43,6 +44,10 @@ help:
 
 book: site-environment
 	@$(SITE_BIN)/python tools/website.py
+
+pdf: pdf-environment
+	@.venv-pdf/bin/python tools/website.py
+	@.venv-pdf/bin/python tools/pdf.py
 
 test: environment
 	@$(BIN)/python tools/run_tests.py $(ONLY)
@@ -85,9 +90,11 @@ clean:
 	rm -rf _build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path "./.venv*" -prune -exec rm -rf {} +
 
-site-environment lint-environment environment lowest-environment keras-environment: have-python
+site-environment pdf-environment lint-environment environment lowest-environment keras-environment: have-python
 site-environment:
 	@$(PYTHON) tools/environment.py site
+pdf-environment:
+	@$(PYTHON) tools/environment.py pdf
 lint-environment:
 	@$(PYTHON) tools/environment.py lint
 lowest-environment:

@@ -1,8 +1,9 @@
 """Create or refresh a virtual environment for the book: ``python3 tools/environment.py KIND``.
 
-``site`` (.venv-site) can build the website and ``lint`` (.venv-lint) look at the form of the code, both
-without torch; ``full`` (.venv) can run and test every chapter; ``lowest`` (.venv-lowest) can do that with the
-lowest versions that pyproject.toml allows; ``keras`` (.venv-keras) has TensorFlow and JAX for chapter 7.
+``site`` (.venv-site) can build the website, ``pdf`` (.venv-pdf) print it too, and ``lint`` (.venv-lint) look
+at the form of the code, all without torch; ``full`` (.venv) can run and test every chapter; ``lowest``
+(.venv-lowest) can do that with the lowest versions that pyproject.toml allows; ``keras`` (.venv-keras) has
+TensorFlow and JAX for chapter 7.
 Versions come from requirements.lock, unless BOOK_UNLOCKED=1 asks for the newest ones; for ``keras`` from
 pyproject.toml, because TensorFlow does not go with some of the lock.
 Nothing is done when the environment already fits.
@@ -22,6 +23,7 @@ OLDEST = (3, 11)
 NEWEST_FOR_LOWEST = (3, 12)  # for later ones nobody has built NumPy 1.26
 KINDS = {  # name: folder, what is installed, how much it is
     "site": (".venv-site", ["--group", "site"], "a minute"),
+    "pdf": (".venv-pdf", ["--group", "site", "--group", "pdf"], "a minute"),
     "lint": (".venv-lint", ["--group", "lint"], "seconds"),
     "full": (".venv", ["--group", "test", "-e", "."], "6 GB"),
     "lowest": (".venv-lowest", ["--group", "test", "-e", "."], "6 GB"),

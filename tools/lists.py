@@ -1,10 +1,11 @@
-"""Write three lists for the website: every notebook, every recorded result and every exercise of the book.
+"""Write lists for the website: every notebook, its last execution, every recorded result, every exercise.
 
 They are read from where things are kept, the records, the texts and the notebooks, so none can fall behind.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import shutil
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from babel.dates import format_date
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project, sitting
+from tools import executions, project, sitting
 
 FOLDER = project.BOOK / "lists"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
@@ -26,7 +28,7 @@ PROVENANCE = ("command", "commit", "date", "data", "hardware", "versions")
 
 def pages() -> list[str]:
     """The pages that are made here, by their names in ``_toc.yml``."""
-    return ["book/lists/notebooks", "book/lists/results", "book/lists/exercises"]
+    return [f"book/lists/{name}" for name in ("notebooks", "executions", "results", "exercises")]
 
 
 def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
@@ -122,11 +124,38 @@ def notebooks_page(book: Path = project.BOOK) -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def day(date: str) -> str:
+    """``29 November 2026`` for ``2026-11-29``, whatever the machine's language."""
+    return format_date(datetime.date.fromisoformat(date), "d MMMM y", locale="en")
+
+
+def executions_page(runs: dict[str, executions.Execution]) -> str:
+    """Every notebook with the day and the seconds of its last run, one table for each set of versions."""
+    parts = [
+        "(executions)=\n# When each notebook was last executed\n\n"
+        "What a notebook prints here comes from this run of it. The seconds are those of a wall clock; "
+        "beside them is the processor time of all cores, since other programs may have been at work too. "
+        "A plus after a commit: the text or the package was changed on top of it, and committed together "
+        "with the outputs."
+    ]
+    for used in dict.fromkeys(run.tested_with() for run in runs.values()):
+        rows = [
+            f"| {{doc}}`/book/{name}` | {runs[name].date} | `{runs[name].short_commit()}` "
+            f"| {runs[name].seconds} | {runs[name].busy} |"
+            for name in project.chapters()
+            if name in runs and runs[name].tested_with() == used
+        ]
+        head = "| notebook | day | commit | wall (s) | processor (s) |\n|---|---|---|---|---|\n"
+        parts.append(f"**With {used}:**\n\n{head}" + "\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
 def write(folder: Path = FOLDER) -> list[Path]:
     """Write the pages and return them; what was there before goes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "notebooks.md").write_text(notebooks_page(), encoding="utf-8")
+    (folder / "executions.md").write_text(executions_page(executions.read()), encoding="utf-8")
     (folder / "results.md").write_text(results_page(records(), users()), encoding="utf-8")
     (folder / "exercises.md").write_text(exercises_page(), encoding="utf-8")
     return sorted(folder.glob("*.md"))

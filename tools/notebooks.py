@@ -8,7 +8,7 @@
     python tools/notebooks.py --check         do text and notebooks agree? (runs and writes nothing)
 
 The way goes in one direction: text is edited, notebooks are made.
-Making a notebook twice gives the same bytes.
+Making a notebook twice gives the same bytes; when it was last executed stands in ``book/executions.json``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import home, patience, pictures, project, references, sitting
+from tools import executions, home, patience, pictures, project, references, sitting
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -122,14 +122,18 @@ def write(notebook: NotebookNode, path: Path) -> bool:
 
 
 def make(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:
-    """Convert and execute one chapter; tell whether its file changed."""
+    """Convert and execute one chapter, and note when and how; tell whether its file changed."""
     notebook = read_text(name, text)
     path = book / f"{name}.ipynb"
     path.parent.mkdir(exist_ok=True)
+    at, start = executions.commit(name), executions.Clock.now()
     execute(notebook, path.parent)
+    end = executions.Clock.now()
     if complaints := tidy(notebook):
         raise ValueError(f"{name}: nothing may be written to stderr, but " + "; ".join(complaints))
-    return write(notebook, path)
+    changed = write(notebook, path)
+    executions.keep(name, executions.of(notebook, start, end, at), book)
+    return changed
 
 
 def take_prose(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:

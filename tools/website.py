@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import icons, lists, pages, project, reference, search_index, vendor
+from tools import cover, icons, lists, pages, project, reference, search_index, vendor
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
 HTML = project.ROOT / "_build" / "html"
@@ -35,7 +36,8 @@ COMMAND = [
 def configuration(root: Path = project.ROOT) -> dict:
     """``_config.yml`` with the files of ``site/static``, which every page loads.
 
-    Without the buttons that lead to the repository while its address is not set.
+    The pages name their own address once that of the repository is set; until then they have no buttons that
+    lead to it.
     """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     local = config.get("sphinx", {}).get("local_extensions", {})
@@ -46,7 +48,13 @@ def configuration(root: Path = project.ROOT) -> dict:
     config["sphinx"]["config"]["html_js_files"] = [
         [name, {"defer": "defer"}] for name in static if name.endswith(".js")
     ]
-    if not project.is_published(root):
+    if project.is_published(root):
+        site = project.site_address(root)
+        config["html"]["baseurl"] = site  # for the one true address that each page names
+        config["sphinx"]["config"]["extensions"].append("sphinx_sitemap")
+        config["sphinx"]["config"] |= {"ogp_site_url": site, "notfound_urls_prefix": urlsplit(site).path}
+    else:
+        config["sphinx"]["config"]["notfound_urls_prefix"] = "/"
         config.pop("launch_buttons", None)
         config["html"] |= {"use_repository_button": False, "use_issues_button": False}
     return config
@@ -118,6 +126,7 @@ def main() -> int:
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
     reference.write()
     lists.write()
+    cover.write()
     settings = project.ROOT / "_build" / "config.yml"
     settings.parent.mkdir()
     settings.write_text(

@@ -1,0 +1,158 @@
+"""Finding one's way: previews of what a link leads to, and marks of what was read."""
+
+from __future__ import annotations
+
+import in_browser
+import pytest
+
+PAGE = "book/02_residual_math.html"
+ROOM = "book/02_residual_math/paths.html"
+COVER = "book/index.html"
+PREVIEW = "[role=tooltip].preview"
+THEOREM = "article a.internal[href='#thm-forward']"
+ELSEWHERE = "article a.internal[href*='.html#thm-']"
+WORD = "article a.internal[href*='glossary.html#term-']"
+SOURCE = "article .bibtex-citation a"
+SOON = 3000  # ms
+
+
+def opened(page, selector):
+    """The text of the preview that the first such link opens when the pointer rests on it."""
+    link = page.locator(selector).first
+    link.scroll_into_view_if_needed()
+    link.hover()
+    page.wait_for_selector(PREVIEW, timeout=SOON)
+    return page.locator(PREVIEW).inner_text()
+
+
+def focus(page, selector):
+    """Reach the first such link by the Tab key, from the link or button before it."""
+    page.eval_on_selector(selector, "(link) => { link.focus(); }")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+
+
+def marks(page):
+    """How many links are marked as read."""
+    return page.locator(".read-mark").count()
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        (THEOREM, "Theorem 2.1"),
+        (WORD, "."),
+        (SOURCE, "Deep residual learning"),
+        ("a[href='#ex-math-zero']", "Exercise 2."),
+    ],
+)
+def test_a_link_shows_what_it_leads_to(browser, site, selector, words):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        assert words in opened(seen.page, selector)
+        assert in_browser.barriers(seen.page) == []
+        assert seen.heard == []
+
+
+def test_a_theorem_of_another_page_is_shown(browser, site):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        assert "Theorem 2." in opened(seen.page, ELSEWHERE)
+
+
+def test_without_a_server_words_and_sources_are_shown_and_nothing_fails(browser, files):
+    with in_browser.visit(browser, files, PAGE) as seen:
+        assert opened(seen.page, WORD)
+        assert opened(seen.page, SOURCE)
+        seen.page.locator(ELSEWHERE).first.hover()
+        seen.page.wait_for_timeout(500)
+        assert seen.heard == []
+
+
+def test_the_keyboard_opens_a_preview_and_escape_closes_it(browser, site):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        focus(seen.page, THEOREM)
+        seen.page.wait_for_selector(PREVIEW, timeout=SOON)
+        link = seen.page.locator(THEOREM).first
+        assert link.get_attribute("aria-describedby") == seen.page.locator(PREVIEW).get_attribute("id")
+        seen.page.keyboard.press("Escape")
+        assert seen.page.locator(PREVIEW).count() == 0
+        assert link.get_attribute("aria-describedby") is None
+        assert link.evaluate("(link) => link === document.activeElement")
+
+
+def test_the_pointer_may_move_into_a_preview_and_out_of_it(browser, site):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        opened(seen.page, THEOREM)
+        seen.page.locator(PREVIEW).hover()
+        seen.page.wait_for_timeout(600)
+        assert seen.page.locator(PREVIEW).count() == 1
+        seen.page.mouse.move(2, 2)
+        seen.page.wait_for_selector(PREVIEW, state="detached", timeout=SOON)
+
+
+def test_a_preview_fits_a_phone_and_names_nothing_twice(browser, site):
+    with in_browser.visit(browser, site, PAGE, width=in_browser.PHONE) as seen:
+        opened(seen.page, THEOREM)
+        box = seen.page.locator(PREVIEW).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= in_browser.PHONE
+        twice = """() => { const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
+            return ids.filter((id, place) => id && ids.indexOf(id) !== place); }"""
+        shown = set(seen.page.evaluate(twice))
+        seen.page.keyboard.press("Escape")
+        assert shown <= set(seen.page.evaluate(twice))
+
+
+def test_a_page_is_read_when_the_reader_says_so(browser, site):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        button = seen.page.locator(".reading-progress .mark")
+        assert (button.inner_text(), button.get_attribute("aria-pressed"), marks(seen.page)) == (
+            "Mark as read",
+            "false",
+            0,
+        )
+        button.focus()
+        seen.page.keyboard.press("Enter")
+        assert button.get_attribute("aria-pressed") == "true"
+        assert marks(seen.page) == 1
+        assert "nothing is sent" in seen.page.locator(".reading-progress").inner_text()
+        assert in_browser.barriers(seen.page) == []
+        seen.page.goto(f"{site}/{COVER}")
+        assert "You have read 1 of " in seen.page.locator(".reading-progress").inner_text()
+        assert marks(seen.page) == 2, "in the list of pages, and on the map"
+        seen.page.locator(".reading-progress .clear").click()
+        assert marks(seen.page) == 0
+        assert seen.page.evaluate("localStorage.getItem('resnet-from-zero:read')") is None
+        assert seen.heard == []
+
+
+def test_a_page_is_read_when_its_end_was_reached_and_not_at_once(browser, site):
+    with in_browser.visit(browser, site, ROOM) as seen:
+        seen.page.clock.install()
+        seen.page.reload()
+        end = seen.page.locator(".reading-progress")
+        end.scroll_into_view_if_needed()
+        seen.page.clock.run_for(30_000)
+        assert marks(seen.page) == 0
+        seen.page.clock.run_for(31_000)
+        assert marks(seen.page) == 1
+
+
+def test_without_storage_a_mark_lasts_as_long_as_the_page(browser, site):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        refuse = "() => { throw new DOMException('no', 'SecurityError'); }"
+        seen.page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ get: {refuse} }});")
+        seen.page.reload()
+        seen.page.locator(".reading-progress .mark").click()
+        assert marks(seen.page) == 1
+        assert "keeps no marks" in seen.page.locator(".reading-progress").inner_text()
+
+
+@pytest.mark.parametrize("stored", ["nonsense", "{}", "[1, null]", '["book/no_such_page"]'])
+def test_a_spoiled_store_does_no_harm(browser, site, stored):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        seen.page.evaluate("(text) => localStorage.setItem('resnet-from-zero:read', text)", stored)
+        seen.page.reload()
+        assert "You have read 0 of " in seen.page.locator(".reading-progress").inner_text()
+        seen.page.locator(".reading-progress .mark").click()
+        assert marks(seen.page) == 1
+        assert seen.heard == []
