@@ -61,6 +61,9 @@ class Slider:
                 f"slider {self.name!r}: start must lie between from and to, and step be above 0, got "
                 f"{self.start}, {self.low}, {self.high}, {self.step}"
             )
+        for name, value in (("start", self.start), ("to", self.high)):
+            if abs((value - self.low) / self.step - round((value - self.low) / self.step)) > 1e-6:
+                raise ValueError(f"slider {self.name!r}: {name} must be whole steps above from, got {value}")
 
 
 @dataclass(frozen=True)

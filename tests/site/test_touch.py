@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 from itertools import product
 
 import pytest
 import torch
 from torch.nn import functional
 
+from resnet_utils.evaluation import calibration
 from resnet_utils.reporting import results
 from tools import touch
 
@@ -18,7 +20,7 @@ FIGURES = touch.figures()
 def positions(slider):
     """Every value that a slider can take."""
     count = round((slider.high - slider.low) / slider.step)
-    return [slider.low + step * slider.step for step in range(count + 1)]
+    return [round(slider.low + step * slider.step, 9) for step in range(count + 1)]
 
 
 def states(name, *names):
@@ -50,7 +52,7 @@ def test_every_slider_changes_what_is_shown_and_nothing_is_no_number(name):
 
 
 def convolved(side, kernel, stride, padding, dilation):
-    """Rows that torch's convolution puts out, and the rows of the input that any of them reads."""
+    """Rows that torch's convolution puts out, and which rows of the input any of them reads."""
     x = torch.zeros(1, 1, side, 1, dtype=torch.float64, requires_grad=True)
     weight = torch.ones(1, 1, kernel, 1, dtype=torch.float64)
     try:
@@ -75,10 +77,10 @@ def test_the_rows_that_a_place_reads_are_those_of_torch():
     state = {"side": 9, "kernel": 3, "stride": 2, "padding": 1, "dilation": 2, "place": 1}
     x = torch.zeros(1, 1, 9, 9, dtype=torch.float64, requires_grad=True)
     out = functional.conv2d(x, torch.ones(1, 1, 3, 3, dtype=torch.float64), stride=2, padding=1, dilation=2)
-    for row in range(out.shape[2]):
+    calls = [("rowsRead", [row, state]) for row in range(out.shape[2])]
+    for row, ours in enumerate(touch.ask(FIGURES["convolution"], calls=calls)["calls"]):
         (gradient,) = torch.autograd.grad(out[0, 0, row, 0], x, retain_graph=True)
         torchs = [int(line) for line in gradient[0, 0].sum(dim=1).nonzero()[:, 0]]
-        ours = touch.ask(FIGURES["convolution"], calls=[("rowsRead", [row, state])])["calls"][0]
         assert [line for line in ours if 0 <= line < 9] == torchs
 
 
@@ -120,10 +122,98 @@ def test_what_the_page_says_to_see_about_depth_is_so():
     assert deepest == sorted(deepest, reverse=True), "it falls in every pass"
 
 
+def descended(rate, walls, momentum, steps):
+    """Places of PyTorch's SGD in the valley of chapter 1's room, the start first."""
+    place = torch.nn.Parameter(torch.tensor([-8.0, 1.0], dtype=torch.float64))
+    optimizer = torch.optim.SGD([place], lr=rate, momentum=momentum)
+    found = [place.tolist()]
+    for _ in range(int(steps)):
+        optimizer.zero_grad()
+        (torch.tensor([1.0, walls], dtype=torch.float64) * place**2).sum().div(2).backward()
+        optimizer.step()
+        found.append(place.tolist())
+    return found
+
+
+def test_a_path_is_that_of_torch_at_every_rate_steepness_and_momentum():
+    found = states("descent", "rate", "walls", "momentum")
+    assert len(found) == 42 * 5 * 10
+    some = found[::49]  # no factor in common with ten momenta or five steepnesses, so all of them come
+    paths = touch.ask(FIGURES["descent"], calls=[("path", [state]) for state in some])["calls"]
+    for state, path in zip(some, paths, strict=True):
+        expected = torch.tensor(descended(**state), dtype=torch.float64)
+        torch.testing.assert_close(
+            torch.tensor(path, dtype=torch.float64), expected, rtol=1e-9, atol=1e-12, msg=str(state)
+        )
+
+
+def test_the_best_rate_and_the_edge_are_where_the_page_says():
+    figure = FIGURES["descent"]
+
+    asked = [*product((10, 50), positions(figure.sliders[0]), (0,)), (50, 0.015, 0.8)]
+    given = [dict(zip(("walls", "rate", "momentum"), one, strict=True)) for one in asked]
+    paths = touch.ask(figure, calls=[("path", [figure.start | one]) for one in given])["calls"]
+    ends = [("height", [path[-1], one["walls"]]) for path, one in zip(paths, given, strict=True)]
+    heights = dict(zip(asked, touch.ask(figure, calls=ends)["calls"], strict=True))
+    start = {walls: 32 + walls / 2 for walls in (10, 50)}
+    for walls in (10, 50):
+        below = {rate: heights[walls, rate, 0] for _, rate, _ in asked[:42] if rate < 2 / walls - 1e-9}
+        assert abs(min(below, key=below.get) - 2 / (1 + walls)) <= 0.005, "a position beside it, at most"
+        above = {rate: heights[walls, rate, 0] for _, rate, _ in asked[:42] if rate > 2 / walls + 1e-9}
+        assert min(above.values()) > start[walls], "above the edge it climbs"
+    at_the_edge = 25 + (8 * 0.96**40) ** 2 / 2
+    assert heights[50, 0.04, 0] == pytest.approx(at_the_edge), "from side to side for ever"
+    assert heights[50, 0.015, 0.8] < heights[50, 0.035, 0] / 10, "as in chapter 1"
+
+
+def recorded_margins():
+    """Margins of the record by network and half, each as logits and labels of two classes."""
+    for row in results.load("margins").rows:
+        for half in ("choose", "judge"):
+            margins = torch.tensor(row[half], dtype=torch.float64)
+            logits = torch.stack([margins, torch.zeros_like(margins)], dim=1)
+            yield row[half], logits, torch.zeros(len(margins), dtype=torch.int64)
+
+
+def test_bins_and_errors_are_those_of_the_package_at_every_temperature():
+    temperatures = positions(next(s for s in FIGURES["temperature"].sliders if s.name == "temperature"))
+    for margins, logits, labels in recorded_margins():
+        assert 0.0 not in margins, "an answer on the border would be right by the order of the classes"
+        asked = [
+            (what, [margins, t]) for t in temperatures for what in ("reliability", "calibrationError", "loss")
+        ]
+        answers = iter(touch.ask(FIGURES["temperature"], calls=asked)["calls"])
+        for t in temperatures:
+            bins, error, loss = next(answers), next(answers), next(answers)
+            table = calibration.reliability(logits, labels, temperature=t)
+            assert [one["count"] for one in bins] == table.counts.tolist()
+            for key, expected in (("confidence", table.confidence), ("accuracy", table.accuracy)):
+                ours = [math.nan if one[key] is None else one[key] for one in bins]
+                assert ours == pytest.approx(expected.tolist(), abs=1e-12, nan_ok=True)
+            of_package = calibration.expected_calibration_error(logits, labels, temperature=t)
+            assert error == pytest.approx(of_package, abs=1e-12)
+            assert loss == pytest.approx(functional.cross_entropy(logits / t, labels).item(), abs=1e-12)
+
+
+def test_the_head_with_little_decay_is_too_sure_and_the_one_with_much_too_shy():
+    fitted = [calibration.fit_temperature(logits, labels) for _, logits, labels in recorded_margins()]
+    decays = results.load("margins").column("weight_decay")
+    assert decays == sorted(decays)
+    little, middle, much = fitted[:2], fitted[2:4], fitted[4:]
+    assert min(little) > 2, "it wants a temperature well above one"
+    assert max(abs(one - 1) for one in middle) < 0.3, "this one is nearly right as it is"
+    assert max(much) < 0.8, "and one below"
+    right = results.load("margins").column("accuracy")
+    assert right[0] < min(right[1:]), "the first is wrong more often than the others"
+    last = FIGURES["temperature"].sliders[-1]
+    assert last.low < min(fitted) < max(fitted) < last.high, "the slider reaches what it is to find"
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         ("- {name: a, label: A, from: 1, to: 3, start: 4}", "start must lie between"),
+        ("- {name: a, label: A, from: 1, to: 3, start: 2, step: 2}", "start must be whole steps"),
         ("- {name: a, label: A, from: 1, to: 3, begin: 2}", "a list of sliders is wanted"),
         ("- {name: a, from: 1, to: 3, start: 2}", "a list of sliders is wanted"),
         ("a: 1", "a list of sliders is wanted"),
