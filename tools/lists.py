@@ -17,7 +17,7 @@ import nbformat
 from babel.dates import format_date
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import executions, project, sitting
+from tools import executions, project, sitting, touch
 
 FOLDER = project.BOOK / "lists"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
@@ -38,12 +38,15 @@ def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
 
 
 def users(text: Path = project.TEXT) -> dict[str, list[str]]:
-    """Name of a record -> the notebooks that load records and name this one, in reading order."""
+    """Name of a record -> the notebooks that load records and name this one, then the figures to touch."""
     kept, found = set(records()), {}
     for name in project.chapters(text):
         source = (text / f"{name}.md").read_text(encoding="utf-8")
         for record in sorted(set(QUOTED.findall(source)) & kept) if LOADS in source else []:
             found.setdefault(record, []).append(name)
+    for name, figure in touch.figures().items():
+        if "record" in figure.data:
+            found.setdefault(figure.data["record"], []).append(f"touch/{name}")
     return found
 
 

@@ -25,6 +25,7 @@ def test_every_record_stands_in_the_table_with_its_provenance():
 def test_a_record_that_no_notebook_shows_is_seen():
     shown = lists.users()
     assert shown["passes"] == ["01_background", "01_background/a_solution_was_there"]
+    assert shown["degradation_conv"][-1] == "touch/degradation", "figures to touch show records too"
     assert set(lists.records()) - set(shown) <= {"pretrain_source"}, (
         "the backbone's own training has its card"
     )
