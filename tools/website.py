@@ -14,11 +14,12 @@ from pathlib import Path
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import lists, project, reference
+from tools import lists, project, reference, vendor
 
 MOST_BYTES = 190_000  # of one page's HTML without the list of all pages: what a phone shows at once
 LIST_OF_PAGES = re.compile(r'<div id="pst-primary-sidebar".*?(?=<main\b)', re.S)
 HTML = project.ROOT / "_build" / "html"
+LIVE = project.ROOT / "site" / "live"  # scripts that a page asks for itself
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PROBLEM = re.compile(r"\b(?:WARNING|ERROR|SEVERE|CRITICAL):|Traceback|Error: ")
 START = "from jupyter_book.cli.main import main; main()"
@@ -32,11 +33,19 @@ COMMAND = [
 
 
 def configuration(root: Path = project.ROOT) -> dict:
-    """``_config.yml``, without the buttons that lead to the repository while its address is not set."""
+    """``_config.yml`` with the files of ``site/static``, which every page loads.
+
+    Without the buttons that lead to the repository while its address is not set.
+    """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     local = config.get("sphinx", {}).get("local_extensions", {})
     for name, path in local.items():  # the settings are read from another folder
         local[name] = str((root / path).resolve())
+    static = sorted(path.name for path in (root / "site" / "static").glob("*.*"))
+    config["sphinx"]["config"]["html_css_files"] = [name for name in static if name.endswith(".css")]
+    config["sphinx"]["config"]["html_js_files"] = [
+        [name, {"defer": "defer"}] for name in static if name.endswith(".js")
+    ]
     if not project.is_published(root):
         config.pop("launch_buttons", None)
         config["html"] |= {"use_repository_button": False, "use_issues_button": False}
@@ -74,6 +83,35 @@ def heavy_pages(html: Path = HTML) -> list[str]:
     ]
 
 
+def complaints_of_jupyter_book(settings: Path) -> str:
+    """Let Jupyter Book build the pages; return what it has to complain of, or nothing."""
+    command = [sys.executable, "-c", START, *COMMAND, "--config", str(settings)]
+    built = subprocess.run(
+        command, cwd=project.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    said = COLOUR.sub("", built.stdout.decode("utf-8", errors="replace"))
+    complaints = [line for line in said.splitlines() if PROBLEM.search(line)]
+    return "\n".join(complaints) or (said if built.returncode else "")
+
+
+def add_scripts(html: Path = HTML) -> None:
+    """Put what a page loads only when it asks for it beside the pages: ``vendor/`` and ``live/``."""
+    vendor.copy_to(html)
+    if LIVE.is_dir():
+        shutil.copytree(LIVE, html / "live", dirs_exist_ok=True)
+
+
+def faults(html: Path = HTML) -> str:
+    """The first thing that is wrong with the pages, in words, or nothing."""
+    if missing := missing_pages(html):
+        return f"These pages of _toc.yml were not built: {', '.join(missing)}"
+    if heavy := heavy_pages(html):
+        return f"These pages have more than {MOST_BYTES / 1000:.0f} kB of HTML: {', '.join(heavy)}"
+    if dead := dead_links(html):
+        return f"These pages link to an address that is not set: {', '.join(dead)}"
+    return ""
+
+
 def main() -> int:
     """Build, check, say where to open it; return the exit status."""
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
@@ -84,24 +122,17 @@ def main() -> int:
     settings.write_text(
         yaml.safe_dump(configuration(), sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
-    command = [sys.executable, "-c", START, *COMMAND, "--config", str(settings)]
-    built = subprocess.run(
-        command, cwd=project.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    said = COLOUR.sub("", built.stdout.decode("utf-8", errors="replace"))
-    complaints = [line for line in said.splitlines() if PROBLEM.search(line)]
-    if built.returncode or complaints:
-        print("\n".join(complaints) or said)
+    if complaints := complaints_of_jupyter_book(settings):
+        print(complaints)
         print("The website was not built: see above.")
-        return built.returncode or 1
-    if missing := missing_pages():
-        print(f"These pages of _toc.yml were not built: {', '.join(missing)}")
         return 1
-    if heavy := heavy_pages():
-        print(f"These pages have more than {MOST_BYTES / 1000:.0f} kB of HTML: {', '.join(heavy)}")
+    try:
+        add_scripts()
+    except vendor.VendorError as error:
+        print(f"The website is not whole: {error}")
         return 1
-    if dead := dead_links():
-        print(f"These pages link to an address that is not set: {', '.join(dead)}")
+    if fault := faults():
+        print(fault)
         return 1
     print(
         f"All {len(project.toc_pages())} pages of _toc.yml are there. Open {(HTML / 'index.html').as_uri()}"
