@@ -200,12 +200,12 @@ def provide(package: Package) -> Path:
     return package.folder / "files"
 
 
-def named(name: str) -> Path:
-    """Folder with the files of the package of that name, fetched if need be."""
-    for package in packages():
+def named(name: str, use: str) -> Path:
+    """Folder with the files of the package of that name and use, fetched if need be."""
+    for package in packages(use):
         if package.name == name:
             return provide(package)
-    raise VendorError(f"site/packages.toml has no package {name}")
+    raise VendorError(f"site/packages.toml has no package {name} with use {use}")
 
 
 def copy_to(html: Path) -> None:
