@@ -27,6 +27,7 @@ LIST = project.ROOT / "site" / "packages.toml"
 CACHE = project.ROOT / ".cache" / "site"
 USES = ("site", "build", "test")
 LICENCES = "licences.txt"
+LICENCE_TEXTS = project.ROOT / "site" / "licences"
 SECONDS = 300  # for one package, on a slow line
 
 
@@ -171,6 +172,8 @@ def unpack(package: Package, archive: Path, folder: Path) -> None:
                 target.write_bytes(content.read())
     if unused:
         raise VendorError(f"{package.name}@{package.version} has no file {', '.join(sorted(unused))}")
+    if licence is None and (own := LICENCE_TEXTS / package.licence_file).is_file():
+        licence = own.read_bytes()  # a few packages leave it out
     if licence is None:
         raise VendorError(f"{package.name}@{package.version} has no file {package.licence_file}, its licence")
     (folder / LICENCES).write_bytes(licence)

@@ -38,7 +38,7 @@ def files_of_the_project() -> list[str]:
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("git is not here, or this is no checkout, so the files of the project are not known")
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    pictures = {".png", ".jpg", ".safetensors"}
+    pictures = {".png", ".jpg", ".safetensors", ".onnx"}
     files = [ROOT / name for name in listed.stdout.splitlines()]
     return [path for path in files if path.suffix not in pictures and path.is_file()]
 

@@ -191,7 +191,7 @@ def test_docstring_names_the_chapter(name):
     docstring = ast.get_docstring(TREES[name]) or ""
     first, _, rest = docstring.partition("\n\n")
     assert first.endswith("."), f"{name}: the first paragraph says in a sentence what the module is"
-    assert re.match(r"Introduced in (?:the front matter|chapters? \d)", rest), (
+    assert re.match(r"Introduced (?:in the front matter|in chapters? \d|on the pages to touch)", rest), (
         f"{name}: its docstring should go on with: Introduced in chapter ..."
     )
 

@@ -102,6 +102,15 @@ def test_a_name_that_fits_no_file_is_told(registry, change, said):
         vendor.provide(dataclasses.replace(SMALL, **change))
 
 
+def test_a_licence_that_the_package_leaves_out_is_ours_to_bring(registry, monkeypatch):
+    folder, _ = registry
+    (folder / "small.txt").write_text("its licence, word for word")
+    monkeypatch.setattr(vendor, "LICENCE_TEXTS", folder)
+    monkeypatch.setattr(vendor, "packages", lambda use=None: [dataclasses.replace(SMALL, licence_file="small.txt")])
+    vendor.copy_to(folder / "html")
+    assert "word for word" in (folder / "html" / "vendor" / "licences.txt").read_text()
+
+
 def test_without_npm_the_way_to_it_is_told(monkeypatch):
     monkeypatch.setattr(vendor.shutil, "which", lambda name: None)
     monkeypatch.setattr(vendor.importlib.util, "find_spec", lambda name: None)
