@@ -15,6 +15,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import lists, project, reference
+from tools.portable import branch
 
 MOST_BYTES = 190_000  # of one page's HTML without the list of all pages: what a phone shows at once
 LIST_OF_PAGES = re.compile(r'<div id="pst-primary-sidebar".*?(?=<main\b)', re.S)
@@ -32,13 +33,15 @@ COMMAND = [
 
 
 def configuration(root: Path = project.ROOT) -> dict:
-    """``_config.yml``, without the buttons that lead to the repository while its address is not set."""
+    """``_config.yml``, without the buttons that lead to the repository while its address is not set.
+
+    The buttons that run a page come from ``tools.portable``.
+    """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     local = config.get("sphinx", {}).get("local_extensions", {})
     for name, path in local.items():  # the settings are read from another folder
         local[name] = str((root / path).resolve())
     if not project.is_published(root):
-        config.pop("launch_buttons", None)
         config["html"] |= {"use_repository_button": False, "use_issues_button": False}
     return config
 
@@ -96,6 +99,9 @@ def main() -> int:
         return built.returncode or 1
     if missing := missing_pages():
         print(f"These pages of _toc.yml were not built: {', '.join(missing)}")
+        return 1
+    if missing := branch.missing(HTML):
+        print(f"These notebooks have no portable twin: {', '.join(missing)}")
         return 1
     if heavy := heavy_pages():
         print(f"These pages have more than {MOST_BYTES / 1000:.0f} kB of HTML: {', '.join(heavy)}")
