@@ -16,7 +16,7 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import address, notebooks, project
+from tools import address, notebooks, project, references
 from tools.portable import branch, buttons, cells, leftovers, names, prose
 
 ROOT = project.ROOT
@@ -182,6 +182,18 @@ def test_the_page_on_the_website_is_linked_below_the_title(writer, notebook):
     assert told.startswith(
         "# A title\n\n*[This page on the website of the book](https://example.org/a.html)*\n\nWords."
     )
+
+
+def test_a_paper_that_is_cited_and_not_listed_is_listed_at_the_end(writer, notebook):
+    papers = references.entries(ROOT / "book" / "references.bib")
+    assert "papers" not in [cell.id for cell in cells.portable(notebook, writer, papers=papers).cells]
+    notebook.cells[0].source += "\nSee {cite}`he2016deep,wilson1927probable`."
+    shown = cells.portable(notebook, writer, papers=papers).cells[-1].source
+    listed = [references.line(papers[key]) for key in ("he2016deep", "wilson1927probable")]
+    assert shown == "\n".join(["## References", "", *listed])
+    notebook.cells[-1].source += f"\n\n## References\n\n{listed[0]}"
+    shown = cells.portable(notebook, writer, papers=papers).cells[-1].source
+    assert shown == f"The papers in full:\n\n{listed[1]}"
 
 
 def same_code(stored, made):

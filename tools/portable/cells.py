@@ -8,10 +8,14 @@ from __future__ import annotations
 import copy
 import itertools
 import re
+from collections.abc import Mapping
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+from pybtex.database import Entry
 
+from tools import references
 from tools.portable.prose import Piece, Unsupported, Writer
 
 # Each host folds by a word of its own. A solution lies under a heading that JupyterLab and Colab fold.
@@ -24,13 +28,16 @@ UNTITLED = re.compile(r"#+ Exercise [\d.]+")
 BOLD_TITLE = re.compile(r"\*\*((?:(?!\*\*).)+?)[.:]?\*\*\n+(?=\S)")
 
 
-def portable(notebook: NotebookNode, writer: Writer, *, website: str = "") -> NotebookNode:
+def portable(
+    notebook: NotebookNode, writer: Writer, *, website: str = "", papers: Mapping[str, Entry] | None = None
+) -> NotebookNode:
     """The portable twin of ``notebook``, which stays as it is.
 
     Args:
         notebook: an executed notebook of the book.
         writer: rewrites its prose.
         website: address of its page, for a link below the title; empty while there is none.
+        papers: what can be cited, by key; what the notebook cites and does not list is listed at its end.
 
     Raises:
         Unsupported: if something in it has no Markdown, or if a solution would fold code that comes after it.
@@ -43,6 +50,7 @@ def portable(notebook: NotebookNode, writer: Writer, *, website: str = "") -> No
         except Unsupported as error:
             raise Unsupported(f"cell {number + 1}: {error}") from error
         result.cells += made
+    result.cells += _unlisted(notebook, papers or {})
     if website:
         _link(result, website)
     result.metadata["colab"] = {"collapsed_sections": outline.folded, "provenance": []}
@@ -124,6 +132,18 @@ def _under(heading: str, text: str) -> str:
     if UNTITLED.fullmatch(heading) and (title := BOLD_TITLE.match(text)):
         return f"{heading}: {title[1]}\n\n{text[title.end() :]}"
     return f"{heading}\n\n{text}"
+
+
+def _unlisted(notebook: NotebookNode, papers: Mapping[str, Entry]) -> list[NotebookNode]:
+    """A cell with the papers that a notebook cites and does not list: here is no page of all papers."""
+    told = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    cited = {key.strip() for group in references.CITE.findall(told) for key in group.split(",")}
+    lines = [references.line(papers[key]) for key in sorted(cited & papers.keys())]
+    missing = [line for line in lines if line not in told]
+    if not missing:
+        return []
+    head = "The papers in full:" if "\n## References" in told else "## References"
+    return [new_markdown_cell("\n".join([head, "", *missing]), id="papers")]
 
 
 def _link(notebook: NotebookNode, website: str) -> None:

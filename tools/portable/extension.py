@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tools import address, project
+from tools import address, project, references
 from tools.portable import buttons, cells, leftovers, names, prose
 
 LOGGER = logging.getLogger(__name__)
@@ -39,10 +39,14 @@ def write(app: Sphinx, failed: Exception | None) -> None:
     base = address.website(repository) if (repository := app.config.portable_repository) else ""
     parser = create_md_parser(app.env.myst_config, RendererHTML)
     website = names.Website(app, base)
+    papers = {}
+    for file in app.config.bibtex_bibfiles:
+        papers |= references.entries(Path(app.srcdir, file))
     for page in pages(app):
         notebook = nbformat.read(app.env.doc2path(page), as_version=4)
         try:
-            made = cells.portable(notebook, prose.Writer(parser, website, page), website=website.page(page))
+            writer = prose.Writer(parser, website, page)
+            made = cells.portable(notebook, writer, website=website.page(page), papers=papers)
         except prose.Unsupported as error:
             LOGGER.warning("no portable notebook: %s", error, location=page)
             continue
