@@ -17,6 +17,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import cover, icons, lists, pages, project, reference, search_index, vendor
+from tools.portable import branch
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
 HTML = project.ROOT / "_build" / "html"
@@ -37,7 +38,7 @@ def configuration(root: Path = project.ROOT) -> dict:
     """``_config.yml`` with the files of ``site/static``, which every page loads.
 
     The pages name their own address once that of the repository is set; until then they have no buttons that
-    lead to it.
+    lead to it. The buttons that run a page come from ``tools.portable``.
     """
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     local = config.get("sphinx", {}).get("local_extensions", {})
@@ -55,7 +56,6 @@ def configuration(root: Path = project.ROOT) -> dict:
         config["sphinx"]["config"] |= {"ogp_site_url": site, "notfound_urls_prefix": urlsplit(site).path}
     else:
         config["sphinx"]["config"]["notfound_urls_prefix"] = "/"
-        config.pop("launch_buttons", None)
         config["html"] |= {"use_repository_button": False, "use_issues_button": False}
     return config
 
@@ -114,6 +114,8 @@ def faults(html: Path = HTML) -> str:
     """The first thing that is wrong with the pages, in words, or nothing."""
     if missing := missing_pages(html):
         return f"These pages of _toc.yml were not built: {', '.join(missing)}"
+    if missing := branch.missing(html):
+        return f"These notebooks have no portable twin: {', '.join(missing)}"
     if heavy := heavy_pages(html):
         return f"Pages of more than {MOST_BYTES / 1000:.0f} kB of compressed HTML: {', '.join(heavy)}"
     if dead := dead_links(html):

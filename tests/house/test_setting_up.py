@@ -104,12 +104,10 @@ def test_what_a_citation_lacks_is_named_until_it_is_there(unpublished):
 
 def test_a_site_without_an_address_has_no_buttons_that_lead_nowhere(unpublished):
     config = website.configuration(unpublished)
-    assert "launch_buttons" not in config
     assert not config["html"]["use_repository_button"]
     assert not config["html"]["use_issues_button"]
     set_address(unpublished, MINE)
     config = website.configuration(unpublished)
-    assert config["launch_buttons"]["binderhub_url"]
     assert config["html"]["use_repository_button"]
 
 
