@@ -92,7 +92,8 @@ def setup(app: Any) -> dict[str, bool]:
             path = FOLDER / f"{self.arguments[0]}.yml"
             self.env.note_dependency(str(path))
             sections = [self.section(number, question) for number, question in enumerate(load(path), start=1)]
-            return [nodes.paragraph("", ADVICE), *sections]
+            look = f'<link rel="stylesheet" href="{"../" * self.env.docname.count("/")}live/self_test.css">'
+            return [raw(look), nodes.paragraph("", ADVICE), *sections]
 
         def parsed(self, text: str) -> list[nodes.Node]:
             """Markdown as nodes."""
@@ -104,7 +105,7 @@ def setup(app: Any) -> dict[str, bool]:
             """One question with a heading of its own, so that the page's contents lead to it."""
             name = f"question-{number}"
             section = nodes.section(ids=[name], names=[name])
-            section += nodes.title("", f"{number}. {question.title}")
+            section += nodes.title("", question.title)
             section += self.parsed(question.ask)
             section += raw(f'<div class="self-test" role="group" aria-label="Answers to question {number}">')
             for letter, answer in zip("abcdefgh", question.answers, strict=False):
