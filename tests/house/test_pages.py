@@ -118,6 +118,7 @@ def test_each_section_is_found_by_its_own_words():
     assert "The answer is 42." in found[0][3], "a solution belongs to the section that it stands in"
     assert "Deeper." not in found[0][3]
     assert "x^2" in found[0][3]
+    assert "Show code" not in found[0][3], "what is folded only sets up or draws"
     assert found[1][3] == "Deeper.", "what a cell has printed is not searched"
 
 
