@@ -69,6 +69,14 @@ def name_buttons_by_their_text(body: HtmlElement) -> None:
         element.attrib.pop("aria-label", None)
 
 
+def name_the_folds_of_the_sidebar(body: HtmlElement) -> None:
+    """For those who listen: the arrow beside a chapter says whose pages it shows."""
+    for summary in body.xpath("//li/details/summary[.//*[contains(@class, 'toctree-toggle')]]"):
+        titles = summary.xpath("../../a")
+        if titles:
+            summary.set("aria-label", f"Pages of {' '.join(titles[0].text_content().split())}")
+
+
 def hide_icons_from_screen_readers(body: HtmlElement) -> None:
     """For those who listen: an icon has no name of its own; its button has."""
     for icon in body.xpath("//*[self::i or self::span][contains(@class, 'fa-')][not(normalize-space())]"):
@@ -138,6 +146,7 @@ def mend(page: str) -> str:
     head, middle, rest = page.partition("</head>")
     body = html.document_fromstring(rest).body
     name_buttons_by_their_text(body)
+    name_the_folds_of_the_sidebar(body)
     hide_icons_from_screen_readers(body)
     name_the_sidebar(body)
     drop_old_roles(body)
