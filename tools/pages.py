@@ -100,9 +100,13 @@ def drop_old_roles(body: HtmlElement) -> None:
 
 
 def empty_headings_are_cells(body: HtmlElement) -> None:
-    """For those who listen: the corner of a table heads nothing."""
+    """For those who listen: an empty corner of a table heads nothing; what stands below it heads its row."""
     for cell in body.xpath("//th[not(normalize-space()) and not(.//img)]"):
         cell.tag = "td"
+        if cell.getprevious() is None and cell.xpath("ancestor::thead"):
+            for first in cell.xpath("ancestor::table[1]/tbody/tr/*[1][self::td and normalize-space()]"):
+                first.tag = "th"
+                first.set("scope", "row")
 
 
 def fold_without_script(body: HtmlElement) -> None:

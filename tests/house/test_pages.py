@@ -42,7 +42,7 @@ BODY = """<body><div id="pst-primary-sidebar"><ul><li><a href="2.html">2. Chapte
 <section id="below"><h2>Below<a class="headerlink" href="#below">#</a></h2><p>Deeper.</p>
 <div class="cell_output"><pre>0.123</pre></div></section>
 <div role="list" class="citation-list"><div class="citation" role="doc-biblioentry" id="c">He 2016</div></div>
-<table><tr><th></th><th>head</th></tr></table>
+<table><thead><tr><th></th><th>head</th></tr></thead><tbody><tr><td>row</td><td>1</td></tr></tbody></table>
 </section></article></main></body></html>
 """
 
@@ -93,7 +93,8 @@ def test_hints_and_solutions_fold_without_a_script(mended):
 
 def test_roles_and_heads_are_those_that_exist(mended):
     assert not mended[1].xpath("//*[starts-with(@role, 'doc-')] | //*[@role='list']")
-    assert [cell.tag for cell in mended[1].xpath("//tr/*")] == ["td", "th"]
+    assert [cell.tag for cell in mended[1].xpath("//tr/*")] == ["td", "th", "th", "td"]
+    assert mended[1].xpath("//tbody//th/@scope") == ["row"]
     assert mended[1].xpath("//div[@id='pst-primary-sidebar']/@aria-label")
 
 
