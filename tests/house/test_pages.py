@@ -35,6 +35,8 @@ BODY = """<body><div id="pst-primary-sidebar"><ul><li><a href="2.html">2. Chapte
 <p>The first paragraph of the page says &lt;what&gt; it is about, with
 <span class="math"><span class="katex"><math><annotation encoding="application/x-tex">x^2</annotation></math>
 <span class="katex-html">x2</span></span></span>.</p>
+<div class="cell"><details class="hide above-input"><summary><p class="collapsed">Show code cell source</p>
+<p class="expanded">Hide code cell source</p></summary>plot()</details><img src="a.png" alt="a"></div>
 <details class="hide"><summary aria-label="Toggle hidden content">Show code</summary><p>code</p></details>
 <div class="dropdown admonition solution" id="s"><p class="admonition-title">Solution to
 <a href="#e">Exercise 1</a></p>
@@ -81,6 +83,13 @@ def test_buttons_are_called_what_they_show(mended):
     assert mended[1].xpath("//li//summary/@aria-label") == ["Pages of 2. Chapter"]
     assert "aria-label" not in mended[1].xpath("//button")[0].attrib
     assert mended[1].xpath("//i")[0].get("aria-hidden") == "true"
+
+
+def test_a_folded_cell_says_what_it_holds(mended):
+    lines = mended[1].xpath("//details[contains(@class, 'above-input')]/summary/p/text()")
+    assert lines == ["Show the code of the figure", "Hide the code of the figure"]
+    other = pages.mend(HEAD + BODY.replace("plot()", "import importlib.util"))
+    assert "Show the set-up" in other
 
 
 def test_hints_and_solutions_fold_without_a_script(mended):
