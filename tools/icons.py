@@ -55,5 +55,5 @@ def finish(folder: Path) -> None:
 
     file = static / "styles" / "pydata-sphinx-theme.css"
     file.write_text(FACE.sub(carried, sheets[file]), encoding="utf-8")
-    for path in [*fonts.glob("fa-*"), *(static / "scripts").glob("fontawesome.js*"), *static.rglob("*.map")]:
+    for path in {*fonts.glob("fa-*"), *(static / "scripts").glob("fontawesome.js*"), *static.rglob("*.map")}:
         path.unlink()

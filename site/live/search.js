@@ -23,7 +23,7 @@
       boost: { title: 4, page: 2 },
       combineWith: "AND",
       prefix: (term) => term.length > 2,
-      fuzzy: (term) => (term.length > 5 ? 1 : false),
+      fuzzy: (term) => (term.length > 7 ? 2 : term.length > 4 ? 1 : false), // two letters exchanged are two slips
     },
   });
   index.addAll(sections);
