@@ -38,8 +38,9 @@ NBVAL = [
     "-rfE",  # not what is expected to fail: after a cell that took too long, those are all that follow
 ]
 FAULTS = "tests/house/test_faults.py"
+IN_BROWSER = "tests/site"  # looks at what the check `site` has built
 OLD_PROCESSOR = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-KNOWN = ("lint", "site", "unit", "faults", "notebooks", "portable", "keras")
+KNOWN = ("lint", "site", "browser", "unit", "faults", "notebooks", "portable", "keras")
 ON_REQUEST = {"portable", "keras"}  # not in `make test`
 BACKENDS = ("tensorflow", "jax")  # of Keras, beside PyTorch
 SCRIPT_OF_OLD_CODE = "tests/experiments/test_records.py::test_script_still_runs_in_its_tiny_mode[old_code]"
@@ -47,7 +48,14 @@ EXTRAS = {  # packages that need not be there, and the notebooks that want them,
     "keras": ("07_*",),
     "pycocotools": ("06_beyond_classification", "06_beyond_classification/detectors"),
 }
-USUAL = {"lint": 0.5, "site": 0.5, "unit": 4, "faults": 0.5, "keras": 3}  # minutes on two idle cores
+USUAL = {
+    "lint": 0.5,
+    "site": 0.5,
+    "browser": 5,
+    "unit": 4,
+    "faults": 0.5,
+    "keras": 3,
+}  # minutes on two idle cores
 SLOWER = 4  # how much longer the notebooks take on the simplest processor
 WIDTH = "140"  # pytest cuts the message of a failure to it
 MOST_NAMED = 8  # failures that the summary names one by one
@@ -239,8 +247,13 @@ def main(arguments: list[str]) -> int:
         results.append(run("spelling (codespell)", [python, "-m", "codespell_lib"]))
     if "site" in chosen:
         results.append(run("website, strict build", [python, "tools/website.py"], minutes=USUAL["site"]))
+    if "browser" in chosen:
+        # Each page is a test of its own, so both workers have something to do until the end.
+        command = [*PYTEST, "--dist=load", IN_BROWSER]
+        results.append(tests("website, in a browser", command, minutes=USUAL["browser"]))
     if "unit" in chosen:
-        results.append(tests("tests", [*PYTEST, "tests", f"--ignore={FAULTS}"], minutes=USUAL["unit"]))
+        command = [*PYTEST, "tests", f"--ignore={FAULTS}", f"--ignore={IN_BROWSER}"]
+        results.append(tests("tests", command, minutes=USUAL["unit"]))
     if "faults" in chosen:
         command = [*PYTEST, "--dist=load", FAULTS]
         results.append(tests("tests of the tests", command, minutes=USUAL["faults"]))

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import cover, lists, project, reference, vendor
+from tools import cover, icons, lists, pages, project, reference, search_index, vendor
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
 HTML = project.ROOT / "_build" / "html"
@@ -99,11 +99,15 @@ def complaints_of_jupyter_book(settings: Path) -> str:
     return "\n".join(complaints) or (said if built.returncode else "")
 
 
-def add_scripts(html: Path = HTML) -> None:
-    """Put what a page loads only when it asks for it beside the pages: ``vendor/`` and ``live/``."""
+def finish(html: Path = HTML) -> None:
+    """Make of what Jupyter Book has built what the reader gets: scripts beside the pages, pages mended."""
     vendor.copy_to(html)
     if LIVE.is_dir():
         shutil.copytree(LIVE, html / "live", dirs_exist_ok=True)
+    pages.finish(html)
+    icons.finish(html)
+    search_index.write(html)
+    (html / "searchindex.js").unlink()  # Sphinx's own; our search page does not ask for it
 
 
 def faults(html: Path = HTML) -> str:
@@ -133,7 +137,7 @@ def main() -> int:
         print("The website was not built: see above.")
         return 1
     try:
-        add_scripts()
+        finish()
     except vendor.VendorError as error:
         print(f"The website is not whole: {error}")
         return 1

@@ -1,0 +1,164 @@
+"""What the theme gets wrong is put right when the site is built; what is right stays as it was."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pydata_sphinx_theme
+import pytest
+from lxml import html
+
+from tools import icons, pages, project, search_index
+
+HEAD = """<!DOCTYPE html>
+<html lang="en"><head>
+<meta name="viewport" content="one" /><meta name="viewport" content="two" />
+<script data-cfasync="false">document.documentElement.dataset.mode = "auto";</script>
+<script defer src="../_static/scripts/fontawesome.js?digest=1"></script>
+<link rel="preload" as="script" href="../_static/scripts/bootstrap.js" />
+<script src="../_static/documentation_options.js"></script>
+<script src="../_static/togglebutton.js"></script>
+<script src="../_static/searchtools.js"></script>
+<script src="../searchindex.js"></script>
+<script>let toggleHintShow = 'Click to show';</script>
+<link rel="stylesheet" href="../_static/sphinx-design.min.css" />
+</head>
+"""
+BODY = """<body><div id="pst-primary-sidebar"><button class="btn search-button-field" aria-label="Search">
+<i class="fa-solid fa-bars" title="Menu"></i> Search Ctrl+K</button></div>
+<main><article><section id="a-title"><h1>1.2. A title<a class="headerlink" href="#a-title">#</a></h1>
+<p>The first paragraph of the page says &lt;what&gt; it is about, with
+<span class="math"><span class="katex"><math><annotation encoding="application/x-tex">x^2</annotation></math>
+<span class="katex-html">x2</span></span></span>.</p>
+<details class="hide"><summary aria-label="Toggle hidden content">Show code</summary><p>code</p></details>
+<div class="dropdown admonition solution" id="s"><p class="admonition-title">Solution to
+<a href="#e">Exercise 1</a></p>
+<section id="solution-content"><p>The answer is 42.</p></section></div>
+<section id="below"><h2>Below<a class="headerlink" href="#below">#</a></h2><p>Deeper.</p>
+<div class="cell_output"><pre>0.123</pre></div></section>
+<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry" id="c">He 2016</div></div>
+<table><tr><th></th><th>head</th></tr></table>
+</section></article></main></body></html>
+"""
+
+
+@pytest.fixture(scope="module")
+def mended():
+    """A small page of the theme's, mended: its text, and its body as a tree."""
+    page = pages.mend(HEAD + BODY)
+    return page, html.document_fromstring(page.partition("</head>")[2])
+
+
+def test_what_no_page_uses_is_not_loaded(mended):
+    head = mended[0].partition("</head>")[0]
+    assert re.findall(r'src="([^"]*)"', head) == ["../_static/documentation_options.js"]
+    assert "toggleHint" not in head
+    assert "preload" not in head
+    assert "sphinx-design" not in head
+    assert head.count('name="viewport"') == 1
+    assert "dataset.mode" in head, "the colours must be known before the page is drawn"
+
+
+def test_a_page_with_parts_of_sphinx_design_keeps_their_style():
+    assert "sphinx-design" in pages.mend(
+        HEAD + BODY.replace("<p>Deeper.</p>", '<div class="sd-card">x</div>')
+    )
+
+
+def test_no_script_holds_the_page_up(mended):
+    scripts = re.findall(r"<script[^>]*src=[^>]*>", mended[0])
+    assert scripts
+    assert all("defer" in script for script in scripts)
+
+
+def test_buttons_are_called_what_they_show(mended):
+    assert "aria-label" not in mended[1].xpath("//summary")[0].attrib
+    assert "aria-label" not in mended[1].xpath("//button")[0].attrib
+    assert mended[1].xpath("//i")[0].get("aria-hidden") == "true"
+
+
+def test_hints_and_solutions_fold_without_a_script(mended):
+    (box,) = mended[1].xpath("//details[@id='s']")
+    assert box.xpath("normalize-space(./summary)") == "Solution to Exercise 1"
+    assert not box.xpath("./summary//a")
+    assert "The answer is 42." in box.text_content()
+    assert not mended[1].xpath("//div[contains(@class, 'dropdown')]")
+
+
+def test_roles_and_heads_are_those_that_exist(mended):
+    assert not mended[1].xpath("//*[starts-with(@role, 'doc-')] | //*[@role='list']")
+    assert [cell.tag for cell in mended[1].xpath("//tr/*")] == ["td", "th"]
+    assert mended[1].xpath("//div[@id='pst-primary-sidebar']/@aria-label")
+
+
+def test_a_page_describes_itself_with_its_first_paragraph(mended):
+    (text,) = re.findall(r'<meta name="description" content="([^"]*)">', mended[0])
+    assert text == "The first paragraph of the page says &lt;what&gt; it is about, with x^2."
+    long = BODY.replace("The first paragraph", "word " * 60)
+    (text,) = re.findall(r'name="description" content="([^"]*)"', pages.mend(HEAD + long))
+    assert text.endswith("word ...")
+    assert len(text) < 170
+
+
+def test_a_page_is_mended_once_and_for_all(mended):
+    assert pages.mend(mended[0]) == mended[0]
+
+
+# search
+
+
+def test_each_section_is_found_by_its_own_words():
+    found = search_index.sections(BODY, "book/a.html")
+    assert [entry[:3] for entry in found] == [
+        ("book/a.html", "A title", "A title"),
+        ("book/a.html#below", "A title", "Below"),
+    ]
+    assert "The answer is 42." in found[0][3], "a solution belongs to the section that it stands in"
+    assert "Deeper." not in found[0][3]
+    assert "x^2" in found[0][3]
+    assert found[1][3] == "Deeper.", "what a cell has printed is not searched"
+
+
+def test_the_sections_come_as_a_script_that_a_file_may_load(tmp_path, monkeypatch):
+    monkeypatch.setattr(project, "toc_pages", lambda: ["book/a"])
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "a.html").write_text(HEAD + BODY, encoding="utf-8")
+    search_index.write(tmp_path)
+    script = (tmp_path / "live" / "search-data.js").read_text(encoding="utf-8")
+    entries = json.loads(script.removeprefix("window.BOOK_SECTIONS=").rstrip().removesuffix(";"))
+    assert [entry[0] for entry in entries] == ["book/a.html", "book/a.html#below"]
+
+
+# icons
+
+THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+STYLE = (
+    r'.fa-bars:before,.fa-navicon:before{content:"\f0c9"}.fa-dragon:before{content:"\f6d5"}a{--icon:"\f0f3"}'
+)
+
+
+def test_icons_that_nobody_uses_are_left_out():
+    style, codes = icons.only_used(STYLE, {"fa-bars", "fa-solid"})
+    assert "fa-bars" in style
+    assert "dragon" not in style
+    assert codes == {0xF0C9, 0xF0F3}
+
+
+def test_the_theme_s_own_style_is_understood():
+    """A new theme that writes its rules in another way would bring all icons, or none."""
+    style = (THEME / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    shorter, codes = icons.only_used(style, {"fa-bars"})
+    assert len(style) - len(shorter) > 50_000
+    assert 0xF0C9 in codes
+    assert len(codes) < 60
+    assert len(icons.FACE.findall(style)) == 3
+
+
+def test_a_font_of_few_signs_is_small():
+    font = icons.small_font(
+        THEME / "vendor" / "fontawesome" / "webfonts" / "fa-solid-900.ttf", {0xF0C9, 0xF0F3}
+    )
+    assert font.startswith("data:font/woff;base64,")
+    assert len(font) < 5000

@@ -1,0 +1,29 @@
+"""Every page in a real browser: nothing from elsewhere, no error, no raw formula, for every reader."""
+
+from __future__ import annotations
+
+import in_browser
+import pytest
+
+from tools import project
+
+PAGES = [*project.toc_pages(), "search", "genindex", "py-modindex"]
+SAMPLE = [  # in every width and both modes: one of each kind
+    *("book/index", "book/02_residual_math", "book/05_fine_tuning/where_it_looks", "book/reference/models"),
+    *("book/bibliography", "book/lists/results", "search"),
+]
+EACH = [(in_browser.PHONE, "light"), (in_browser.DESK, "dark")]
+ALL = [(width, mode) for width in in_browser.WIDTHS for mode in in_browser.MODES]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole_and_open_to_everybody(browser, site, name):
+    views = ALL if name in SAMPLE else EACH
+    with in_browser.visit(browser, site, f"{name}.html") as seen:
+        assert in_browser.faults(seen, views) == []
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_page_needs_no_server(browser, files, name):
+    with in_browser.visit(browser, files, f"{name}.html") as seen:
+        assert seen.heard + in_browser.raw_formulas(seen.page) == []

@@ -1,0 +1,160 @@
+"""Finish the pages that Jupyter Book has built: what the theme gets wrong is put right in the files.
+
+Nothing of it is left to a script at the reader's. The head of a page is mended as text, its body as a tree;
+each function mends one thing, and says for whom.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from lxml import etree, html
+from lxml.html import HtmlElement
+
+MOST_LETTERS = 155  # of a description; search engines show no more
+# What every page loads and no page of this book uses, or what the book does otherwise:
+UNUSED = [
+    r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',  # icons are a small font (tools/icons.py)
+    r'<link rel="preload" as="script"[^>]*>',  # these scripts can wait; preloaded, they delay what is seen
+    r'<script[^>]*src="[^"]*/(?:doctools|sphinx_highlight|searchtools|language_data|design-tabs)\.js[^>]*></script>',
+    r'<script[^>]*src="[^"]*searchindex\.js[^>]*></script>',  # the search page has an index of its own
+    r'<script[^>]*src="[^"]*/togglebutton\.js[^>]*></script>',  # what is folded is a <details>
+    r"<link[^>]*/togglebutton\.css[^>]*>",
+    r"<script>(?:let toggle|var togglebutton|DOCUMENTATION_OPTIONS\.)[^<]*</script>",
+    r'<meta name="docsearch:[^>]*>',
+]
+BLOCKS = {
+    "p",
+    "div",
+    "section",
+    "li",
+    "dt",
+    "dd",
+    "td",
+    "th",
+    "tr",
+    "pre",
+    "summary",
+    "details",
+    "h1",
+    "h2",
+    "h3",
+}
+VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')
+BLOCKING = re.compile(r"<script src=")
+STYLE_OF_TABS = re.compile(r"<link[^>]*/sphinx-design[^>]*>")
+
+
+def mend_head(head: str) -> str:
+    """The head without what nobody uses; scripts wait until the page is there."""
+    for pattern in UNUSED:
+        head = re.sub(pattern, "", head)
+    first = VIEWPORT.search(head)
+    if first:
+        head = head[: first.end()] + VIEWPORT.sub("", head[first.end() :])
+    return BLOCKING.sub("<script defer src=", head)
+
+
+def by_class(body: HtmlElement, tag: str, name: str) -> list[HtmlElement]:
+    """Every element of that tag (* for any) that has the class."""
+    return list(body.xpath(f"//{tag}[contains(concat(' ', normalize-space(@class), ' '), ' {name} ')]"))
+
+
+def name_buttons_by_their_text(body: HtmlElement) -> None:
+    """For those who speak to the page: a folded cell and the search field are called what they show."""
+    for element in [*body.iter("summary"), *by_class(body, "button", "search-button-field")]:
+        element.attrib.pop("aria-label", None)
+
+
+def hide_icons_from_screen_readers(body: HtmlElement) -> None:
+    """For those who listen: an icon has no name of its own; its button has."""
+    for icon in body.xpath("//*[self::i or self::span][contains(@class, 'fa-')][not(normalize-space())]"):
+        icon.set("aria-hidden", "true")
+        icon.attrib.pop("title", None)
+
+
+def name_the_sidebar(body: HtmlElement) -> None:
+    """For those who go from landmark to landmark: all that is left of the text is one of them."""
+    for sidebar in body.xpath("//div[@id='pst-primary-sidebar']"):
+        sidebar.set("role", "region")
+        sidebar.set("aria-label", "The book")
+
+
+def drop_old_roles(body: HtmlElement) -> None:
+    """For those who listen: entries of the bibliography had roles that no longer exist."""
+    for entry in by_class(body, "div", "citation"):
+        entry.attrib.pop("role", None)
+    for entries in by_class(body, "div", "citation-list"):
+        entries.attrib.pop("role", None)
+
+
+def empty_headings_are_cells(body: HtmlElement) -> None:
+    """For those who listen: the corner of a table heads nothing."""
+    for cell in body.xpath("//th[not(normalize-space()) and not(.//img)]"):
+        cell.tag = "td"
+
+
+def fold_without_script(body: HtmlElement) -> None:
+    """For those without a mouse, or scripts: hints and solutions become what browsers fold themselves."""
+    for box in by_class(body, "div", "dropdown"):
+        titles = box.xpath("./p[contains(@class, 'admonition-title')]")
+        if "admonition" in box.get("class").split() and titles:
+            box.tag = "details"
+            titles[0].tag = "summary"
+            for link in titles[0].iter("a"):  # a link in what opens would be a button in a button
+                link.tag = "span"
+                link.attrib.clear()
+
+
+def plain_text(element: HtmlElement, skip: Callable[[HtmlElement], bool] = lambda child: False) -> str:
+    """What an element says, with each formula as its TeX, and without the children that ``skip`` tells."""
+    if element.get("class") == "katex":
+        return "".join(note.text or "" for note in element.iter("annotation"))
+    parts = [element.text or ""]
+    for child in element:
+        if isinstance(child.tag, str) and not skip(child):
+            parts.append(plain_text(child, skip))
+            if child.tag in BLOCKS:
+                parts.append(" ")
+        parts.append(child.tail or "")
+    return "".join(parts)
+
+
+def describe(body: HtmlElement) -> str:
+    """The beginning of the page's text in one line, for those who find it by a search engine."""
+    for paragraph in body.xpath("//article//p[not(ancestor::*[contains(@class, 'admonition')])]"):
+        text = " ".join(plain_text(paragraph).split())
+        if len(text) > 40:
+            cut = text[:MOST_LETTERS].rpartition(" ")[0] + " ..."
+            return text if len(text) <= MOST_LETTERS else cut
+    return ""
+
+
+def mend(page: str) -> str:
+    """A whole page, mended."""
+    head, middle, rest = page.partition("</head>")
+    body = html.document_fromstring(rest).body
+    name_buttons_by_their_text(body)
+    hide_icons_from_screen_readers(body)
+    name_the_sidebar(body)
+    drop_old_roles(body)
+    empty_headings_are_cells(body)
+    fold_without_script(body)
+    inner = etree.tostring(body, encoding="unicode", method="html", with_tail=False)
+    head = mend_head(head)
+    if "sd-" not in inner:
+        head = STYLE_OF_TABS.sub("", head)
+    if 'name="description"' not in head and (text := describe(body)):
+        head += f'<meta name="description" content="{escape(text)}">\n'
+    return f"{head}{middle}\n  {inner}\n</html>\n"
+
+
+def finish(folder: Path) -> None:
+    """Mend every page of the built site."""
+    for path in sorted(folder.rglob("*.html")):
+        page = path.read_text(encoding="utf-8")
+        if "<body" in page and not path.is_relative_to(folder / "_static"):
+            path.write_text(mend(page), encoding="utf-8")
