@@ -49,8 +49,15 @@ def marks(page):
 def test_a_link_shows_what_it_leads_to(browser, site, selector, words):
     with in_browser.visit(browser, site, PAGE) as seen:
         assert words in opened(seen.page, selector)
-        assert in_browser.barriers(seen.page) == []
         assert seen.heard == []
+
+
+@pytest.mark.parametrize("mode", in_browser.MODES)
+def test_an_open_preview_is_no_barrier(browser, site, mode):
+    with in_browser.visit(browser, site, PAGE, mode=mode) as seen:
+        before = in_browser.barriers(seen.page)
+        opened(seen.page, THEOREM)
+        assert in_browser.barriers(seen.page) == before
 
 
 def test_a_theorem_of_another_page_is_shown(browser, site):
@@ -115,7 +122,6 @@ def test_a_page_is_read_when_the_reader_says_so(browser, site):
         assert button.get_attribute("aria-pressed") == "true"
         assert marks(seen.page) == 1
         assert "nothing is sent" in seen.page.locator(".reading-progress").inner_text()
-        assert in_browser.barriers(seen.page) == []
         seen.page.goto(f"{site}/{COVER}")
         assert "You have read 1 of " in seen.page.locator(".reading-progress").inner_text()
         assert marks(seen.page) == 2, "in the list of pages, and on the map"
