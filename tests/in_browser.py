@@ -125,7 +125,7 @@ class Visit:
     def note_message(self, message: Any) -> None:
         """Note an error of the console."""
         if message.type == "error":
-            self.heard.append(f"console: {message.text[:150]}")
+            self.heard.append(f"console: {message.text[:150]} ({message.location['url'][-80:]})")
 
 
 @contextmanager

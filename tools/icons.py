@@ -14,29 +14,14 @@ from pathlib import Path
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
-NAMES = re.compile(r"\bfa-[a-z0-9-]+")
-RULE = re.compile(
-    r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}'
-)  # .fa-bars:before{content:"\f0c9"}
-CODE = re.compile(r'"\\(f[0-9a-f]{3})"')
+CODE = re.compile(r'"\\(f[0-9a-f]{3})"')  # .fa-bars:before{content:"\f0c9"}
 LITERAL = re.compile("[\ue000-\uf8ff]")  # the same, as a letter
 FACE = re.compile(r"@font-face\{[^}]*/(fa-[a-z]+-\d+)\.ttf[^}]*\}")
 
 
-def used_names(pages: list[Path]) -> set[str]:
-    """Names of icons, and of what turns or enlarges them, in the pages."""
-    return {name for path in pages for name in NAMES.findall(path.read_text(encoding="utf-8"))}
-
-
-def only_used(style: str, names: set[str]) -> tuple[str, set[int]]:
-    """The style without the rules of icons that nobody uses, and the code points of those that are left."""
-
-    def keep(rule: re.Match[str]) -> str:
-        return rule[0] if names & set(NAMES.findall(rule[1])) else ""
-
-    style = RULE.sub(keep, style)
-    codes = {int(code, 16) for code in CODE.findall(style)} | {ord(sign) for sign in LITERAL.findall(style)}
-    return style, codes
+def signs(style: str) -> set[int]:
+    """Code points of all icons that a style sheet names."""
+    return {int(code, 16) for code in CODE.findall(style)} | {ord(sign) for sign in LITERAL.findall(style)}
 
 
 def small_font(file: Path, codes: set[int]) -> str:
@@ -55,21 +40,20 @@ def small_font(file: Path, codes: set[int]) -> str:
 
 
 def finish(folder: Path) -> None:
-    """Let the theme's style of a built site carry its icons, and take away what it then needs no longer."""
+    """Let the theme's style of a built site carry its icons, and take away what it then needs no longer.
+
+    To be called after ``styles.finish``, which leaves only the names of icons that some page has.
+    """
     static = folder / "_static"
-    file = static / "styles" / "pydata-sphinx-theme.css"
     fonts = static / "vendor" / "fontawesome" / "webfonts"
-    pages = [path for path in folder.rglob("*.html") if not path.is_relative_to(static)]
-    style, codes = only_used(file.read_text(encoding="utf-8"), used_names(pages))
-    book = static / "styles" / "sphinx-book-theme.css"
-    codes |= {int(code, 16) for code in CODE.findall(book.read_text(encoding="utf-8"))}
+    sheets = {path: path.read_text(encoding="utf-8") for path in static.rglob("*.css")}
+    codes = set().union(*(signs(style) for style in sheets.values()))
 
     def carried(face: re.Match[str]) -> str:
         address = small_font(fonts / f"{face[1]}.ttf", codes)
         return re.sub(r"src:[^}]*\}$", f'src:url({address}) format("woff")}}', face[0]) if address else ""
 
-    file.write_text(FACE.sub(carried, style), encoding="utf-8")
-    for path in fonts.glob("fa-*"):
-        path.unlink()
-    for path in (static / "scripts").glob("fontawesome.js*"):
+    file = static / "styles" / "pydata-sphinx-theme.css"
+    file.write_text(FACE.sub(carried, sheets[file]), encoding="utf-8")
+    for path in {*fonts.glob("fa-*"), *(static / "scripts").glob("fontawesome.js*"), *static.rglob("*.map")}:
         path.unlink()

@@ -60,13 +60,34 @@ def mend_head(head: str) -> str:
 
 def by_class(body: HtmlElement, tag: str, name: str) -> list[HtmlElement]:
     """Every element of that tag (* for any) that has the class."""
-    return list(body.xpath(f"//{tag}[contains(concat(' ', normalize-space(@class), ' '), ' {name} ')]"))
+    return list(body.xpath(f".//{tag}[contains(concat(' ', normalize-space(@class), ' '), ' {name} ')]"))
 
 
 def name_buttons_by_their_text(body: HtmlElement) -> None:
     """For those who speak to the page: a folded cell and the search field are called what they show."""
     for element in [*body.iter("summary"), *by_class(body, "button", "search-button-field")]:
         element.attrib.pop("aria-label", None)
+
+
+def say_what_a_folded_cell_holds(body: HtmlElement) -> None:
+    """For all who wonder whether to open it: the code of a figure, or what is set up."""
+    for fold in body.xpath("//details[contains(@class, 'above-input')]"):
+        is_figure = fold.getparent().xpath(".//img | .//svg | .//figure")
+        holds = "the code of the figure" if is_figure else "the code of this cell"
+        if "importlib.util" in fold.text_content():
+            holds = "the set-up"
+        for verb, state in (("Show", "collapsed"), ("Hide", "expanded")):
+            for line in by_class(fold, "p", state):
+                if line.text and line.text.startswith(f"{verb} code cell"):
+                    line.text = f"{verb} {holds}"
+
+
+def name_the_folds_of_the_sidebar(body: HtmlElement) -> None:
+    """For those who listen: the arrow beside a chapter says whose pages it shows."""
+    for summary in body.xpath("//li/details/summary[.//*[contains(@class, 'toctree-toggle')]]"):
+        titles = summary.xpath("../../a")
+        if titles:
+            summary.set("aria-label", f"Pages of {' '.join(titles[0].text_content().split())}")
 
 
 def hide_icons_from_screen_readers(body: HtmlElement) -> None:
@@ -92,9 +113,13 @@ def drop_old_roles(body: HtmlElement) -> None:
 
 
 def empty_headings_are_cells(body: HtmlElement) -> None:
-    """For those who listen: the corner of a table heads nothing."""
+    """For those who listen: an empty corner of a table heads nothing; what stands below it heads its row."""
     for cell in body.xpath("//th[not(normalize-space()) and not(.//img)]"):
         cell.tag = "td"
+        if cell.getprevious() is None and cell.xpath("ancestor::thead"):
+            for first in cell.xpath("ancestor::table[1]/tbody/tr/*[1][self::td and normalize-space()]"):
+                first.tag = "th"
+                first.set("scope", "row")
 
 
 def fold_without_script(body: HtmlElement) -> None:
@@ -138,6 +163,8 @@ def mend(page: str) -> str:
     head, middle, rest = page.partition("</head>")
     body = html.document_fromstring(rest).body
     name_buttons_by_their_text(body)
+    say_what_a_folded_cell_holds(body)
+    name_the_folds_of_the_sidebar(body)
     hide_icons_from_screen_readers(body)
     name_the_sidebar(body)
     drop_old_roles(body)

@@ -27,6 +27,11 @@ LIST = project.ROOT / "site" / "packages.toml"
 CACHE = project.ROOT / ".cache" / "site"
 USES = ("site", "build", "test")
 LICENCES = "licences.txt"
+HEAD = """Programs and fonts by others that come with this website.
+
+The pages are those of Sphinx, sphinx-book-theme and pydata-sphinx-theme (BSD); their icons are signs of
+Font Awesome Free (font: SIL OFL 1.1, icons: CC BY 4.0). What follows comes from npm packages.
+"""
 SECONDS = 300  # for one package, on a slow line
 
 
@@ -209,7 +214,7 @@ def copy_to(html: Path) -> None:
     """Put what the reader's browser loads of every package under ``html/vendor``, with the licences."""
     target = html / "vendor"
     target.mkdir(parents=True, exist_ok=True)
-    texts = ["Programs and fonts by others that come with this website.\n"]
+    texts = [HEAD]
     for package in packages("site"):
         shutil.copytree(provide(package), target / package.name, dirs_exist_ok=True)
         licence = (package.folder / LICENCES).read_text(encoding="utf-8").strip()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import cover, icons, lists, pages, project, reference, search_index, vendor
+from tools import cover, icons, lists, pages, project, reference, search_index, styles, vendor
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
 NOT_TO_BE_FOUND = ["404.html", "search.html", "genindex.html", "*-modindex.html", "prf-prf.html"]
@@ -111,6 +111,7 @@ def finish(html: Path = HTML) -> None:
     if LIVE.is_dir():
         shutil.copytree(LIVE, html / "live", dirs_exist_ok=True)
     pages.finish(html)
+    styles.finish(html)
     icons.finish(html)
     search_index.write(html)
     (html / "searchindex.js").unlink()  # Sphinx's own; our search page does not ask for it

@@ -23,19 +23,20 @@
       boost: { title: 4, page: 2 },
       combineWith: "AND",
       prefix: (term) => term.length > 2,
-      fuzzy: (term) => (term.length > 5 ? 1 : false),
+      fuzzy: (term) => (term.length > 7 ? 2 : term.length > 4 ? 1 : false), // two letters exchanged are two slips
     },
   });
   index.addAll(sections);
 
+  const plain = (text) => text.toLowerCase().replace(/[\u2018\u2019]/g, "'"); // the book's apostrophes are curly
   const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  const lower = words.toLowerCase();
+  const lower = plain(words);
   // What stands there letter by letter comes before what only has the same words.
   const found = index
     .search(words)
     .map((result) => {
       const section = sections[result.id];
-      const exact = `${section.title} ${section.text}`.toLowerCase().includes(lower);
+      const exact = plain(`${section.title} ${section.text}`).includes(lower);
       return { section, terms: result.terms, score: result.score * (exact ? 2 : 1) };
     })
     .sort((one, other) => other.score - one.score);

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pydata_sphinx_theme
 import pytest
+import tinycss2
 from lxml import html
 
-from tools import icons, pages, project, search_index
+from tools import icons, pages, project, search_index, styles
 
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head>
@@ -26,12 +27,16 @@ HEAD = """<!DOCTYPE html>
 <link rel="stylesheet" href="../_static/sphinx-design.min.css" />
 </head>
 """
-BODY = """<body><div id="pst-primary-sidebar"><button class="btn search-button-field" aria-label="Search">
+BODY = """<body><div id="pst-primary-sidebar"><ul><li><a href="2.html">2. Chapter</a><details><summary>
+<span class="toctree-toggle" role="presentation"><i class="fa-solid fa-chevron-down"></i></span></summary>
+</details></li></ul><button class="btn search-button-field" aria-label="Search">
 <i class="fa-solid fa-bars" title="Menu"></i> Search Ctrl+K</button></div>
 <main><article><section id="a-title"><h1>1.2. A title<a class="headerlink" href="#a-title">#</a></h1>
 <p>The first paragraph of the page says &lt;what&gt; it is about, with
 <span class="math"><span class="katex"><math><annotation encoding="application/x-tex">x^2</annotation></math>
 <span class="katex-html">x2</span></span></span>.</p>
+<div class="cell"><details class="hide above-input"><summary><p class="collapsed">Show code cell source</p>
+<p class="expanded">Hide code cell source</p></summary>plot()</details><img src="a.png" alt="a"></div>
 <details class="hide"><summary aria-label="Toggle hidden content">Show code</summary><p>code</p></details>
 <div class="dropdown admonition solution" id="s"><p class="admonition-title">Solution to
 <a href="#e">Exercise 1</a></p>
@@ -39,7 +44,7 @@ BODY = """<body><div id="pst-primary-sidebar"><button class="btn search-button-f
 <section id="below"><h2>Below<a class="headerlink" href="#below">#</a></h2><p>Deeper.</p>
 <div class="cell_output"><pre>0.123</pre></div></section>
 <div role="list" class="citation-list"><div class="citation" role="doc-biblioentry" id="c">He 2016</div></div>
-<table><tr><th></th><th>head</th></tr></table>
+<table><thead><tr><th></th><th>head</th></tr></thead><tbody><tr><td>row</td><td>1</td></tr></tbody></table>
 </section></article></main></body></html>
 """
 
@@ -74,9 +79,17 @@ def test_no_script_holds_the_page_up(mended):
 
 
 def test_buttons_are_called_what_they_show(mended):
-    assert "aria-label" not in mended[1].xpath("//summary")[0].attrib
+    assert "aria-label" not in mended[1].xpath("//details[@class='hide']/summary")[0].attrib
+    assert mended[1].xpath("//li//summary/@aria-label") == ["Pages of 2. Chapter"]
     assert "aria-label" not in mended[1].xpath("//button")[0].attrib
     assert mended[1].xpath("//i")[0].get("aria-hidden") == "true"
+
+
+def test_a_folded_cell_says_what_it_holds(mended):
+    lines = mended[1].xpath("//details[contains(@class, 'above-input')]/summary/p/text()")
+    assert lines == ["Show the code of the figure", "Hide the code of the figure"]
+    other = pages.mend(HEAD + BODY.replace("plot()", "import importlib.util"))
+    assert "Show the set-up" in other
 
 
 def test_hints_and_solutions_fold_without_a_script(mended):
@@ -89,7 +102,8 @@ def test_hints_and_solutions_fold_without_a_script(mended):
 
 def test_roles_and_heads_are_those_that_exist(mended):
     assert not mended[1].xpath("//*[starts-with(@role, 'doc-')] | //*[@role='list']")
-    assert [cell.tag for cell in mended[1].xpath("//tr/*")] == ["td", "th"]
+    assert [cell.tag for cell in mended[1].xpath("//tr/*")] == ["td", "th", "th", "td"]
+    assert mended[1].xpath("//tbody//th/@scope") == ["row"]
     assert mended[1].xpath("//div[@id='pst-primary-sidebar']/@aria-label")
 
 
@@ -118,6 +132,7 @@ def test_each_section_is_found_by_its_own_words():
     assert "The answer is 42." in found[0][3], "a solution belongs to the section that it stands in"
     assert "Deeper." not in found[0][3]
     assert "x^2" in found[0][3]
+    assert "Show code" not in found[0][3], "what is folded only sets up or draws"
     assert found[1][3] == "Deeper.", "what a cell has printed is not searched"
 
 
@@ -131,28 +146,48 @@ def test_the_sections_come_as_a_script_that_a_file_may_load(tmp_path, monkeypatc
     assert [entry[0] for entry in entries] == ["book/a.html", "book/a.html#below"]
 
 
-# icons
+# styles and icons
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
-STYLE = (
-    r'.fa-bars:before,.fa-navicon:before{content:"\f0c9"}.fa-dragon:before{content:"\f6d5"}a{--icon:"\f0f3"}'
+
+
+def used(style: str, *names: str) -> str:
+    """A style sheet with what these classes can use, in one line."""
+    rules = tinycss2.parse_stylesheet(style, skip_comments=True, skip_whitespace=True)
+    return " ".join(styles.only_used(rules, set(names)).split())
+
+
+@pytest.mark.parametrize(
+    ("style", "left"),
+    [
+        ("a{color:red}", "a{color:red}"),
+        (".there{a:b}", ".there{a:b}"),
+        (".gone{a:b}", ""),
+        (".there .gone,.there>p,#gone{a:b}", ".there>p,#gone{a:b}"),
+        (".there:not(.gone){a:b}", ".there:not(.gone){a:b}"),
+        ("@media print{.gone{a:b}}", ""),
+        ("@media print{.gone{a:b}.there{a:b}}", "@media print{.there{a:b}}"),
+        ('@font-face{src:url("x")}', '@font-face{src:url("x")}'),
+        (".bs-tooltip-top{a:b}", ".bs-tooltip-top{a:b}"),
+    ],
 )
+def test_a_rule_goes_only_where_no_page_has_its_class(style, left):
+    assert used(style, "there") == left
 
 
-def test_icons_that_nobody_uses_are_left_out():
-    style, codes = icons.only_used(STYLE, {"fa-bars", "fa-solid"})
-    assert "fa-bars" in style
-    assert "dragon" not in style
-    assert codes == {0xF0C9, 0xF0F3}
+def test_classes_that_a_script_sets_are_in_use(tmp_path):
+    (tmp_path / "a.html").write_text('<p class="one two"><b class="three">not-this</b></p>', encoding="utf-8")
+    (tmp_path / "a.js").write_text("element.classList.add('four')", encoding="utf-8")
+    assert {"one", "two", "three", "four"} <= styles.names_in_use(tmp_path)
+    assert "not-this" not in styles.names_in_use(tmp_path)
 
 
-def test_the_theme_s_own_style_is_understood():
+def test_the_theme_s_icons_are_only_those_in_use():
     """A new theme that writes its rules in another way would bring all icons, or none."""
     style = (THEME / "styles" / "pydata-sphinx-theme.css").read_text(encoding="utf-8")
-    shorter, codes = icons.only_used(style, {"fa-bars"})
-    assert len(style) - len(shorter) > 50_000
-    assert 0xF0C9 in codes
-    assert len(codes) < 60
+    found = icons.signs(used(style, "fa-bars"))
+    assert 0xF0C9 in found
+    assert len(found) < 60 < 1000 < len(icons.signs(style))
     assert len(icons.FACE.findall(style)) == 3
 
 

@@ -31,7 +31,9 @@ def test_hints_solutions_and_folded_cells_open_by_keyboard(browser, site):
 
 def test_what_opens_says_what(browser, site):
     with in_browser.visit(browser, site, PAGE) as seen:
-        names = seen.page.eval_on_selector_all("summary", "all => all.map((one) => one.innerText.trim())")
+        names = seen.page.eval_on_selector_all(
+            "article summary", "all => all.map((one) => one.innerText.trim())"
+        )
         assert all(names)
         assert any(name.startswith("Solution to Exercise") for name in names)
 

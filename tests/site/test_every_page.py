@@ -20,10 +20,12 @@ ALL = [(width, mode) for width in in_browser.WIDTHS for mode in in_browser.MODES
 def test_a_page_is_whole_and_open_to_everybody(browser, site, name):
     views = ALL if name in SAMPLE else EACH
     with in_browser.visit(browser, site, f"{name}.html") as seen:
-        assert in_browser.faults(seen, views) == []
+        found = in_browser.faults(seen, views)
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_a_page_needs_no_server(browser, files, name):
     with in_browser.visit(browser, files, f"{name}.html") as seen:
-        assert seen.heard + in_browser.raw_formulas(seen.page) == []
+        found = seen.heard + in_browser.raw_formulas(seen.page)
+    assert not found, "\n".join(found)

@@ -162,3 +162,10 @@ def test_a_spoiled_store_does_no_harm(browser, site, stored):
         seen.page.locator(".reading-progress .mark").click()
         assert marks(seen.page) == 1
         assert seen.heard == []
+
+
+def test_the_page_for_what_is_not_there_leads_back(browser, site):
+    with in_browser.visit(browser, site, "404.html") as seen:
+        assert seen.page.get_by_role("heading", level=1).inner_text() == "This page is not here"
+        assert seen.page.locator("#pst-primary-sidebar a[href='/book/01_background.html']").count() == 1
+        assert seen.heard == []

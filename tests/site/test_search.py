@@ -25,7 +25,7 @@ TERMS = [  # what a reader may look for, and a page that must be among the first
 
 def results(page):
     """Address and excerpt of the first ten results."""
-    page.wait_for_selector("#book-search-results li")
+    page.wait_for_function("document.getElementById('book-search-said').textContent")
     links = page.eval_on_selector_all("#book-search-results li > a", "all => all.map((link) => link.href)")
     texts = page.eval_on_selector_all("#book-search-results li > p", "all => all.map((p) => p.innerHTML)")
     return list(zip(links, texts, strict=True))[:10]

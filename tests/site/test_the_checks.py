@@ -7,6 +7,7 @@ import pytest
 
 FRAME = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A page</title>{head}'
+    '<link rel="icon" href="data:,">'
     '<meta name="viewport" content="width=device-width"></head>'
     "<body><main><h1>A page</h1>{body}</main></body></html>"
 )
