@@ -17,14 +17,18 @@ from nbformat import NotebookNode
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import lists, project, reference, sitting
 
-# The pictures of the cover: notebook, words of what describes it there, and what the cover says of it.
+# The pictures of the cover: notebook, name or description of the figure, and what the cover says of it.
 PICTURES = (
     (
         "01_background",
-        "loss against depth",
+        "fig-deeper-and-worse|loss against depth",
         "Where it begins: the same networks with the shortcut and without.",
     ),
-    ("05_fine_tuning", "per cent of the six ways", "Where it ends: six ways to a classifier of pets."),
+    (
+        "05_fine_tuning",
+        "fig-six-ways|per cent of the six ways",
+        "Where it ends: six ways to a classifier of pets.",
+    ),
 )
 KINDS = {"image/svg+xml": "svg", "image/png": "png"}
 NEEDS = re.compile(r"\*\*Needs\*\* (.*?)\.? \*\*Uses\*\*")
@@ -111,18 +115,24 @@ def map_page(book: Path = project.BOOK) -> str:
 
 
 def picture(notebook: NotebookNode, words: str) -> tuple[str, bytes, str]:
-    """The first picture whose description has these words: ending of its file, content, description.
+    """The first picture whose name or description has these words: ending of its file, content, description.
+
+    Args:
+        notebook: where it stands.
+        words: a regular expression.
 
     Raises:
         ValueError: if there is none.
     """
     for cell in notebook.cells:
-        described = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-        for output in cell.outputs if words in described else []:
+        shown = cell.metadata.get("mystnb", {})
+        described = shown.get("image", {}).get("alt", "")
+        found = re.search(words, f"{shown.get('figure', {}).get('name', '')} {described}")
+        for output in cell.outputs if found else []:
             for kind, ending in KINDS.items():
                 if data := output.get("data", {}).get(kind):
                     return ending, base64.b64decode(data) if ending == "png" else data.encode(), described
-    raise ValueError(f"there is no picture whose description has the words {words!r}")
+    raise ValueError(f"there is no picture whose name or description has the words {words!r}")
 
 
 def pictures_page(folder: Path, book: Path = project.BOOK) -> str:

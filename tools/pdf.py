@@ -33,6 +33,9 @@ FOOT = (
     '<span class="title"></span> \N{MIDDLE DOT} <span class="pageNumber"></span></div>'
 )
 SECONDS = 120  # for one page, on a busy machine
+STILL = (
+    "*, ::before, ::after { animation: none !important; transition: none !important; }"  # nothing fades in
+)
 SHOWN = "() => document.querySelectorAll('details').forEach((box) => { box.open = true; })"
 
 
@@ -60,6 +63,7 @@ def printed(pages: list[str], html: Path, path: str) -> Iterator[bytes]:
         tab.set_default_timeout(1000 * SECONDS)
         for name in pages:
             tab.goto((html / f"{name}.html").as_uri(), wait_until="load")
+            tab.add_style_tag(content=STILL)
             tab.evaluate(SHOWN)
             tab.evaluate("document.fonts.ready")
             yield tab.pdf(

@@ -41,5 +41,5 @@ def renumber(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """What Sphinx calls."""
-    app.connect("env-updated", renumber)
+    app.connect("env-get-updated", renumber, priority=900)  # after Sphinx has numbered pages and figures
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,6 +20,7 @@ from tools import cover, icons, lists, pages, project, reference, search_index, 
 from tools.portable import branch
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
+NOT_TO_BE_FOUND = ["404.html", "search.html", "genindex.html", "*-modindex.html", "prf-prf.html"]
 HTML = project.ROOT / "_build" / "html"
 LIVE = project.ROOT / "site" / "live"  # scripts that a page asks for itself
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -53,7 +54,12 @@ def configuration(root: Path = project.ROOT) -> dict:
         site = project.site_address(root)
         config["html"]["baseurl"] = site  # for the one true address that each page names
         config["sphinx"]["config"]["extensions"].append("sphinx_sitemap")
-        config["sphinx"]["config"] |= {"ogp_site_url": site, "notfound_urls_prefix": urlsplit(site).path}
+        config["sphinx"]["config"] |= {
+            "ogp_site_url": site,
+            "notfound_urls_prefix": urlsplit(site).path,
+            "sitemap_url_scheme": "{link}",
+            "sitemap_excludes": NOT_TO_BE_FOUND,
+        }
     else:
         config["sphinx"]["config"]["notfound_urls_prefix"] = "/"
         config["html"] |= {"use_repository_button": False, "use_issues_button": False}

@@ -92,13 +92,14 @@
     box.className = "preview";
     box.setAttribute("role", "tooltip");
     box.append(inner);
-    document.body.append(box);
+    (link.closest("main") || document.body).append(box); // within a landmark, as all that is read
     const place = link.getClientRects()[0] || link.getBoundingClientRect();
     const width = document.documentElement.clientWidth;
     const left = Math.max(8, Math.min(place.left, width - box.offsetWidth - 8));
     const above = place.bottom + box.offsetHeight + 8 > window.innerHeight && place.top > box.offsetHeight + 8;
-    box.style.left = `${left + window.scrollX}px`;
-    box.style.top = `${(above ? place.top - box.offsetHeight - 4 : place.bottom + 4) + window.scrollY}px`;
+    const origin = box.getBoundingClientRect(); // wherever its containing block begins
+    box.style.left = `${left - origin.left}px`;
+    box.style.top = `${(above ? place.top - box.offsetHeight - 4 : place.bottom + 4) - origin.top}px`;
     box.addEventListener("pointerenter", () => clearTimeout(timer));
     box.addEventListener("pointerleave", () => later(close));
     link.setAttribute("aria-describedby", ID);

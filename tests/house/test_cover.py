@@ -70,5 +70,5 @@ def test_the_pictures_are_those_of_the_notebooks(tmp_path):
 
 def test_a_picture_that_is_gone_is_noticed():
     notebook = nbformat.read(project.BOOK / "01_background.ipynb", as_version=4)
-    with pytest.raises(ValueError, match="no picture whose description has the words 'a unicorn'"):
+    with pytest.raises(ValueError, match="no picture whose name or description has the words 'a unicorn'"):
         cover.picture(notebook, "a unicorn")

@@ -156,3 +156,17 @@ def test_no_run_is_kept_of_what_is_no_notebook_or_lies_in_the_future():
     assert set(runs) <= set(project.chapters())
     tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     assert all(datetime.date.fromisoformat(run.date) <= tomorrow for run in runs.values())
+
+
+@pytest.mark.skipif(
+    not (project.BOOK / executions.NAME).exists(), reason="NO RUN IS ON RECORD: make notebooks"
+)
+def test_every_notebook_is_what_its_last_run_made():
+    runs = executions.read()
+    wrong = [
+        name
+        for name in project.chapters()
+        if name not in runs
+        or runs[name].digest != executions.digest(nbformat.read(project.BOOK / f"{name}.ipynb", as_version=4))
+    ]
+    assert not wrong, f"made in another way, or not yet: make notebooks NAMES={' '.join(wrong)!r}"

@@ -49,8 +49,15 @@ def marks(page):
 def test_a_link_shows_what_it_leads_to(browser, site, selector, words):
     with in_browser.visit(browser, site, PAGE) as seen:
         assert words in opened(seen.page, selector)
-        assert in_browser.barriers(seen.page) == []
         assert seen.heard == []
+
+
+@pytest.mark.parametrize("mode", in_browser.MODES)
+def test_an_open_preview_is_no_barrier(browser, site, mode):
+    with in_browser.visit(browser, site, PAGE, mode=mode) as seen:
+        before = in_browser.barriers(seen.page)
+        opened(seen.page, THEOREM)
+        assert in_browser.barriers(seen.page) == before
 
 
 def test_a_theorem_of_another_page_is_shown(browser, site):
@@ -115,7 +122,6 @@ def test_a_page_is_read_when_the_reader_says_so(browser, site):
         assert button.get_attribute("aria-pressed") == "true"
         assert marks(seen.page) == 1
         assert "nothing is sent" in seen.page.locator(".reading-progress").inner_text()
-        assert in_browser.barriers(seen.page) == []
         seen.page.goto(f"{site}/{COVER}")
         assert "You have read 1 of " in seen.page.locator(".reading-progress").inner_text()
         assert marks(seen.page) == 2, "in the list of pages, and on the map"
@@ -155,4 +161,11 @@ def test_a_spoiled_store_does_no_harm(browser, site, stored):
         assert "You have read 0 of " in seen.page.locator(".reading-progress").inner_text()
         seen.page.locator(".reading-progress .mark").click()
         assert marks(seen.page) == 1
+        assert seen.heard == []
+
+
+def test_the_page_for_what_is_not_there_leads_back(browser, site):
+    with in_browser.visit(browser, site, "404.html") as seen:
+        assert seen.page.get_by_role("heading", level=1).inner_text() == "This page is not here"
+        assert seen.page.locator("#pst-primary-sidebar a[href='/book/01_background.html']").count() == 1
         assert seen.heard == []
