@@ -38,6 +38,13 @@ def is_published(root: Path = ROOT) -> bool:
     return NO_OWNER not in address(root)
 
 
+def site_address(root: Path = ROOT) -> str:
+    """Web address of the book, as GitHub Pages gives it to the repository; it ends in a slash."""
+    owner, name = address(root).split("/")[-2:]
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
 def toc_pages(root: Path = ROOT) -> list[str]:
     """Every page of ``_toc.yml``, root first, as a path without suffix: ``book/01_background``."""
     import yaml  # here, so that `make address` runs on a bare Python
