@@ -24,13 +24,6 @@ def slug(address: str) -> str:
     return address.removeprefix(GITHUB)
 
 
-def website(address: str) -> str:
-    """Where GitHub publishes the website of a repository, with a slash at its end."""
-    owner, _, name = slug(address).partition("/")
-    host = f"{owner.lower()}.github.io"
-    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
-
-
 def derived_files(root: Path = project.ROOT) -> list[Path]:
     """Every file in which the address stands a second time."""
     names = ["_config.yml", "README.md", "CITATION.cff", "CONTRIBUTING.md", "PUBLISHING.md", "CHANGELOG.md"]

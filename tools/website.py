@@ -157,7 +157,9 @@ def main() -> int:
         f"All {len(project.toc_pages())} pages of _toc.yml are there. Open {(HTML / 'index.html').as_uri()}"
     )
     if not project.is_published():
-        print(f"{project.NOT_PUBLISHED}\nUntil then the pages have no buttons to run or to report.")
+        print(
+            f"{project.NOT_PUBLISHED}\nUntil then the pages have no buttons for Colab, Kaggle, Binder and reports."
+        )
     return 0
 
 

@@ -1,5 +1,6 @@
 """The portable notebooks: Markdown for every host, and code that is that of the tested notebooks."""
 
+import base64
 import copy
 import json
 import os
@@ -16,7 +17,7 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import address, notebooks, project, references
+from tools import notebooks, project, references
 from tools.portable import branch, buttons, cells, leftovers, names, prose
 
 ROOT = project.ROOT
@@ -288,6 +289,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 bibtex_bibfiles = ["book/references.bib"]
 bibtex_reference_style = "author_year"
 portable_repository = {repository!r}
+portable_website = {website!r}
 """
 INDEX = """# Some book
 
@@ -311,7 +313,7 @@ ONE = rf"""(ch-one)=
 See {{doc}}`01_one/room`, {{doc}}`the room <01_one/room>`, {{ref}}`sec-two`, {{ref}}`there <sec-two>`
 and {{ref}}`second`.
 Known {{cite}}`he2016deep`, {{cite}}`he2016deep,doe2017`, {{cite:t}}`roe2018`;
-a {{term}}`residual`, {{eq}}`sum`.
+a {{term}}`residual`, {{eq}}`sum`, {{numref}}`fig-plot`.
 
 $$
 a = b
@@ -353,18 +355,25 @@ residual
 {FENCE}
 """
 BIBLIOGRAPHY = f"\n{FENCE}{{bibliography}}\n{FENCE}\n"
-REPOSITORY = "https://github.com/Somebody/a-book"
+PICTURE = base64.b64encode(b"\x89PNG").decode()
+FIGURE = {"caption": "As {cite}`he2016deep` say.", "name": "fig-plot"}
+PLOT = {
+    "outputs": [new_output("display_data", data={"image/png": PICTURE})],
+    "metadata": {"mystnb": {"figure": FIGURE, "image": {"alt": "A plot"}}},
+}
+REPOSITORY, SITE = "https://github.com/Somebody/a-book", "https://somebody.github.io/a-book/"
 
 
-def build(folder, repository):
+def build(folder, repository, website):
     """Build a website of four pages with Sphinx in a process of its own; return its folder."""
     (folder / "book" / "01_one").mkdir(parents=True)
     texts = {"index.md": INDEX, "book/references.bib": BIB, "book/reproducing.md": HOME + BIBLIOGRAPHY}
-    texts["conf.py"] = CONF.format(repository=repository)
+    texts["conf.py"] = CONF.format(repository=repository, website=website)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     for name, text in {"01_one": ONE, "01_one/room": ROOM}.items():
-        page = new_notebook(cells=[new_code_cell("1 + 1"), new_markdown_cell(text)])
+        made = [new_markdown_cell(text), new_code_cell("plot()", **PLOT)]
+        page = new_notebook(cells=made if "fig-plot" in text else made[:1])
         page.metadata = nbformat.from_dict(notebooks.METADATA)
         nbformat.write(page, folder / "book" / f"{name}.ipynb")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", ".", "html"]
@@ -376,12 +385,12 @@ def build(folder, repository):
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("published"), REPOSITORY)
+    return build(tmp_path_factory.mktemp("published"), REPOSITORY, SITE)
 
 
 @pytest.fixture(scope="module")
 def unpublished(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("unpublished"), "")
+    return build(tmp_path_factory.mktemp("unpublished"), "", "")
 
 
 def prose_of(website, name):
@@ -390,7 +399,7 @@ def prose_of(website, name):
 
 
 def test_references_lead_to_the_website_and_citations_to_the_papers(published):
-    told, site = prose_of(published, "01_one"), "https://somebody.github.io/a-book/book/"
+    told, site = prose_of(published, "01_one"), f"{SITE}book/"
     room, here = f"{site}01_one/room.html", f"{site}01_one.html"
     assert (
         f"See [A room]({room}), [the room]({room}), [Two parts]({here}#sec-two), [there]({here}#sec-two)\nand"
@@ -403,6 +412,8 @@ def test_references_lead_to_the_website_and_citations_to_the_papers(published):
     assert f"[residual]({site}reproducing.html#term-residual)" in told
     assert f"[(1.1)]({here}#equation-sum)" in told
     assert "\\tag{1.1}" in told
+    assert f"[Fig. 1.1]({here}#fig-plot)" in told
+    assert "**Fig. 1.1.** As [[He and Sun, 2016](https://example.org/he)] say." in told
     assert f"By [Theorem 1.1]({here}#thm-large)." in told
     assert f"# One `thing`\n\n*[This page on the website of the book]({here})*\n" in told
 
@@ -475,17 +486,6 @@ def test_without_an_address_a_page_has_only_the_buttons_that_lead_somewhere(unpu
 )
 def test_a_paper_is_linked_by_what_its_entry_has(fields, url):
     assert names.paper(fields) == url
-
-
-@pytest.mark.parametrize(
-    ("repository", "website"),
-    [
-        ("https://github.com/Ann/a-book", "https://ann.github.io/a-book/"),
-        ("https://github.com/Ann/ann.github.io", "https://ann.github.io/"),
-    ],
-)
-def test_the_website_is_where_github_publishes_a_repository(repository, website):
-    assert address.website(repository) == website
 
 
 # --- the branch

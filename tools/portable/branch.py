@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tools import address, project
+from tools import project
 from tools.portable import buttons
 
 WEBSITE = project.ROOT / "_build" / "html"
@@ -54,8 +54,7 @@ def gather(folder: Path, *, website: Path = WEBSITE, root: Path = project.ROOT) 
     environment = (root / "environment.yml").read_text(encoding="utf-8").splitlines(keepends=True)
     kept = "".join(line for line in environment if NOT_FOR_BINDER not in line)
     (folder / "environment.yml").write_text(kept, encoding="utf-8")
-    repository = project.address(root)
-    about = README.format(repository=repository, website=address.website(repository))
+    about = README.format(repository=project.address(root), website=project.site_address(root))
     (folder / "README.md").write_text(about, encoding="utf-8")
 
 

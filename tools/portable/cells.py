@@ -46,7 +46,7 @@ def portable(
     outline = _Outline(writer)
     for number, cell in enumerate(notebook.cells):
         try:
-            made = [outline.code(cell)] if cell.cell_type == "code" else outline.prose(cell)
+            made = outline.code(cell) if cell.cell_type == "code" else outline.prose(cell)
         except Unsupported as error:
             raise Unsupported(f"cell {number + 1}: {error}") from error
         result.cells += made
@@ -67,8 +67,8 @@ class _Outline:
         self.in_solution = self.is_after_solution = False
         self.folded: list[str] = []  # the cells whose sections are folded
 
-    def code(self, cell: NotebookNode) -> NotebookNode:
-        """A code cell with what its hosts read about folding.
+    def code(self, cell: NotebookNode) -> list[NotebookNode]:
+        """A code cell with what its hosts read about folding; below a figure with a caption, that too.
 
         Raises:
             Unsupported: if it comes right after a solution, with which it would be folded.
@@ -82,7 +82,14 @@ class _Outline:
             made.metadata |= CODE_FOLDED | OUTPUT_FOLDED
         elif "hide-input" in cell.metadata.get("tags", []):
             made.metadata |= copy.deepcopy(CODE_FOLDED | SOURCE_FOLDED)
-        return made
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        if "caption" not in figure:
+            return [made]
+        caption = self.writer.text(figure["caption"])
+        if "name" in figure:
+            number = self.writer.names.number("figure", figure["name"], self.writer.page)
+            caption = f"**{number}.** {caption}"
+        return [made, new_markdown_cell(caption, id=f"{cell.id}-caption")]
 
     def prose(self, cell: NotebookNode) -> list[NotebookNode]:
         """The cells that one cell of prose becomes; a folded heading stands in a cell of its own."""

@@ -36,9 +36,8 @@ def write(app: Sphinx, failed: Exception | None) -> None:
     """Write every portable notebook; one that cannot be made is a warning, and so an error of the build."""
     if failed is not None or app.builder.name != "html":
         return
-    base = address.website(repository) if (repository := app.config.portable_repository) else ""
     parser = create_md_parser(app.env.myst_config, RendererHTML)
-    website = names.Website(app, base)
+    website = names.Website(app, app.config.portable_website)
     papers = {}
     for file in app.config.bibtex_bibfiles:
         papers |= references.entries(Path(app.srcdir, file))
@@ -83,8 +82,9 @@ def show(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """What Sphinx calls."""
-    published = project.address() if project.is_published() else ""
-    app.add_config_value("portable_repository", published, "html")  # its address on GitHub
+    published = project.is_published()
+    app.add_config_value("portable_repository", project.address() if published else "", "html")
+    app.add_config_value("portable_website", project.site_address() if published else "", "html")
     app.connect("build-finished", write)
     app.connect("html-page-context", show, priority=600)  # after the theme has listed its own buttons
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -59,7 +59,7 @@ class Website:
         return f"*{shown}*" if name in TITLES and not split_explicit_title(content)[0] else shown
 
     def number(self, kind: str, label: str, page: str) -> str:
-        """Kind and number of an exercise or a statement: ``Exercise 2.1``.
+        """Kind and number of an exercise, a statement or a figure: ``Exercise 2.1``.
 
         Raises:
             Unsupported: if the page has none of that kind with this label.
@@ -67,7 +67,8 @@ class Website:
         number = self.env.toc_fignumbers.get(page, {}).get(kind, {}).get(label)
         if number is None:
             raise Unsupported(f"{page} has no {kind} with the label {label!r} that has a number")
-        return f"{kind.capitalize()} {'.'.join(map(str, number))}"
+        shown = self.env.config.numfig_format["figure"] if kind == "figure" else f"{kind.capitalize()} %s"
+        return shown % ".".join(map(str, number))
 
     def equation(self, label: str, page: str) -> str:
         """Number of an equation as it stands beside it, without brackets.

@@ -39,7 +39,7 @@ class Names(Protocol):
         ...
 
     def number(self, kind: str, label: str, page: str) -> str:
-        """``Exercise 2.1``, ``Theorem 2.1``."""
+        """``Exercise 2.1``, ``Theorem 2.1``, ``Fig. 2.1``."""
         ...
 
     def equation(self, label: str, page: str) -> str:
