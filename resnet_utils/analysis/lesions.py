@@ -89,16 +89,15 @@ class Switchable(nn.Module):
         Raises:
             ValueError: for multipliers of another shape.
         """
-        usual = self.usual(len(images))
-        shortcuts, branches = (
-            there if given is None else _checked(given, there)
-            for given, there in zip((shortcuts, branches), usual, strict=True)
+        around, through = (
+            usual if given is None else _checked(given, usual)
+            for given, usual in zip((shortcuts, branches), self.usual(len(images)), strict=True)
         )
         x = self.model.stem(images)
         maps, number = {"stem": x}, 0
         for name in self.model.stages:
             for block in self.model.get_submodule(name):
-                s, b = (value[:, number, None, None, None] for value in (shortcuts, branches))  # (N, 1, 1, 1)
+                s, b = (value[:, number, None, None, None] for value in (around, through))  # (N, 1, 1, 1)
                 x = torch.relu(b * block.weigh_and_drop(block.branch(x)) + s * self.bypasses[number](x))
                 number += 1
             maps[name] = x

@@ -106,7 +106,8 @@ def test_a_licence_that_the_package_leaves_out_is_ours_to_bring(registry, monkey
     folder, _ = registry
     (folder / "small.txt").write_text("its licence, word for word")
     monkeypatch.setattr(vendor, "LICENCE_TEXTS", folder)
-    monkeypatch.setattr(vendor, "packages", lambda use=None: [dataclasses.replace(SMALL, licence_file="small.txt")])
+    without = dataclasses.replace(SMALL, licence_file="small.txt")
+    monkeypatch.setattr(vendor, "packages", lambda use=None: [without])
     vendor.copy_to(folder / "html")
     assert "word for word" in (folder / "html" / "vendor" / "licences.txt").read_text()
 

@@ -1,0 +1,73 @@
+// Small helpers for pages that build themselves once they are asked to.
+
+/** A new element: element("p", {class: "said"}, "text", otherElement). */
+export function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+        if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+        else if (value === true) made.setAttribute(name, "");
+        else if (value !== false && value !== undefined) made.setAttribute(name, value);
+    }
+    made.append(...children);
+    return made;
+}
+
+/** 0.934 -> "93 %"; what is nearly certain is not called certain. */
+export function percent(share) {
+    const rounded = Math.round(100 * share);
+    if (rounded === 100 && share < 1) return "over 99 %";
+    if (rounded === 0 && share > 0) return "under 1 %";
+    return `${rounded} %`;
+}
+
+/** Which part of a map has its largest value, in words: "in the middle", "lower left". */
+export function placeOf(values, width) {
+    const peak = values.indexOf(Math.max(...values));
+    const third = (place) => Math.floor((3 * (place + 0.5)) / width);
+    const row = ["upper", "", "lower"][third(Math.floor(peak / width))];
+    const column = ["left", "", "right"][third(peak % width)];
+    return `${row} ${column}`.trim() || "in the middle";
+}
+
+/** The canvas with what a network sees of a picture, and words below it. */
+export function seenBy(canvas, words, size) {
+    const caption = element("figcaption", {}, `${words}: ${size} x ${size} pixels`);
+    return element("figure", { class: "live-small" }, canvas, caption);
+}
+
+/** Does one thing after the other, in the order asked for; of those that wait only the last is done. */
+export class Latest {
+    #running = Promise.resolve();
+    #asked = 0;
+
+    /** Resolves to what `work` gives, or to undefined where something newer was asked for meanwhile. */
+    do(work) {
+        const number = ++this.#asked;
+        const result = this.#running.then(() => (number === this.#asked ? work() : undefined));
+        this.#running = result.catch(() => {});
+        return result.then((value) => (number === this.#asked ? value : undefined));
+    }
+}
+
+/** What stands on the page until the reader asks for the network: a button that loads it, and what is said
+ *  meanwhile. `begin` gets a function that puts the loaded thing in place of all this. */
+export function loadButton(place, { label, begin }) {
+    const said = element("p", { role: "status", class: "live-said" });
+    const button = element("button", { type: "button", class: "live-button", onclick: start }, label);
+
+    async function start() {
+        button.disabled = true;
+        said.textContent = "Loading ...";
+        try {
+            const made = await begin();
+            place.replaceChildren(...made.children);
+            place.dataset.state = "ready";
+            place.querySelector("input").focus(); // the button that had the focus is gone
+        } catch (error) {
+            button.disabled = false;
+            said.textContent = `It could not be loaded: ${error.message}`;
+        }
+    }
+    place.replaceChildren(button, said);
+    place.dataset.state = "waiting";
+}
