@@ -37,7 +37,7 @@ WIDE_FONTS = (
     ),
     *("Hiragino", "Yu Gothic", "MS Gothic", "IPA", "Malgun", "Nanum", "Apple SD", "Arial Unicode", "Unifont"),
 )
-WIDTH = 6.0  # inches
+WIDTH = 5.0  # inches: 360 points, which on a telephone are as many pixels
 Values = Sequence[float] | np.ndarray | Tensor
 
 
@@ -47,7 +47,7 @@ def use_book_style() -> None:
     """
     plt.rcParams.update(
         {
-            "figure.figsize": (WIDTH, 3.5),
+            "figure.figsize": (WIDTH, 3.1),
             "figure.dpi": 100,
             "font.family": "DejaVu Sans",  # comes with matplotlib, so it is there on every machine
             "axes.titlesize": 11,
@@ -160,7 +160,8 @@ def image_grid(
         raise ValueError(f"columns must be at least 1, got {columns}")
     columns = min(columns, len(images))
     rows, cell = math.ceil(len(images) / columns), WIDTH * scale / columns
-    height = rows * (cell * images.shape[2] / images.shape[3] + (0.25 if titles is not None else 0.05))
+    lines = 0 if titles is None else 1 + max(title.count("\n") for title in titles)
+    height = rows * (cell * images.shape[2] / images.shape[3] + 0.08 + 0.17 * lines)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH * scale, height), squeeze=False)
     for index, ax in enumerate(axes.flat):
         ax.axis("off")

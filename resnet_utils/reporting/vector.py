@@ -23,7 +23,6 @@ from resnet_utils.reporting.svg import FONT
 PIXELS_AN_INCH = 100  # of the width at which a page shows the figure
 LETTERS = "10"  # height of most letters, in points
 RASTER = 144  # dots an inch of the few things that are drawn as pixels, such as the bar beside a heat map
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "resnet_utils"}
 NOTHING_OF_THE_MACHINE = {"Date": None, "Creator": None, "Format": None, "Type": None}
 LEFT_OUT = {"stroke-linecap", "stroke-linejoin", "stroke-dashoffset", "font-family", "font"}
 DEFAULTS = {("text-anchor", "start"), ("font-size", LETTERS), ("opacity", "1"), ("stroke-width", "1")}
@@ -39,7 +38,7 @@ def to_svg(figure: Figure, words: str) -> str:
         words: what it shows; its alternative text where nothing better is given.
     """
     written = io.StringIO()
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "resnet_utils"}):
         figure.savefig(written, format="svg", dpi=RASTER, facecolor="none", metadata=NOTHING_OF_THE_MACHINE)
     root = ElementTree.fromstring(written.getvalue())
     wide, high = (float(side) for side in root.attrib["viewBox"].split()[2:])

@@ -9,7 +9,8 @@ import re
 
 from nbformat import NotebookNode
 
-from tools import project, sitting
+from resnet_utils.reporting.roles import COLORS
+from tools import inline_figures, project, sitting
 
 ALLOWED_TAGS = {"hide-input", "raises-exception", "nbval-ignore-output", "remove-stdout"}
 ALLOWED_DIRECTIVES = {
@@ -24,6 +25,8 @@ DRAWING = re.compile(r"\b(?:plt|plotting|figure|axes|ax|panel|drawing|diagrams)\
 MOST_OPEN_DRAWING = 12  # lines of a picture whose drawing is itself the lesson
 IGNORED_SHARE = 5  # at most one output in five may go uncompared
 NAME_OF_FIGURE = re.compile(r"fig-[a-z0-9]+(?:-[a-z0-9]+)*")
+TELEPHONE, SMALLEST = 328, 6.4  # pixels: the width of its column, and of letters that can still be read
+ANY_PAPER = {"none", "#ffffff", "#bbbbbb", "#111111"}  # seen on light and dark, or only on pictures
 MOST_WORDS_OF_ALT = 60  # what a listener can keep in mind
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 TRACES = {
@@ -154,14 +157,12 @@ def has_text_beside_pictures(notebook: NotebookNode) -> list[str]:
 
 
 def has_prose_before_pictures(notebook: NotebookNode) -> list[str]:
-    """The cell before a picture is prose: it says what is to be seen."""
+    """The cell before a picture is prose that leads there."""
     wrong, count = [], 0
     for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
         count += cell.cell_type == "code"
         if shows_picture(cell) and (before is None or before.cell_type != "markdown"):
-            wrong.append(
-                f"code cell {count} shows a picture, but no sentence before it says what is to be seen"
-            )
+            wrong.append(f"code cell {count} shows a picture, but no sentence before it leads there")
     return wrong
 
 
@@ -200,6 +201,27 @@ def has_digests_off_the_page(notebook: NotebookNode) -> list[str]:
         said = re.sub(r"print\(\w+\.digest\)", "", cell.source)
         if is_off and re.search(r"\b(?:print|show)\(", said):
             wrong.append(f"code cell {i} prints more than the digest of its figure; give that its own cell")
+    return wrong
+
+
+def has_figures_for_every_page(notebook: NotebookNode) -> list[str]:
+    """The letters of a drawn figure can be read on a telephone, and each of its lines in light and in dark.
+
+    A colour is that of a role, or the page's style sheet has another one for the dark.
+    """
+    style = inline_figures.STYLE.joinpath("figures.css").read_text(encoding="utf-8")
+    known = ANY_PAPER | set(re.findall(r"#[0-9a-f]{6}", style)) | {c.lower() for c in COLORS.values()}
+    wrong = []
+    for i, cell in enumerate(code_cells(notebook), start=1):
+        for svg in (output.get("data", {}).get("image/svg+xml", "") for output in cell.outputs):
+            wide = re.search(r'viewBox="0 0 ([\d.]+) ', svg)
+            sizes = [float(size) for size in re.findall(r'<(?:text|svg)\b[^>]* font-size="([\d.]+)"', svg)]
+            if wide and min(sizes, default=99) * min(1, TELEPHONE / float(wide[1])) < SMALLEST:
+                wrong.append(f"the figure of code cell {i} has letters too small for a telephone")
+            lines = {colour.lower() for colour in re.findall(r'\bstroke="([^"]+)"', svg)}
+            lines |= {colour.lower() for colour in re.findall(r'<text\b[^>]*\bfill="([^"]+)"', svg)}
+            if strange := sorted(lines - known):
+                wrong.append(f"the figure of code cell {i} has {strange}, which figures.css does not know")
     return wrong
 
 
@@ -325,6 +347,7 @@ RULES = [
     has_prose_before_pictures,
     has_words_for_eye_and_ear,
     has_digests_off_the_page,
+    has_figures_for_every_page,
     has_short_cells,
     has_checked_exercises,
     has_the_parts_of_a_chapter,

@@ -87,6 +87,11 @@ def cell_with(notebook, text):
     return cell_in(notebook.cells, text)
 
 
+def drawn(svg):
+    """A fault in a drawn figure."""
+    return lambda notebook: cell_with(notebook, "plt.plot").outputs[0].data.update({"image/svg+xml": svg})
+
+
 def words_of_figure(kind, word, value):
     """A fault in the words of the figure."""
     return lambda notebook: cell_with(notebook, "plt.plot").metadata.mystnb[kind].update({word: value})
@@ -173,6 +178,12 @@ FAULTS = {
         replace("plt.plot()", "plt.plot()\nprint(2 + 2)"),
         "has_digests_off_the_page",
     ),
+    "letters too small": (drawn('<svg viewBox="0 0 656 9" font-size="11"/>'), "has_figures_for_every_page"),
+    "line unseen in the dark": (drawn('<svg><path stroke="#101010"/></svg>'), "has_figures_for_every_page"),
+    "letters unseen in the dark": (
+        drawn('<svg><text x="1" fill="#202020">a</text></svg>'),
+        "has_figures_for_every_page",
+    ),
     "wide line": (replace("print(2)", "print(" + 90 * "2" + ")"), "has_short_cells"),
     "long sitting": (replace("The curve rises.", "word " * 5000), "is_one_sitting"),
     "many cells": (
@@ -244,6 +255,7 @@ def copy(tmp_path):
     for name in ("resnet_utils", "tools"):
         shutil.copytree(project.ROOT / name, tmp_path / name, ignore=ignore)
     files = ["conftest.py", "pyproject.toml", "_toc.yml", "book/references.bib", "tests/nbval_sanitize.cfg"]
+    files += ["book/_static/figures.css"]
     files += [f"tests/house/{name}.py" for name in ("depth", "hygiene", "test_notebooks")]
     files += [f"{folder}.{kind}" for folder, kind in WANTED if (project.ROOT / f"{folder}.{kind}").exists()]
     for name in files:

@@ -15,9 +15,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from nbformat.v4 import new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import address, notebooks, project, references, website
+from tools import address, notebooks, project, references, sitting, website
 
 ROOT = project.ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -434,6 +434,26 @@ def test_another_first_cell_is_taken_over_without_running_the_notebook(small_boo
     ]
     assert [cell.execution_count for cell in cells] == [1, 2]
     assert cells[1].outputs[0].text == "1\n"
+
+
+def test_another_caption_is_noticed_and_taken_over_without_running_the_notebook(small_book):
+    write, folders = small_book
+    head = "---\ntags: [remove-stdout]\nmystnb:\n  figure:\n    name: fig-a\n    caption: >-\n      {}\n---\n"
+    first = "import importlib.util  # resnet-utils @ git+x"
+    for caption in ("It rises: by $n$.", "It falls."):
+        write(first, head.format(caption) + "\nprint(1)")
+        assert len(notebooks.disagreements("small", **folders)) == 1
+        assert notebooks.take_prose("small", **folders)
+        assert notebooks.disagreements("small", **folders) == []
+        stored = nbformat.read(folders["book"] / "small.ipynb", as_version=4).cells[-1]
+        assert stored.metadata.mystnb.figure == {"name": "fig-a", "caption": caption}
+        assert stored.outputs[0].text == "1\n"
+
+
+def test_the_words_of_a_caption_take_time_to_read():
+    cell = new_code_cell("draw()", metadata={"mystnb": {"figure": {"caption": "Three words here."}}})
+    notebook = new_notebook(cells=[new_markdown_cell("One, two."), cell])
+    assert sitting.words(notebook) == 5
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ def test_every_role_has_a_marker_and_a_dash():
     assert set(plotting.COLORS) == set(plotting.MARKERS) == set(plotting.DASHES)
 
 
-def test_book_style_gives_600_by_350_pixels(ax):
+def test_book_style_gives_500_by_310_pixels(ax):
     with mpl.rc_context():
         plotting.use_book_style()
         figure = plt.figure()
-        assert tuple(figure.get_size_inches() * figure.dpi) == (600, 350)
+        assert tuple(figure.get_size_inches() * figure.dpi) == (500, 310)
 
 
 def test_curve_draws_the_data_in_the_looks_of_its_role(ax):
