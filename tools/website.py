@@ -21,6 +21,8 @@ from tools.portable import branch
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
 NOT_TO_BE_FOUND = ["404.html", "search.html", "genindex.html", "*-modindex.html", "prf-prf.html"]
+DRAWN = re.compile(r'<svg class="figure".*?</svg>', re.S)  # pictures, as photographs are
+MOST_DRAWN = 60_000  # of one page's drawn figures together, compressed
 HTML = project.ROOT / "_build" / "html"
 LIVE = project.ROOT / "site" / "live"  # scripts that a page asks for itself
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -84,14 +86,17 @@ def missing_pages(html: Path = HTML, root: Path = project.ROOT) -> list[str]:
 
 
 def heavy_pages(html: Path = HTML) -> list[str]:
-    """Pages that weigh more on their way to the reader than a page may, each with its weight."""
-    sizes = {path: len(gzip.compress(path.read_bytes())) for path in sorted(html.rglob("*.html"))}
-    made_by_sphinx = {"genindex.html", "search.html", "py-modindex.html"}
-    return [
-        f"{path.relative_to(html).as_posix()} ({size / 1000:.0f} kB)"
-        for path, size in sizes.items()
-        if size > MOST_BYTES and path.name not in made_by_sphinx
-    ]
+    """Pages that weigh more on their way to the reader than a page may, or whose drawn figures do."""
+    heavy, made_by_sphinx = [], {"genindex.html", "search.html", "py-modindex.html"}
+    for path in (path for path in sorted(html.rglob("*.html")) if path.name not in made_by_sphinx):
+        page = path.read_text(encoding="utf-8")
+        for part, most, what in (
+            (DRAWN.sub("", page), MOST_BYTES, "kB"),
+            ("".join(DRAWN.findall(page)), MOST_DRAWN, "kB of figures"),
+        ):
+            size = len(gzip.compress(part.encode()))
+            heavy += [f"{path.relative_to(html).as_posix()} ({size / 1000:.0f} {what})"] * (size > most)
+    return heavy
 
 
 def complaints_of_jupyter_book(settings: Path) -> str:

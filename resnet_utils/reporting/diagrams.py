@@ -13,7 +13,7 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from resnet_utils.reporting.svg import INK, MOST_WIDE, PALE, PAPER, Point, Svg
 
 BOX, TALL, PITCH = 118, 32, 44  # width and height of a box, distance from one row to the next (pixels)
 ASIDE, LANE = 134, 9  # from the main column to the one beside it; from one long line to the next
+MOST_BESIDE = 490  # pixels of a row of blocks; on a telephone its letters are three quarters as large
 SHORTCUT = COLORS["residual"]
 FILL = {"conv": "#D6E6F2", "+": "#F6D9E8", "×": "#F6D9E8", "norm": PAPER, "other": PALE}
 WORDS = {"add": "+", "iadd": "+", "mul": "×", "relu": "ReLU", "truediv": "÷"}
@@ -194,17 +195,19 @@ class Drawing:
         return f"<diagrams of {', '.join(self.panels)}>"
 
     def _repr_svg_(self) -> str:
-        panels = [_panel(title, steps) for title, steps in self.panels.items()]
-        whole = Svg(
-            sum(panel.width for panel in panels),
-            max((panel.height for panel in panels), default=0),
-            words=self.digest,
-            most_wide=math.inf,
-        )
-        left = 0
-        for panel in panels:
-            whole.place(panel, left)
-            left += panel.width
+        rows: list[list[Svg]] = []
+        for panel in [_panel(title, steps) for title, steps in self.panels.items()]:
+            if not rows or sum(other.width for other in rows[-1]) + panel.width > MOST_BESIDE:
+                rows.append([])
+            rows[-1].append(panel)
+        wide = max((sum(panel.width for panel in row) for row in rows), default=0)
+        high = [max(panel.height for panel in row) for row in rows]
+        whole = Svg(wide, sum(high), words=self.digest, most_wide=math.inf)
+        for top, row in zip(accumulate(high, initial=0), rows, strict=False):
+            left = 0
+            for panel in row:
+                whole.place(panel, left, top)
+                left += panel.width
         return whole._repr_svg_()
 
 
@@ -247,7 +250,7 @@ def _draw_step(drawn: Svg, center: Point, steps: list[Step], index: int) -> None
     drawn.box(center, (BOX, TALL if shape else TALL - 8), fill=FILL[step.kind])
     drawn.text((x, y - 1 if shape else y + 4), step.label)
     if shape:
-        drawn.text((x, y + 11), shape, size=9, color=INK)
+        drawn.text((x, y + 11), shape, size=10, color=INK)
 
 
 MOST_BLOCKS = 12  # of a stage, drawn one by one; more are drawn as so many with dots between

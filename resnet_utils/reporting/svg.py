@@ -140,15 +140,16 @@ class Svg:
         look += f' fill="{color}"' * (color != "#000000") + f' text-anchor="{anchor}"' * (anchor != "middle")
         self._parts.append(f'<text x="{x}" y="{y}"{look}>{escape(words)}</text>')
 
-    def place(self, other: Svg, left: int) -> None:
+    def place(self, other: Svg, left: int, top: int = 0) -> None:
         """Another picture within this one.
 
         Args:
             other: what is drawn on it so far.
             left: pixels from this one's left edge to that one's.
+            top: pixels from this one's upper edge to that one's.
         """
         inner = "\n".join(other._parts)
-        self._parts.append(f'<g transform="translate({left} 0)">\n{inner}\n</g>')
+        self._parts.append(f'<g transform="translate({left} {top})">\n{inner}\n</g>')
 
     def _repr_svg_(self) -> str:
         size = f'viewBox="0 0 {self.width} {self.height}" width="{self.width}"'

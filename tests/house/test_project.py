@@ -18,7 +18,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import address, notebooks, pictures, project, references, website
+from tools import address, notebooks, project, references, sitting, website
 
 ROOT = project.ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -190,6 +190,15 @@ def test_a_heavy_page_is_noticed(tmp_path):
     assert website.heavy_pages(tmp_path) == ["heavy.html (60 kB)"]
 
 
+def test_drawn_figures_of_a_page_are_weighed_by_themselves(tmp_path):
+    figure = '<svg class="figure">{}</svg>'
+    text = "x" * (website.MOST_BYTES - 10)
+    (tmp_path / "a.html").write_text(text + figure.format("y" * 1000), encoding="utf-8")
+    assert website.heavy_pages(tmp_path) == []
+    (tmp_path / "b.html").write_text(2 * figure.format("y" * (website.MOST_DRAWN // 2)), encoding="utf-8")
+    assert website.heavy_pages(tmp_path) == ["b.html (120 kB of figures)"]
+
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -313,20 +322,6 @@ def test_notebooks_are_plain_json_without_needless_bytes():
         assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def test_a_picture_is_described_by_the_sentence_before_it():
-    picture = new_output("display_data", data={"image/png": "AAAA"})
-    cells = [
-        new_markdown_cell("Intro.\n**Figure.** The curve *rises*, as {cite}`he2016deep` say."),
-        new_code_cell("plot()", outputs=[picture]),
-        new_markdown_cell("```{solution-start} a\n```"),
-        new_code_cell("plot()", outputs=[picture, new_output("stream", text="one line\n")]),
-    ]
-    notebook = new_notebook(cells=cells)
-    pictures.describe(notebook)
-    alts = [cell.metadata["mystnb"]["image"]["alt"] for cell in notebook.cells[1::2]]
-    assert alts == ["The curve rises, as he2016deep say.", "one line"]
-
-
 def test_the_list_of_references_has_what_is_cited_and_nothing_else():
     directive = "```{bibliography}\n:filter: docname in docnames\n```"
     text = "See {cite}`he2016deep` and {cite:t}`zhang2019fixup`.\n\n" + directive
@@ -442,6 +437,26 @@ def test_another_first_cell_is_taken_over_without_running_the_notebook(small_boo
     ]
     assert [cell.execution_count for cell in cells] == [1, 2]
     assert cells[1].outputs[0].text == "1\n"
+
+
+def test_another_caption_is_noticed_and_taken_over_without_running_the_notebook(small_book):
+    write, folders = small_book
+    head = "---\ntags: [remove-stdout]\nmystnb:\n  figure:\n    name: fig-a\n    caption: >-\n      {}\n---\n"
+    first = "import importlib.util  # resnet-utils @ git+x"
+    for caption in ("It rises: by $n$.", "It falls."):
+        write(first, head.format(caption) + "\nprint(1)")
+        assert len(notebooks.disagreements("small", **folders)) == 1
+        assert notebooks.take_prose("small", **folders)
+        assert notebooks.disagreements("small", **folders) == []
+        stored = nbformat.read(folders["book"] / "small.ipynb", as_version=4).cells[-1]
+        assert stored.metadata.mystnb.figure == {"name": "fig-a", "caption": caption}
+        assert stored.outputs[0].text == "1\n"
+
+
+def test_the_words_of_a_caption_take_time_to_read():
+    cell = new_code_cell("draw()", metadata={"mystnb": {"figure": {"caption": "Three words here."}}})
+    notebook = new_notebook(cells=[new_markdown_cell("One, two."), cell])
+    assert sitting.words(notebook) == 5
 
 
 @pytest.mark.parametrize(

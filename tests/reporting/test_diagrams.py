@@ -97,6 +97,21 @@ def test_every_box_lies_inside_the_picture():
         assert y + float(box.get("height")) <= height
 
 
+def test_blocks_that_do_not_fit_beside_each_other_go_on_below():
+    block = blocks.BasicBlock(16, 16)
+    one, five = (diagrams.Drawing({f"block {k}": (block, SHAPE) for k in range(n)}) for n in (1, 5))
+    root, alone = (ElementTree.fromstring(drawing._repr_svg_()) for drawing in (five, one))
+    (width, height), (wide, high) = (
+        [float(side) for side in svg.get("viewBox").split()[2:]] for svg in (root, alone)
+    )
+    assert width <= diagrams.MOST_BESIDE < 5 * wide
+    assert height == 2 * high
+    places = [node.get("transform") for node in root.iter(f"{SVG}g")]
+    assert len(set(places)) == 5
+    titles = [node.text for node in root.iter(f"{SVG}text") if node.get("font-weight") == "bold"]
+    assert titles == [f"block {k}" for k in range(5)]
+
+
 def test_block_is_left_as_it_was():
     block = blocks.BasicBlock(16, 16)
     before = copy.deepcopy(block.state_dict())
