@@ -30,7 +30,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import home, patience, pictures, project, references, sitting
+from tools import home, patience, project, references, sitting
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -66,9 +66,15 @@ def read_text(name: str, text: Path = project.TEXT) -> NotebookNode:
 
 
 def sources(notebook: NotebookNode) -> list[tuple]:
-    """What must be equal in both twins: type, id, tags and source of every cell."""
+    """What must be equal in both twins: type, id, tags, source, and words of the figure of every cell."""
     return [
-        (cell.cell_type, cell.id, tuple(cell.metadata.get("tags", ())), cell.source)
+        (
+            cell.cell_type,
+            cell.id,
+            tuple(cell.metadata.get("tags", ())),
+            cell.source,
+            cell.metadata.get("mystnb", {}),
+        )
         for cell in notebook.cells
     ]
 
@@ -106,7 +112,6 @@ def tidy(notebook: NotebookNode) -> list[str]:
 
 def write(notebook: NotebookNode, path: Path) -> bool:
     """Write ``notebook`` to ``path`` at once or not at all; tell whether the file changed."""
-    pictures.describe(notebook)
     nbformat.validate(notebook)
     content = nbformat.writes(notebook, version=4) + "\n"
     content = re.sub(r"\n+\Z", "\n", content)
@@ -133,7 +138,7 @@ def make(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> 
 
 
 def take_prose(name: str, *, book: Path = project.BOOK, text: Path = project.TEXT) -> bool:
-    """Bring changed prose into the notebook and keep its outputs; changed code is refused.
+    """Bring changed prose, tags and captions into the notebook and keep its outputs; changed code is refused.
 
     The first code cell may change: where notebooks are made the package is there, and it does nothing.
     """
@@ -141,7 +146,7 @@ def take_prose(name: str, *, book: Path = project.BOOK, text: Path = project.TEX
     notebook = read_text(name, text)
 
     def code(nb: NotebookNode) -> list[tuple]:
-        return [row for row in sources(nb) if row[0] == "code"]
+        return [row[3] for row in sources(nb) if row[0] == "code"]
 
     def first(nb: NotebookNode) -> NotebookNode:
         return next(cell for cell in nb.cells if cell.cell_type == "code")

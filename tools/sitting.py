@@ -38,9 +38,15 @@ def outside_solutions(notebook: NotebookNode) -> list[NotebookNode]:
     return seen
 
 
+def caption(cell: NotebookNode) -> str:
+    """What stands below the figure of a code cell; empty without one."""
+    return cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "")
+
+
 def words(notebook: NotebookNode) -> int:
-    """Words of prose: all Markdown outside the solutions and the list of references."""
-    text = "\n\n".join(cell.source for cell in outside_solutions(notebook) if cell.cell_type == "markdown")
+    """Words of prose: all Markdown and captions outside the solutions and the list of references."""
+    cells = outside_solutions(notebook)
+    text = "\n\n".join(cell.source if cell.cell_type == "markdown" else caption(cell) for cell in cells)
     return len(text.partition("\n## References")[0].split())
 
 

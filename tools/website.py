@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import lists, project, reference
 
 MOST_BYTES = 190_000  # of one page's HTML without the list of all pages: what a phone shows at once
+DRAWN = re.compile(r'<svg class="figure".*?</svg>', re.S)  # pictures, as photographs are
+MOST_DRAWN = 120_000  # of one page's drawn figures together
 LIST_OF_PAGES = re.compile(r'<div id="pst-primary-sidebar".*?(?=<main\b)', re.S)
 HTML = project.ROOT / "_build" / "html"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -61,17 +63,18 @@ def missing_pages(html: Path = HTML, root: Path = project.ROOT) -> list[str]:
 
 
 def heavy_pages(html: Path = HTML) -> list[str]:
-    """Pages with more HTML than a page may have, each with its size."""
-    sizes = {
-        path: len(LIST_OF_PAGES.sub("", path.read_text(encoding="utf-8")).encode())
-        for path in sorted(html.rglob("*.html"))
-    }
+    """Pages with more HTML or larger drawn figures than a page may have, each with its size."""
+    heavy = []
     made_by_sphinx = {"genindex.html", "search.html", "py-modindex.html"}
-    return [
-        f"{path.relative_to(html).as_posix()} ({size / 1000:.0f} kB)"
-        for path, size in sizes.items()
-        if size > MOST_BYTES and path.name not in made_by_sphinx
-    ]
+    for path in (path for path in sorted(html.rglob("*.html")) if path.name not in made_by_sphinx):
+        page = LIST_OF_PAGES.sub("", path.read_text(encoding="utf-8"))
+        for part, most, what in (
+            (DRAWN.sub("", page), MOST_BYTES, "kB"),
+            ("".join(DRAWN.findall(page)), MOST_DRAWN, "kB of figures"),
+        ):
+            size = len(part.encode())
+            heavy += [f"{path.relative_to(html).as_posix()} ({size / 1000:.0f} {what})"] * (size > most)
+    return heavy
 
 
 def main() -> int:

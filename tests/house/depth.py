@@ -96,6 +96,8 @@ def parts(notebook: NotebookNode) -> list[Part]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             found[-1].cells += cell.source + "\n" + output_text(cell) + "\n"
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            found[-1].prose += f"{sitting.caption(cell)}\n\n{alt}\n\n"
             continue
         for piece in re.split(r"^(?=## )", cell.source, flags=re.M):
             if piece.startswith("## "):

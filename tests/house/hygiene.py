@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from tools import project, sitting
 
-ALLOWED_TAGS = {"hide-input", "raises-exception", "nbval-ignore-output"}
+ALLOWED_TAGS = {"hide-input", "raises-exception", "nbval-ignore-output", "remove-stdout"}
 ALLOWED_DIRECTIVES = {
     *("admonition", "note", "tip", "hint", "important", "warning", "caution", "seealso"),
     *("exercise", "exercise-start", "exercise-end", "solution", "solution-start", "solution-end"),
@@ -23,6 +23,8 @@ MOST_COLUMNS = 88  # of a line of code, so that a page need not be scrolled side
 DRAWING = re.compile(r"\b(?:plt|plotting|figure|axes|ax|panel|drawing|diagrams)\b")
 MOST_OPEN_DRAWING = 12  # lines of a picture whose drawing is itself the lesson
 IGNORED_SHARE = 5  # at most one output in five may go uncompared
+NAME_OF_FIGURE = re.compile(r"fig-[a-z0-9]+(?:-[a-z0-9]+)*")
+MOST_WORDS_OF_ALT = 60  # what a listener can keep in mind
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 TRACES = {
     "an absolute path": re.compile(
@@ -39,8 +41,15 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def prose(notebook: NotebookNode) -> str:
-    """All Markdown of the notebook as one text."""
-    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    """All Markdown of the notebook as one text, captions among it."""
+    return "\n\n".join(
+        cell.source if cell.cell_type == "markdown" else sitting.caption(cell) for cell in notebook.cells
+    )
+
+
+def shows_picture(cell: NotebookNode) -> bool:
+    """Whether a code cell has put out a picture."""
+    return any(kind in output.get("data", {}) for output in cell.get("outputs", []) for kind in PICTURES)
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -79,7 +88,7 @@ def has_plain_metadata(notebook: NotebookNode) -> list[str]:
 
 
 def has_allowed_tags(notebook: NotebookNode) -> list[str]:
-    """Only the three tags; and none of nbval's comments, which would do the same unseen."""
+    """Only the four tags; and none of nbval's comments, which would do the same unseen."""
     wrong = [
         f"cell {i} has the tag {tag!r}; allowed: {', '.join(sorted(ALLOWED_TAGS))}"
         for i, cell in enumerate(notebook.cells)
@@ -135,7 +144,7 @@ def has_text_beside_pictures(notebook: NotebookNode) -> list[str]:
     """nbval never compares pictures, so a cell with one also prints a digest of it, and that is compared."""
     wrong = []
     for i, cell in enumerate(code_cells(notebook), start=1):
-        if not any(kind in output.get("data", {}) for output in cell.outputs for kind in PICTURES):
+        if not shows_picture(cell):
             continue
         if not any(o.output_type == "stream" and o.name == "stdout" and o.text.strip() for o in cell.outputs):
             wrong.append(f"code cell {i} shows a picture, but prints no digest of what it plots")
@@ -149,13 +158,48 @@ def has_prose_before_pictures(notebook: NotebookNode) -> list[str]:
     wrong, count = [], 0
     for before, cell in zip([None, *notebook.cells], notebook.cells, strict=False):
         count += cell.cell_type == "code"
-        shows = cell.cell_type == "code" and any(
-            kind in output.get("data", {}) for output in cell.outputs for kind in PICTURES
-        )
-        if shows and (before is None or before.cell_type != "markdown"):
+        if shows_picture(cell) and (before is None or before.cell_type != "markdown"):
             wrong.append(
                 f"code cell {count} shows a picture, but no sentence before it says what is to be seen"
             )
+    return wrong
+
+
+def has_words_for_eye_and_ear(notebook: NotebookNode) -> list[str]:
+    """Each picture has a name to refer to, a caption that says what to see, and an alternative text that says
+    what is in the picture: two texts, since a listener gets both. The prose has no third."""
+    wrong = []
+    for i, cell in enumerate(code_cells(notebook), start=1):
+        given = cell.metadata.get("mystnb", {})
+        if not shows_picture(cell):
+            wrong += [f"code cell {i} has words for a figure, but shows none"] if given else []
+            continue
+        name, caption = given.get("figure", {}).get("name", ""), sitting.caption(cell).strip()
+        alt = given.get("image", {}).get("alt", "").strip()
+        if not NAME_OF_FIGURE.fullmatch(name):
+            wrong.append(f"the figure of code cell {i} is called {name!r}; wanted: fig-some-words")
+        if not (caption.endswith(".") and alt.endswith(".")):
+            wrong.append(f"the figure of code cell {i} needs a caption and an alt text, each a sentence")
+        if alt and (alt in caption or caption in alt):
+            wrong.append(f"the alt text of code cell {i} repeats the caption; say what is in the picture")
+        if len(alt.split()) > MOST_WORDS_OF_ALT or re.search(r"[`{$*]|\b(?:may|might)\b|if there", alt):
+            wrong.append(f"the alt text of code cell {i} is too long, has markup, or says what may be there")
+    told = [line for line in prose(notebook).splitlines() if line.startswith("**Figure")]
+    return wrong + [f"this belongs into the caption of a figure: {line[:60]!r}" for line in told]
+
+
+def has_digests_off_the_page(notebook: NotebookNode) -> list[str]:
+    """What a figure prints is its digest and nothing else; the page leaves it out, nbval sees it."""
+    wrong = []
+    for i, cell in enumerate(code_cells(notebook), start=1):
+        is_off = "remove-stdout" in tags(cell)
+        if is_off != shows_picture(cell):
+            wrong.append(
+                f"code cell {i}: the tag remove-stdout is for cells with a figure, and for all of them"
+            )
+        said = re.sub(r"print\(\w+\.digest\)", "", cell.source)
+        if is_off and re.search(r"\b(?:print|show)\(", said):
+            wrong.append(f"code cell {i} prints more than the digest of its figure; give that its own cell")
     return wrong
 
 
@@ -240,8 +284,7 @@ def has_hidden_only_what_may_be(notebook: NotebookNode) -> list[str]:
             wrong.append(f"code cell {i} is folded, but it draws nothing")
         if hidden and has_assert(cell.source):
             wrong.append(f"code cell {i} is folded, but it asserts something")
-        shows = any(kind in output.get("data", {}) for output in cell.outputs for kind in PICTURES)
-        if shows and not hidden and len(cell.source.splitlines()) > MOST_OPEN_DRAWING:
+        if shows_picture(cell) and not hidden and len(cell.source.splitlines()) > MOST_OPEN_DRAWING:
             wrong.append(f"code cell {i} draws in {len(cell.source.splitlines())} open lines: fold it")
     return wrong
 
@@ -280,6 +323,8 @@ RULES = [
     has_few_ignored_outputs,
     has_text_beside_pictures,
     has_prose_before_pictures,
+    has_words_for_eye_and_ear,
+    has_digests_off_the_page,
     has_short_cells,
     has_checked_exercises,
     has_the_parts_of_a_chapter,

@@ -57,7 +57,7 @@ def good():
         code(INSTALL, tags=["hide-input"]),
         code("from matplotlib import pyplot as plt", tags=["hide-input"]),
         new_markdown_cell("The curve rises."),
-        code("plt.plot()", picture, said("one line, 3 points\n"), tags=["hide-input"]),
+        code("plt.plot()", picture, said("one line, 3 points\n"), tags=["hide-input", "remove-stdout"]),
         *[code(f"print({i})", said(f"{i}\n")) for i in range(5)],
         code("print(seconds())", said("1.2\n"), tags=["nbval-ignore-output"]),
         code("assert seconds() > 0, 'time passes'"),
@@ -67,15 +67,29 @@ def good():
         code("assert 1 + 2 == 3"),
         new_markdown_cell(CLOSING + "\n\n## Summary\n\n- Done.\n\n## References\n\n- None."),
     ]
+    cell_in(cells, "plt.plot").metadata["mystnb"] = {
+        "figure": {"name": "fig-curve", "caption": "The curve rises."},
+        "image": {"alt": "A line of three points."},
+    }
     notebook = new_notebook(cells=cells, metadata=notebooks.METADATA)
     for count, cell in enumerate(hygiene.code_cells(notebook), start=1):
         cell.execution_count = count
     return notebook
 
 
+def cell_in(cells, text):
+    """The first of the cells whose source has ``text``."""
+    return next(cell for cell in cells if text in cell.source)
+
+
 def cell_with(notebook, text):
-    """The first cell whose source has ``text``."""
-    return next(cell for cell in notebook.cells if text in cell.source)
+    """The first cell of a notebook whose source has ``text``."""
+    return cell_in(notebook.cells, text)
+
+
+def words_of_figure(kind, word, value):
+    """A fault in the words of the figure."""
+    return lambda notebook: cell_with(notebook, "plt.plot").metadata.mystnb[kind].update({word: value})
 
 
 def replace(old, new):
@@ -134,6 +148,31 @@ FAULTS = {
     ),
     "digest ignored": (tag("plt.plot", "nbval-ignore-output"), "has_text_beside_pictures"),
     "picture without words": (lambda nb: nb.cells.pop(3), "has_prose_before_pictures"),
+    "figure without a name": (words_of_figure("figure", "name", "curve"), "has_words_for_eye_and_ear"),
+    "figure without a caption": (words_of_figure("figure", "caption", ""), "has_words_for_eye_and_ear"),
+    "alt text that is the caption": (
+        words_of_figure("image", "alt", "The curve rises."),
+        "has_words_for_eye_and_ear",
+    ),
+    "alt text that says what may be": (
+        words_of_figure("image", "alt", "A line that may rise."),
+        "has_words_for_eye_and_ear",
+    ),
+    "alt text with markup": (words_of_figure("image", "alt", "A line of $n$."), "has_words_for_eye_and_ear"),
+    "caption in the prose": (
+        replace("The curve rises.", "**Figure.** It rises."),
+        "has_words_for_eye_and_ear",
+    ),
+    "words without a figure": (
+        lambda nb: cell_with(nb, "print(2)").metadata.update(mystnb={"image": {"alt": "A line."}}),
+        "has_words_for_eye_and_ear",
+    ),
+    "digest on the page": (tag("plt.plot", "hide-input"), "has_digests_off_the_page"),
+    "result off the page": (tag("print(2)", "remove-stdout"), "has_digests_off_the_page"),
+    "more than the digest off the page": (
+        replace("plt.plot()", "plt.plot()\nprint(2 + 2)"),
+        "has_digests_off_the_page",
+    ),
     "wide line": (replace("print(2)", "print(" + 90 * "2" + ")"), "has_short_cells"),
     "long sitting": (replace("The curve rises.", "word " * 5000), "is_one_sitting"),
     "many cells": (
@@ -323,6 +362,17 @@ def test_a_run_in_which_every_cell_passes_is_green(copy):
     )
     assert done.returncode == 0, done.stdout
     assert "1 of 1 passed" in done.stdout
+
+
+@pytest.mark.parametrize(("said_then", "passes"), [("a curve", True), ("two curves", False)])
+def test_a_drawn_figure_is_not_compared_but_its_digest_is(copy, said_then, passes):
+    source = """from IPython.display import display
+
+display({"image/svg+xml": "<svg/>", "text/plain": "a figure"}, raw=True)
+print("a curve")"""
+    stored = {"image/svg+xml": "<svg><g/></svg>", "text/plain": "a figure"}
+    done = tiny(copy, code(source, new_output("display_data", data=stored), said(f"{said_then}\n")))
+    assert (done.returncode == 0) == passes, done.stdout
 
 
 def test_a_failed_cell_is_named_as_jupyter_counts_it(copy):

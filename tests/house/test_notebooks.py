@@ -98,6 +98,16 @@ def test_every_label_stands_once_in_the_book():
     assert sorted(names) == sorted(set(names))
 
 
+def test_every_figure_has_a_name_of_its_own():
+    given = [
+        cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        for name in PRESENT
+        for cell in hygiene.code_cells(notebook_of(name))
+    ]
+    names = [name for name in given if name]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_listed_page_exists():
     missing = [
         page

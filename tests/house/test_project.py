@@ -15,9 +15,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_output
 
-from tools import address, notebooks, pictures, project, references, website
+from tools import address, notebooks, project, references, website
 
 ROOT = project.ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -187,6 +187,15 @@ def test_the_list_of_all_pages_does_not_make_a_page_heavy(tmp_path):
     assert len(website.heavy_pages(tmp_path)) == 1
 
 
+def test_drawn_figures_of_a_page_are_weighed_by_themselves(tmp_path):
+    figure = '<svg class="figure">{}</svg>'
+    text = "x" * (website.MOST_BYTES - 10)
+    (tmp_path / "a.html").write_text(text + figure.format("y" * 1000), encoding="utf-8")
+    assert website.heavy_pages(tmp_path) == []
+    (tmp_path / "b.html").write_text(2 * figure.format("y" * (website.MOST_DRAWN // 2)), encoding="utf-8")
+    assert website.heavy_pages(tmp_path) == ["b.html (120 kB of figures)"]
+
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
@@ -308,20 +317,6 @@ def test_notebooks_are_plain_json_without_needless_bytes():
     for path in project.BOOK.glob("*.ipynb"):
         text = path.read_text(encoding="utf-8")
         assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-
-
-def test_a_picture_is_described_by_the_sentence_before_it():
-    picture = new_output("display_data", data={"image/png": "AAAA"})
-    cells = [
-        new_markdown_cell("Intro.\n**Figure.** The curve *rises*, as {cite}`he2016deep` say."),
-        new_code_cell("plot()", outputs=[picture]),
-        new_markdown_cell("```{solution-start} a\n```"),
-        new_code_cell("plot()", outputs=[picture, new_output("stream", text="one line\n")]),
-    ]
-    notebook = new_notebook(cells=cells)
-    pictures.describe(notebook)
-    alts = [cell.metadata["mystnb"]["image"]["alt"] for cell in notebook.cells[1::2]]
-    assert alts == ["The curve rises, as he2016deep say.", "one line"]
 
 
 def test_the_list_of_references_has_what_is_cited_and_nothing_else():

@@ -32,6 +32,7 @@ LAZY = SLOW | EXTRAS  # wanted only inside functions
 DRAWS = (
     "resnet_utils.reporting.plotting",
     "resnet_utils.reporting.digest",
+    "resnet_utils.reporting.vector",
 )  # matplotlib is what they are for
 TWO_SUBJECTS = 400  # lines at which a module is asked whether it is two subjects
 FUNCTION_LINES = 35  # without its docstring

@@ -1,7 +1,5 @@
 """Tests of ``resnet_utils.plotting``."""
 
-import itertools
-
 import matplotlib as mpl
 
 mpl.use("agg")
@@ -35,28 +33,6 @@ def test_colours_are_okabe_and_itos_and_each_role_has_its_own():
 
 def test_every_role_has_a_marker_and_a_dash():
     assert set(plotting.COLORS) == set(plotting.MARKERS) == set(plotting.DASHES)
-
-
-@pytest.mark.parametrize(
-    "group", [("plain", "residual", "preactivation"), ("train", "valid"), ("cat", "dog")]
-)
-def test_roles_of_one_figure_differ_in_marker_and_dash(group):
-    for one, other in itertools.combinations(group, 2):
-        assert plotting.MARKERS[one] != plotting.MARKERS[other]
-        assert plotting.DASHES[one] != plotting.DASHES[other]
-
-
-def relative_luminance(colour):
-    """WCAG 2.1, "relative luminance"."""
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def test_every_colour_is_seen_on_white():
-    """WCAG asks for a contrast of 3 for graphics; orange (2.2) is the usual exception and has its marker."""
-    for role, colour in plotting.COLORS.items():
-        contrast = 1.05 / (relative_luminance(colour) + 0.05)
-        assert contrast > 2.1, role
 
 
 def test_book_style_gives_600_by_350_pixels(ax):
@@ -207,6 +183,20 @@ def test_digest_of_a_grid_is_one_line():
     assert digest.digest(figure) == "4 pictures of 8 x 6; titles: cat, dog, dog, cat"
     assert digest.digest(figure, titles=False) == "4 pictures of 8 x 6"
     plt.close(figure)
+
+
+def test_in_a_notebook_a_figure_is_svg_and_named_as_matplotlib_names_it(ax, capsys, monkeypatch):
+    shown = []
+    monkeypatch.setattr(mpl, "get_backend", lambda: "module://matplotlib_inline.backend_inline")
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    ax.plot([1, 2])
+    named = repr(ax.figure)
+    plotting.finish(ax.figure)
+    (data,) = shown
+    assert set(data) == {"image/svg+xml", "text/plain"}
+    assert data["text/plain"] == named
+    assert f'aria-label="{capsys.readouterr().out.strip()}"' in data["image/svg+xml"]
+    assert not plt.get_fignums(), "else the notebook shows it once more"
 
 
 def test_finish_prints_the_digest_and_closes_the_figure(ax, capsys):
