@@ -1,4 +1,4 @@
-"""Train ResNet-20 and ResNet-56 in the five orders of He et al. 2016, on the CIFAR-10 pixels at hand.
+"""Train ResNet-20 in the five orders of He et al. 2016, on the CIFAR-10 pixels at hand.
 
 One recipe for all: flips, shifts of four pixels, weight decay, a one-cycle schedule, batches of 64, bfloat16
 where that is safe. Two orders with the same seed see the same batches in the same sequence, so that they can
@@ -14,7 +14,7 @@ import torch
 from resnet_utils import data, evaluation, models, runtime, training
 from resnet_utils.models.preactivation import ORDERS
 
-NETWORKS, SEEDS = ("resnet20", "resnet56"), (0, 1, 2)
+NETWORKS, SEEDS = ("resnet20",), (0, 1, 2)  # orderings_deep has the deeper one
 BATCH, EPOCHS, LR = 64, 6, 0.1
 
 
@@ -41,9 +41,9 @@ def train(network: str, order: str, seed: int, tiny: bool) -> dict:
 
 if __name__ == "__main__":
     record.run(
-        record.every(train, NETWORKS, ORDERS, SEEDS, tiny=(NETWORKS[:1], list(ORDERS)[:2], SEEDS[:1])),
-        claim="What the order of BatchNorm, ReLU and addition does to a ResNet-20 and a ResNet-56 "
-        "within six passes over a sixth of CIFAR-10, in pairs of the same seed.",
+        record.every(train, NETWORKS, ORDERS, SEEDS, tiny=(NETWORKS, list(ORDERS)[:2], SEEDS[:1])),
+        claim="What the order of BatchNorm, ReLU and addition does to a ResNet-20 within "
+        "six passes over a sixth of CIFAR-10, in pairs of the same seed.",
         data=small_images.images_at_hand,
         needs="cifar10",
     )

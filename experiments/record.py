@@ -1,7 +1,8 @@
 """How a long run is put on record: rows, and the command, hardware, versions and seeds behind them.
 
 A script ``NAME.py`` of this folder writes ``resnet_utils/reporting/records/NAME.json``. With ``--keep``, what
-is done is kept in the folder named, and a second call goes on from there.
+is done is kept in the folder named, and a second call goes on from there. The rows of a long run that is not
+finished yet lie in ``begun``, so that somebody else can go on with it.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from resnet_utils.reporting import results
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = Path("resnet_utils") / "reporting" / "records"
+BEGUN = ROOT / "experiments" / "begun"
 Row = dict[str, Any]
 
 
@@ -128,10 +130,12 @@ def rows_of(train: Callable[..., Row], jobs: Sequence[tuple], asked: argparse.Na
 
     ``asked.workers`` of them work at a time, each in a process of its own with one thread. With
     ``asked.keep``, each row is kept in a file there as soon as it is done, and is not computed again: a
-    script that was changed needs another folder.
+    script that was changed needs another folder. Nor are the rows computed again that lie in ``begun``.
     """
-    kept = asked.keep / f"{Path(sys.argv[0]).stem}.jsonl" if asked.keep else None
-    done = dict(json.loads(line) for line in kept.read_text().splitlines()) if kept and kept.exists() else {}
+    name = f"{Path(sys.argv[0]).stem}.jsonl"
+    kept = asked.keep / name if asked.keep else None
+    files = [file for file in (BEGUN / name, kept) if file and file.exists()]
+    done = dict(json.loads(line) for file in files for line in file.read_text().splitlines())
     with ProcessPoolExecutor(asked.workers, initializer=_one_thread) as pool:
         futures = {pool.submit(_timed, train, job): repr(job) for job in jobs if repr(job) not in done}
         for future in as_completed(futures):
