@@ -255,7 +255,7 @@ def copy(tmp_path):
     for name in ("resnet_utils", "tools"):
         shutil.copytree(project.ROOT / name, tmp_path / name, ignore=ignore)
     files = ["conftest.py", "pyproject.toml", "_toc.yml", "book/references.bib", "tests/nbval_sanitize.cfg"]
-    files += ["book/_static/figures.css"]
+    files += ["site/static/figures.css"]
     files += [f"tests/house/{name}.py" for name in ("depth", "hygiene", "test_notebooks")]
     files += [f"{folder}.{kind}" for folder, kind in WANTED if (project.ROOT / f"{folder}.{kind}").exists()]
     for name in files:
