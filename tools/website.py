@@ -163,7 +163,8 @@ def main() -> int:
     )
     if not project.is_published():
         print(
-            f"{project.NOT_PUBLISHED}\nUntil then the pages have no buttons for Colab, Kaggle, Binder and reports."
+            f"{project.NOT_PUBLISHED}\n"
+            "Until then the pages have no buttons for Colab, Kaggle, Binder and reports."
         )
     return 0
 

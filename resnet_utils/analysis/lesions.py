@@ -56,7 +56,7 @@ class Switchable(nn.Module):
         if model.spec.order != "original":
             raise TypeError(f"Switchable needs order='original', got a network with {model.spec.order!r}")
         self.model = model
-        self.blocks = [block for name in model.stages for block in model.get_submodule(name)]
+        self.blocks: list[Any] = [block for name in model.stages for block in model.get_submodule(name).children()]
         self.bypasses = nn.ModuleList(_bypass(block) for block in self.blocks)
 
     def usual(self, count: int = 1) -> tuple[Tensor, Tensor]:
@@ -96,7 +96,8 @@ class Switchable(nn.Module):
         x = self.model.stem(images)
         maps, number = {"stem": x}, 0
         for name in self.model.stages:
-            for block in self.model.get_submodule(name):
+            for _ in self.model.get_submodule(name).children():
+                block = self.blocks[number]
                 s, b = (value[:, number, None, None, None] for value in (around, through))  # (N, 1, 1, 1)
                 x = torch.relu(b * block.weigh_and_drop(block.branch(x)) + s * self.bypasses[number](x))
                 number += 1
