@@ -6,6 +6,7 @@ Introduced on the pages to touch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,8 @@ class Switchable(nn.Module):
         if model.spec.order != "original":
             raise TypeError(f"Switchable needs order='original', got a network with {model.spec.order!r}")
         self.model = model
-        self.blocks: list[Any] = [block for name in model.stages for block in model.get_submodule(name).children()]
+        stages = [model.get_submodule(name) for name in model.stages]
+        self.blocks: list[Any] = [block for stage in stages for block in stage.children()]
         self.bypasses = nn.ModuleList(_bypass(block) for block in self.blocks)
 
     def usual(self, count: int = 1) -> tuple[Tensor, Tensor]:
