@@ -29,7 +29,8 @@ def renumber(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Give every page its plain number, in its heading and in the lists of pages."""
     titles = {page: numbers[""] for page, numbers in env.toc_secnumbers.items() if numbers.get("")}
     for page, number in plain(titles).items():
-        env.toc_secnumbers[page] = {"": number}
+        for anchor in env.toc_secnumbers[page]:  # a section without an entry would be given the page's number
+            env.toc_secnumbers[page][anchor] = None if anchor else number
         env.titles[page]["secnumber"] = number
         for link in env.tocs[page].findall(nodes.reference):
             if link.get("refuri") == page and not link.get("anchorname"):

@@ -32,7 +32,11 @@ def test_headings_and_lists_of_pages_have_the_same_numbers_and_sections_none():
         },
     )
     assert room_numbers.renumber(None, env) == []
-    assert env.toc_secnumbers == {"a": {"": (1,)}, "a/x": {"": (1, 1)}, "index": {}}
+    assert env.toc_secnumbers == {
+        "a": {"": (1,), "#one": None},
+        "a/x": {"": (1, 1), "#two": None},
+        "index": {},
+    }
     assert env.titles["a/x"]["secnumber"] == (1, 1)
     assert [node.get("secnumber") for node in env.tocs["a/x"].children] == [(1, 1), None]
     assert [node.get("secnumber") for node in env.tocs["a"].children] == [(1,), None]

@@ -169,3 +169,9 @@ def test_the_page_for_what_is_not_there_leads_back(browser, site):
         assert seen.page.get_by_role("heading", level=1).inner_text() == "This page is not here"
         assert seen.page.locator("#pst-primary-sidebar a[href='/book/01_background.html']").count() == 1
         assert seen.heard == []
+
+
+def test_a_room_has_a_number_and_its_sections_have_none(browser, site):
+    with in_browser.visit(browser, site, "book/01_background/layers.html") as seen:
+        assert seen.page.locator("article h1 .section-number").inner_text().strip() == "1.1."
+        assert seen.page.locator("article :is(h2, h3) .section-number").count() == 0
