@@ -15,11 +15,11 @@ TERMS = [  # what a reader may look for, and a page that must be among the first
     ("Highway", "02_residual_math/gates_and_norms"),
     ("ConvNeXt", "04_full_network/convnext"),
     ("weight decay", "04_full_network/weight_decay"),
-    ("weights_only", "questions"),
+    ("weights_only", "reference/files"),
     ("degradation", "01_background"),
-    ("trainable", "glossary"),
-    ("ReLU", "01_background/layers"),
-    ("batchnrom", "01_background/batchnorm_and_first_weights"),  # one slip of the finger
+    ("HEIC", "questions"),
+    ("max-pooling", "01_background/layers"),
+    ("batchnrom", "03_building_blocks/batchnorm"),  # one slip of the finger
 ]
 
 
