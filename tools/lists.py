@@ -20,6 +20,7 @@ from tools import project, sitting
 FOLDER = project.BOOK / "lists"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
 LOADS, QUOTED = "results.load(", re.compile(r"\"(\w+)\"")
+REFERRED = re.compile(r"<record-(\w+)>`")
 EXERCISE = re.compile(r"^```\{exercise-start\}[ \t]*(.*)\n:label: (\S+)\n```\n+(.*)", re.M)
 PROVENANCE = ("command", "commit", "date", "data", "hardware", "versions")
 
@@ -36,12 +37,18 @@ def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
 
 
 def users(text: Path = project.TEXT) -> dict[str, list[str]]:
-    """Name of a record -> the notebooks that load records and name this one, in reading order."""
+    """Name of a record -> the notebooks that load records and name this one, in reading order.
+
+    Behind them the pages with a network in them that refer to it.
+    """
     kept, found = set(records()), {}
     for name in project.chapters(text):
         source = (text / f"{name}.md").read_text(encoding="utf-8")
         for record in sorted(set(QUOTED.findall(source)) & kept) if LOADS in source else []:
             found.setdefault(record, []).append(name)
+    for path in sorted((project.BOOK / "live").glob("*.md")):
+        for record in sorted(set(REFERRED.findall(path.read_text(encoding="utf-8"))) & kept):
+            found.setdefault(record, []).append(f"live/{path.stem}")
     return found
 
 
