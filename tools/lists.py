@@ -22,6 +22,7 @@ from tools import executions, project, sitting, touch
 FOLDER = project.BOOK / "lists"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
 LOADS, QUOTED = "results.load(", re.compile(r"\"(\w+)\"")
+REFERRED = re.compile(r"<record-(\w+)>`")
 EXERCISE = re.compile(r"^```\{exercise-start\}[ \t]*(.*)\n:label: (\S+)\n```\n+(.*)", re.M)
 PROVENANCE = ("command", "commit", "date", "data", "hardware", "versions")
 
@@ -38,7 +39,10 @@ def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
 
 
 def users(text: Path = project.TEXT) -> dict[str, list[str]]:
-    """Name of a record -> the notebooks that load records and name this one, then the figures to touch."""
+    """Name of a record -> the notebooks that load records and name this one, in reading order.
+
+    Behind them the figures to touch, and the pages with a network in them.
+    """
     kept, found = set(records()), {}
     for name in project.chapters(text):
         source = (text / f"{name}.md").read_text(encoding="utf-8")
@@ -47,6 +51,9 @@ def users(text: Path = project.TEXT) -> dict[str, list[str]]:
     for name, figure in touch.figures().items():
         if "record" in figure.data:
             found.setdefault(figure.data["record"], []).append(f"touch/{name}")
+    for path in sorted((project.BOOK / "live").glob("*.md")):
+        for record in sorted(set(REFERRED.findall(path.read_text(encoding="utf-8"))) & kept):
+            found.setdefault(record, []).append(f"live/{path.stem}")
     return found
 
 
