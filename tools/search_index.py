@@ -15,7 +15,7 @@ from lxml.html import HtmlElement
 from tools import pages, project
 
 FILE = Path("live") / "search-data.js"
-NOT_SEARCHED = {"cell_output", "hide", "headerlink"}  # what is printed, what only draws, and signs
+NOT_SEARCHED = {"cell_input", "cell_output", "hide", "headerlink"}  # code: the reference has the names
 HEADINGS = {"h1", "h2", "h3", "h4"}
 NUMBER = re.compile(r"^\d+(\.\d+)*\.\s+")
 
