@@ -34,7 +34,7 @@ KINDS = {"image/svg+xml": "svg", "image/png": "png"}
 NEEDS = re.compile(r"\*\*Needs\*\* (.*?)\.? \*\*Uses\*\*")
 ABLE = re.compile(r"\*\*After this (?:chapter|section) you can\*\*\n\n((?:- .*\n?)+)")
 DOC = re.compile(r"\{doc\}`(?:([^`<]*)<)?([^`<>]+)>?`")
-INTRODUCED = re.compile(r"^Introduced in ([^.]*)", re.M)
+INTRODUCED = re.compile(r"^Introduced (?:in|on) ([^.]*)", re.M)
 CHECKERS = "exercises."  # every chapter has its own, and no reader looks for them by name
 
 
