@@ -10,7 +10,7 @@ import re
 from nbformat import NotebookNode
 
 from resnet_utils.reporting.roles import COLORS
-from tools import inline_figures, project, sitting
+from tools import project, sitting
 
 ALLOWED_TAGS = {"hide-input", "raises-exception", "nbval-ignore-output", "remove-stdout"}
 ALLOWED_DIRECTIVES = {
@@ -19,6 +19,7 @@ ALLOWED_DIRECTIVES = {
     *("prf:theorem", "prf:lemma", "prf:definition", "prf:proof"),
 }
 ALLOWED_ROLES = {"cite", "cite:t", "cite:p", "ref", "numref", "eq", "doc", "term", "prf:ref"}
+STYLE = project.ROOT / "site" / "static" / "figures.css"
 MOST_LINES = 25
 MOST_COLUMNS = 88  # of a line of code, so that a page need not be scrolled sideways
 DRAWING = re.compile(r"\b(?:plt|plotting|figure|axes|ax|panel|drawing|diagrams)\b")
@@ -209,7 +210,7 @@ def has_figures_for_every_page(notebook: NotebookNode) -> list[str]:
 
     A colour is that of a role, or the page's style sheet has another one for the dark.
     """
-    style = inline_figures.STYLE.joinpath("figures.css").read_text(encoding="utf-8")
+    style = STYLE.read_text(encoding="utf-8")
     known = ANY_PAPER | set(re.findall(r"#[0-9a-f]{6}", style)) | {c.lower() for c in COLORS.values()}
     wrong = []
     for i, cell in enumerate(code_cells(notebook), start=1):

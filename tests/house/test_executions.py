@@ -158,9 +158,6 @@ def test_no_run_is_kept_of_what_is_no_notebook_or_lies_in_the_future():
     assert all(datetime.date.fromisoformat(run.date) <= tomorrow for run in runs.values())
 
 
-@pytest.mark.skipif(
-    not (project.BOOK / executions.NAME).exists(), reason="NO RUN IS ON RECORD: make notebooks"
-)
 def test_every_notebook_is_what_its_last_run_made():
     runs = executions.read()
     wrong = [
