@@ -134,7 +134,7 @@ WRONG = [
     (ch07.check_frozen_as_keras, (no_gradients,), "one pass of a batch has moved"),
     (ch07.check_frozen_as_keras, (all_of_it,), "the head is frozen too"),
     (ch07.check_frozen_as_keras, (lambda model: model.eval(),), "still get gradients"),
-    (ch07.check_frozen_as_keras, (lambda model: 1 / 0,), "stops with ZeroDivisionError"),
+    (ch07.check_frozen_as_keras, (lambda model: 1 / 0,), "fails: ZeroDivisionError"),
     (ch07.check_frozen_as_keras, (None,), "a function is wanted"),
     (ch07.check_keras_block, (no_shortcut,), "no way past"),
     (ch07.check_keras_block, (concatenated,), "leaves the block as (6, 6, 8)"),

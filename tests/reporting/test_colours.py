@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from resnet_utils.reporting.roles import COLORS, DASHES, MARKERS
-from tools import inline_figures
+from tools import project
 
 DEFICIENCIES = {
     "protanopia": [
@@ -105,7 +105,7 @@ def test_roles_are_seen_on_white_and_in_the_dark():
 
 def night():
     """What a colour of a drawing is in the dark, by the page's style sheet."""
-    rules = inline_figures.STYLE.joinpath("figures.css").read_text(encoding="utf-8")
+    rules = (project.ROOT / "site" / "static" / "figures.css").read_text(encoding="utf-8")
     return dict(re.findall(r'\[fill="(#[0-9a-f]{6})" i\] \{ fill: (#[0-9a-f]{6})', rules))
 
 
