@@ -29,10 +29,16 @@ export function placeOf(values, width) {
     return `${row} ${column}`.trim() || "in the middle";
 }
 
-/** The canvas with what a network sees of a picture, and words below it. */
-export function seenBy(canvas, words, size) {
+/** A canvas for what a network sees of a picture; `label` says so to a listener. */
+export function seenCanvas(label) {
+    return element("canvas", { role: "img", "aria-label": label, class: "live-seen" });
+}
+
+/** The head of a page: where a picture is chosen, and beside it what a network sees of it, with words below. */
+export function pageHead(chooser, canvas, words, size) {
     const caption = element("figcaption", {}, `${words}: ${size} x ${size} pixels`);
-    return element("figure", { class: "live-small" }, canvas, caption);
+    const figure = element("figure", { class: "live-small" }, canvas, caption);
+    return element("div", { class: "live-top" }, chooser.element, figure);
 }
 
 /** Does one thing after the other, in the order asked for; of those that wait only the last is done. */

@@ -1,7 +1,7 @@
 // The page "Every map of a picture": what leaves the stem and each stage of the book's network.
 
 import { chooser } from "./chooser.js";
-import { element, Latest, loadButton, percent, seenBy } from "./dom.js";
+import { element, Latest, loadButton, pageHead, percent, seenCanvas } from "./dom.js";
 import { load } from "./network.js";
 import { drawPixels, pixelsOf } from "./picture.js";
 
@@ -112,11 +112,7 @@ class Page {
         this.size = network.size;
         this.latest = new Latest();
         this.chooser = chooser((bitmap, name) => this.take(bitmap, name));
-        this.seen = element("canvas", {
-            role: "img",
-            "aria-label": "What the network sees of it",
-            class: "live-seen",
-        });
+        this.seen = seenCanvas("What the network sees of it");
         this.said = element("p", { role: "status" });
         this.places = Object.fromEntries(Object.keys(PLACES).map((name) => [name, new Place(name)]));
         const choices = Object.entries(NAMES).map(([name, words]) =>
@@ -136,12 +132,7 @@ class Page {
         this.element = element(
             "div",
             {},
-            element(
-                "div",
-                { class: "live-top" },
-                this.chooser.element,
-                seenBy(this.seen, "What it sees", this.size),
-            ),
+            pageHead(this.chooser, this.seen, "What it sees", this.size),
             element("fieldset", { class: "live-networks" }, element("legend", {}, "Network"), ...choices),
             this.said,
             ...Object.values(this.places).map((place) => place.element),

@@ -1,7 +1,7 @@
 // The page "Cut it yourself": a trained network and its plain twin, with a switch for each branch and shortcut.
 
 import { chooser } from "./chooser.js";
-import { element, Latest, loadButton, percent, placeOf, seenBy } from "./dom.js";
+import { element, Latest, loadButton, pageHead, percent, placeOf, seenCanvas } from "./dom.js";
 import { load } from "./network.js";
 import { drawPixels, drawSquare, pixelsOf } from "./picture.js";
 
@@ -248,11 +248,7 @@ class Page {
             id: "live-map",
             onchange: () => this.ask(),
         });
-        this.seen = element("canvas", {
-            role: "img",
-            "aria-label": "What the networks see of it",
-            class: "live-seen",
-        });
+        this.seen = seenCanvas("What the networks see of it");
         this.said = element("p", { role: "status", class: "live-said" });
         const { images, accuracy } = networks.residual.card.measured;
         const twin = networks.plain.card.measured.accuracy;
@@ -262,12 +258,7 @@ class Page {
         this.element = element(
             "div",
             {},
-            element(
-                "div",
-                { class: "live-top" },
-                this.chooser.element,
-                seenBy(this.seen, "What they see", networks.residual.size),
-            ),
+            pageHead(this.chooser, this.seen, "What they see", networks.residual.size),
             this.switches.element,
             this.said,
             element("div", { class: "live-sides" }, this.sides.residual.element, this.sides.plain.element),
