@@ -51,8 +51,8 @@ class Switchable(nn.Module):
 
     def __init__(self, model: ResNet) -> None:
         super().__init__()
-        kind = type(model).__name__
         if not isinstance(model, ResNet):
+            kind = f"{type(model).__module__}.{type(model).__qualname__}"
             raise TypeError(f"Switchable needs a network of models.build, got a {kind}")
         if model.spec.order != "original":
             raise TypeError(f"Switchable needs order='original', got a network with {model.spec.order!r}")
@@ -89,7 +89,7 @@ class Switchable(nn.Module):
             branches: likewise for the branches.
 
         Raises:
-            ValueError: for multipliers of another shape.
+            ValueError: for multipliers of another shape, or that are not finite.
         """
         around, through = (
             usual if given is None else _checked(given, usual)
@@ -105,7 +105,7 @@ class Switchable(nn.Module):
                 number += 1
             maps[name] = x
         head = self.model.fc
-        evidence = nn.functional.conv2d(x, head.weight[:, :, None, None]) / x[0, 0].numel()
+        evidence = nn.functional.conv2d(x, head.weight[:, :, None, None]) / (x.shape[2] * x.shape[3])
         return Look(self.model.forward_head(x), evidence, maps)
 
 
@@ -124,4 +124,6 @@ def _bypass(block: nn.Module) -> nn.Module:
 def _checked(given: Tensor, usual: Tensor) -> Tensor:
     if given.shape != usual.shape:
         raise ValueError(f"multipliers must be {tuple(usual.shape)}, got {tuple(given.shape)}")
+    if not torch.isfinite(given).all():
+        raise ValueError("multipliers must be finite numbers, got NaN or infinity among them")
     return given.to(usual)

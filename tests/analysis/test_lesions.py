@@ -7,6 +7,7 @@ import pytest
 import torch
 from bits import used
 from torch import nn
+from torchvision.models import resnet18
 
 from experiments import live_graph
 from resnet_utils import models
@@ -132,8 +133,18 @@ def test_other_networks_and_multipliers_are_refused(model, images):
         Switchable(models.build("resnet18", 2, order="full pre-activation"))
     with pytest.raises(TypeError, match=r"models\.build"):
         Switchable(nn.Linear(2, 2))
+    with pytest.raises(TypeError, match=r"torchvision\.models\.resnet\.ResNet"):  # not only "a ResNet"
+        Switchable(resnet18())
     with pytest.raises(ValueError, match=r"must be \(3, 8\), got \(8,\)"):
         Switchable(model)(images, torch.ones(8))
+    with pytest.raises(ValueError, match="finite"):
+        Switchable(model)(images, torch.full((3, 8), torch.nan))
+
+
+def test_of_no_image_there_is_no_answer_and_no_map(model):
+    look = Switchable(model).look(torch.zeros(0, 3, SIZE, SIZE))
+    assert look.logits.shape == (0, 2)
+    assert len(look.evidence) == 0
 
 
 @torch.no_grad()
