@@ -67,6 +67,14 @@ EMPTY_PICTURES = """() => Promise.all([...document.images].map((picture) => {
   return picture.decode().then(() => null, () => picture.getAttribute("src").slice(0, 80));
 })).then((all) => all.filter(Boolean))"""
 AXE = "axe.run(document, {preload: false, resultTypes: ['violations']})"
+# Text that is still fading in has too little contrast. An animation without an end is no reason to wait.
+STILL = """() => Promise.allSettled(document.getAnimations()
+  .filter((animation) => animation.effect.getComputedTiming().endTime < Infinity)
+  .map((animation) => animation.finished)).then(() => null)"""
+OPEN = """() => {
+  for (const box of document.querySelectorAll("details")) box.open = true;
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))));
+}"""
 
 
 def no_browser() -> str:
@@ -175,7 +183,8 @@ def too_wide(page: Any) -> list[str]:
 
 def barriers(page: Any) -> list[str]:
     """What axe-core finds, with everything opened that can be."""
-    page.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+    page.evaluate(OPEN)
+    page.evaluate(STILL)
     if not page.evaluate("'axe' in window"):
         page.evaluate(axe())
     found = page.evaluate(AXE)["violations"]

@@ -70,3 +70,15 @@ def test_nothing_is_cut_or_closed_on_paper(browser, site):
         seen.page.wait_for_timeout(300)
         assert seen.page.evaluate(cut) == []
         assert seen.page.locator("details.solution > section").first.bounding_box()["height"] > 20
+
+
+def test_nothing_moves_for_a_reader_who_asked_for_that(browser, site):
+    moving = """() => {
+      for (const box of document.querySelectorAll("details")) box.open = true;
+      return document.getAnimations().filter((one) => one.effect.getComputedTiming().duration > 10).length;
+    }"""
+    with in_browser.visit(browser, site, PAGE) as seen:
+        assert seen.page.evaluate(moving) > 0, "what opens fades in"
+    with in_browser.visit(browser, site, PAGE) as seen:
+        seen.page.emulate_media(reduced_motion="reduce")
+        assert seen.page.evaluate(moving) == 0

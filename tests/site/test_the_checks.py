@@ -41,6 +41,10 @@ BROKEN = {
         {"body": f'<div class="cell_input"><pre tabindex="0" style="overflow:auto">{LINE}</pre></div>'},
         "1280 px, dark: a line has to be scrolled"),
 }  # fmt: skip
+FADING = (
+    "<style>@keyframes in {{ from {{ opacity: 0 }} }} @keyframes turn {{ to {{ rotate: 1turn }} }}"
+    "details p {{ animation: in 2s ease-in }} i {{ animation: turn 1s infinite }}</style>"
+).format()
 VIEWS = [(in_browser.PHONE, "light"), (in_browser.DESK, "dark")]
 DOT = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
 
@@ -53,6 +57,8 @@ def broken(tmp_path_factory):
         page = FRAME.format(**{"head": "", "body": "", **{k: v.format() for k, v in parts.items()}})
         (folder / f"{number}.html").write_text(page, encoding="utf-8")
     (folder / "whole.html").write_text(FRAME.format(head="", body=KATEX.format("x")), encoding="utf-8")
+    body = "<details><summary>more</summary><p>to be read in two seconds</p></details><p><i>on and on</i></p>"
+    (folder / "fading.html").write_text(FRAME.format(head=FADING, body=body), encoding="utf-8")
     (folder / "dot.svg").write_text(DOT, encoding="utf-8")
     with in_browser.served(folder) as address:
         yield address
@@ -68,6 +74,11 @@ def test_it_is_told(browser, broken, name):
 
 def test_a_whole_page_has_no_fault(browser, broken):
     with in_browser.visit(browser, broken, "whole.html") as seen:
+        assert in_browser.faults(seen, VIEWS) == []
+
+
+def test_text_that_fades_in_is_looked_at_when_it_is_there(browser, broken):
+    with in_browser.visit(browser, broken, "fading.html") as seen:
         assert in_browser.faults(seen, VIEWS) == []
 
 
