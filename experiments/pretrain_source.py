@@ -63,12 +63,17 @@ def joined(first: data.Split, second: data.Split) -> data.Split:
     )
 
 
-def rows(asked: argparse.Namespace) -> list[record.Row]:
-    """Trains, writes the checkpoint, and says how often it is right on each part of the test images."""
-    runtime.setup(SEED)
-    every, num_drawn, epochs = (200, 320, 1) if asked.tiny else (1, DRAWN, EPOCHS)
+def task(tiny: bool) -> tuple[data.Split, dict[str, data.Split]]:
+    """The images to learn from, and those to test on, by part."""
+    every, num_drawn = (200, 320) if tiny else (1, DRAWN)
     train = joined(photographs("train", every), drawings(num_drawn, 1))
-    tests = {"photographs": photographs("test", every), "drawn": drawings(max(num_drawn // 8, 16), 2)}
+    return train, {"photographs": photographs("test", every), "drawn": drawings(max(num_drawn // 8, 16), 2)}
+
+
+def learn(
+    model: models.ResNet, train: data.Split, *, epochs: int, autocast: bool = False, keep: Path | None = None
+) -> training.History:
+    """Train ``model`` on the device for so many passes; ``keep`` is the file of its state, epoch by epoch."""
     # Crops of many sizes, since the animals of chapter 5 fill more of their pictures than these do.
     augment = data.Compose(
         [data.RandomResizedCrop(scale=(0.3, 1.0), seed=SEED), data.RandomHorizontalFlip(seed=SEED)]
@@ -77,14 +82,23 @@ def rows(asked: argparse.Namespace) -> list[record.Row]:
         train, BATCH, shuffle=True, seed=SEED, augment=augment, mean=MEAN, std=STD, drop_last=True
     )
     device = runtime.device()
-    model = models.build(num_classes=len(train.classes), **NETWORK)
-    model = model.to(device).to(memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     optimizer = training.sgd(model, lr=0.2, weight_decay=5e-4, decay_norm_and_bias=False)
     schedule = training.one_cycle(optimizer, steps=epochs * len(loader))
-    history = training.fit(
+    return training.fit(
         model, loader, None, epochs=epochs, optimizer=optimizer, scheduler=schedule, device=device,
-        checkpoint=asked.keep / "source.pt" if asked.keep else None,
+        autocast=autocast, checkpoint=keep,
     )  # fmt: skip
+
+
+def rows(asked: argparse.Namespace) -> list[record.Row]:
+    """Trains, writes the checkpoint, and says how often it is right on each part of the test images."""
+    runtime.setup(SEED)
+    epochs = 1 if asked.tiny else EPOCHS
+    train, tests = task(asked.tiny)
+    model = models.build(num_classes=len(train.classes), **NETWORK)
+    keep = asked.keep / "source.pt" if asked.keep else None
+    history = learn(model, train, epochs=epochs, keep=keep)
     asked.seconds = sum(history.seconds)  # of the training, over all times that the command was given
     print(np.round(history.train_accuracy, 3), file=sys.stderr)
 
@@ -97,7 +111,7 @@ def rows(asked: argparse.Namespace) -> list[record.Row]:
         for part, hits in zip(tests, parts, strict=True)
     ]
     notes = {
-        "data": f"{len(train)} images of {SIZE} px: {train.source}", "steps": epochs * len(loader),
+        "data": f"{len(train)} images of {SIZE} px: {train.source}", "steps": epochs * (len(train) // BATCH),
         "seed": SEED, "command": "python experiments/pretrain_source.py", "mean": MEAN, "std": STD,
         **{f"accuracy on {row['part']}": round(row["accuracy"], 4) for row in found},
     }  # fmt: skip
