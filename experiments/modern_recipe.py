@@ -3,8 +3,8 @@
 The base is that of ``cifar10.py`` (flips, shifts of four pixels, weight decay, one cycle, batches of 64),
 but for less time, and in bfloat16 where that is safe; every test is in float32. Then TrivialAugment; then
 mixup or CutMix, one of the two for each batch; then the same for twice as long. Each run also carries an
-exponential moving average of its weights, which changes nothing in the run: it is tested at half-time and at
-the end, with BatchNorm's averages as the raw weights left them, and with averages of its own (``update_bn``
+exponential moving average of its weights, which changes nothing in the run. Both are tested at half-time and
+at the end, with BatchNorm's averages as the training left them, and with averages of their own (``update_bn``
 over the training images as they are tested). The test images are only looked at.
 
     RESNET_BOOK_DATA=... python experiments/modern_recipe.py [--workers 2] [--keep FOLDER]
@@ -71,6 +71,7 @@ def train(seed: int, recipe: str, tiny: bool) -> dict:
         loss, accuracy = training.train_one_epoch(model, shown, optimizer, scheduler=schedule, autocast=True)
         if epoch == epochs // 2:
             row["half_accuracy"] = right(model, own_averages=False)
+            row["half_accuracy_own_averages"] = right(model, own_averages=True)
             row["half_ema_accuracy"] = right(average, own_averages=True)
     row |= {"train_loss": loss, "train_accuracy": accuracy, "test_images": len(pictures.held_out)}
     row["test_loss"], row["test_accuracy"] = evaluation.evaluate(model, checks)
