@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from resnet_utils.reporting.roles import COLORS, DASHES, MARKERS
 from tools import project
 
 LIVE = project.ROOT / "site" / "live"
@@ -29,10 +28,11 @@ MAPS_A_ROW, MAP_SIDE, GAP = 12, 48, 6  # of the still picture, in pixels
 CURVES = (
     ("residual", "branch", "residual", "with shortcuts, a branch cut"),
     ("residual", "shortcut", "highlight", "with shortcuts, a shortcut cut"),
-    ("plain", "branch", "plain", "plain twin, a block cut"),
+    ("plain", "branch", "plain", "plain from its first step, a block cut"),
+    ("faded", "branch", "preactivation", "plain, but lost its shortcuts late, a block cut"),
 )
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 380, 60, 20, 20, 130
-DASH_LENGTHS = {"-": "none", "--": "7 4", ":": "2 3", "-.": "7 3 2 3"}
+GUESSING = 50  # per cent
+WORDS = "Accuracy after one cut, by the block; the numbers stand in the table below."
 
 
 def samples() -> dict[str, np.ndarray]:
@@ -101,8 +101,9 @@ def cuts_page(record: dict) -> str:
     return f"""<figure class="live-figure">
 {_drawing(curves)}
 <figcaption>Accuracy on {images} photographs held out, half of them cats, after one cut, by the block
-that is cut; guessing gives half. Without any cut it is {whole["residual"]:.1f} % with shortcuts
-and {whole["plain"]:.1f} % for the plain twin.</figcaption>
+that is cut; guessing gives half. Without any cut it is {whole["residual"]:.1f} % with shortcuts,
+{whole["plain"]:.1f} % for the network that was plain from its first step, and {whole["faded"]:.1f} %
+for the one that lost its shortcuts while it learned cats and dogs.</figcaption>
 <details><summary>The same as a table</summary>
 <table><thead><tr><th scope="col">block</th>{head}</tr></thead>
 <tbody>
@@ -114,55 +115,20 @@ and {whole["plain"]:.1f} % for the plain twin.</figcaption>
 
 
 def _drawing(curves: Sequence[tuple[list[float], str, str]]) -> str:
-    """Three curves over the blocks; text in the colour of the page around it."""
-    count = len(curves[0][0])
+    """The curves over the blocks, as a drawing that follows the page's colours."""
+    import matplotlib.pyplot as plt
 
-    def at(number: int, value: float) -> tuple[float, float]:
-        x = LEFT + (WIDTH - LEFT - RIGHT) * (number + 0.5) / count
-        return round(x, 1), round(TOP + (HEIGHT - TOP - BOTTOM) * (100 - value) / 70, 1)  # 30 to 100 %
+    from resnet_utils.reporting import plotting, vector
 
-    parts = []
-    for value in range(30, 101, 10):
-        y = at(0, value)[1]
-        width = 1.5 if value == 50 else 0.4
-        parts.append(f'<path d="M{LEFT} {y}H{WIDTH - RIGHT}" stroke="currentColor" stroke-width="{width}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{value}</text>')
-    for number in range(count):
-        x, y = at(number, 30)
-        parts.append(f'<text x="{x}" y="{y + 20}" text-anchor="middle">{number + 1}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    foot = HEIGHT - BOTTOM
-    parts.append(f'<text x="{middle}" y="{foot + 40}" text-anchor="middle">block that is cut</text>')
-    parts.append(
-        f'<text transform="translate(14 {(TOP + foot) / 2}) rotate(-90)" text-anchor="middle">'
-        "accuracy (%)</text>"
-    )
-    for line, (values, role, words) in enumerate(curves):
-        points = [at(number, value) for number, value in enumerate(values)]
-        y = foot + 62 + 20 * line
-        legend = [(LEFT, y - 4), (LEFT + 40, y - 4)]
-        for where in (points, legend):
-            way = "M" + " L".join(f"{x} {y}" for x, y in where)
-            parts.append(
-                f'<path d="{way}" fill="none" stroke="{COLORS[role]}" stroke-width="2" '
-                f'stroke-dasharray="{DASH_LENGTHS[DASHES[role]]}"/>'
-            )
-        parts += [_mark(x, y, role) for x, y in (*points, (LEFT + 20, y - 4))]
-        parts.append(f'<text x="{LEFT + 50}" y="{y}">{escape(words)}</text>')
-    inside = "\n".join(parts)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Accuracy after one cut, by the block; '
-        f'the numbers stand in the table below." fill="currentColor" font-size="14">\n{inside}\n</svg>'
-    )
-
-
-def _mark(x: float, y: float, role: str) -> str:
-    """The marker of a role: a disc, a square or a diamond."""
-    color, kind = COLORS[role], MARKERS[role]
-    if kind == "o":
-        return f'<circle cx="{x}" cy="{y}" r="5" fill="{color}"/>'
-    turned = f' transform="rotate(45 {x} {y})"' if kind == "D" else ""
-    return f'<rect x="{x - 4.5:g}" y="{y - 4.5:g}" width="9" height="9" fill="{color}"{turned}/>'
+    plotting.use_book_style()
+    figure, ax = plt.subplots(figsize=(5.6, 4.0))
+    for values, role, words in curves:
+        plotting.curve(ax, range(1, len(values) + 1), values, role=role, label=words)
+    ax.axhline(GUESSING, color="#000000", linewidth=1)
+    ax.set(xlabel="block that is cut", ylabel="accuracy (%)", ylim=(30, 100))
+    figure.legend(loc="outside lower center", ncols=1)
+    figure.tight_layout(rect=(0, 0.06 * len(curves), 1, 1))
+    return vector.to_svg(figure, WORDS).replace("<svg ", '<svg class="figure" ', 1)
 
 
 def main() -> int:
