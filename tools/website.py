@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import cover, icons, lists, pages, project, reference, search_index, styles, vendor
+from tools import cover, icons, lists, pages, previews, project, reference, search_index, styles, vendor
 from tools.portable import branch
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
@@ -116,6 +116,7 @@ def finish(html: Path = HTML) -> None:
     if LIVE.is_dir():
         shutil.copytree(LIVE, html / "live", dirs_exist_ok=True)
     pages.finish(html)
+    previews.finish(html)
     styles.finish(html)
     icons.finish(html)
     search_index.write(html)

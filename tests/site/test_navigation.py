@@ -8,6 +8,7 @@ import pytest
 PAGE = "book/02_residual_math.html"
 ROOM = "book/02_residual_math/paths.html"
 COVER = "book/index.html"
+EXERCISES = "book/lists/exercises.html"
 PREVIEW = "[role=tooltip].preview"
 THEOREM = "article a.internal[href='#thm-forward']"
 ELSEWHERE = "article a.internal[href*='.html#thm-']"
@@ -19,6 +20,7 @@ SOON = 3000  # ms
 def opened(page, selector):
     """The text of the preview that the first such link opens when the pointer rests on it."""
     link = page.locator(selector).first
+    page.keyboard.press("Escape")  # closes what is open
     link.scroll_into_view_if_needed()
     link.hover()
     page.wait_for_selector(PREVIEW, timeout=SOON)
@@ -65,12 +67,20 @@ def test_a_theorem_of_another_page_is_shown(browser, site):
         assert "Theorem 2." in opened(seen.page, ELSEWHERE)
 
 
-def test_without_a_server_words_and_sources_are_shown_and_nothing_fails(browser, files):
+def test_previews_need_no_server(browser, files):
     with in_browser.visit(browser, files, PAGE) as seen:
         assert opened(seen.page, WORD)
         assert opened(seen.page, SOURCE)
-        seen.page.locator(ELSEWHERE).first.hover()
-        seen.page.wait_for_timeout(500)
+        assert "Theorem 2." in opened(seen.page, ELSEWHERE)
+        assert seen.heard == []
+
+
+def test_a_formula_in_a_preview_has_its_style_on_a_page_that_has_no_formula(browser, files):
+    with in_browser.visit(browser, files, EXERCISES) as seen:
+        assert seen.page.locator(".katex").count() == 0
+        opened(seen.page, "article a.internal[href*='#ex-math-zero']")
+        spoken = seen.page.locator(f"{PREVIEW} .katex-mathml").first
+        assert spoken.bounding_box()["width"] <= 1, "what is spoken is not seen"
         assert seen.heard == []
 
 
