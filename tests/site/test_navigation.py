@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import in_browser
 import pytest
 
@@ -12,6 +14,8 @@ EXERCISES = "book/lists/exercises.html"
 PREVIEW = "[role=tooltip].preview"
 THEOREM = "article a.internal[href='#thm-forward']"
 ELSEWHERE = "article a.internal[href*='.html#thm-']"
+EQUATION = "article a.internal[href='#equation-eq-backward']"
+EQUATION_ELSEWHERE = "article a.internal[href*='.html#equation-']"
 WORD = "article a.internal[href*='glossary.html#term-']"
 SOURCE = "article .bibtex-citation a"
 SOON = 3000  # ms
@@ -60,6 +64,34 @@ def test_an_open_preview_is_no_barrier(browser, site, mode):
         before = in_browser.barriers(seen.page)
         opened(seen.page, THEOREM)
         assert in_browser.barriers(seen.page) == before
+
+
+@pytest.mark.parametrize("selector", [EQUATION, EQUATION_ELSEWHERE])
+def test_the_number_of_an_equation_shows_the_equation(browser, site, selector):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        number = seen.page.locator(selector).first.inner_text()
+        assert re.fullmatch(r"\(2\.\d+\)", number)
+        assert number in opened(seen.page, selector)
+        assert seen.page.locator(f"{PREVIEW} .katex-html").is_visible()
+        assert seen.heard == []
+
+
+# left, right and middle of the number and of the formula beside it
+NUMBERED = """() => [...document.querySelectorAll("div.math > .eqno")].map((number) => {
+  const [a, b] = [number, number.nextElementSibling].map((part) => part.getBoundingClientRect());
+  return {says: number.innerText, left: a.left, right: a.right, formula: b.right,
+    isBeside: a.top < b.bottom && b.top < a.bottom};
+})"""
+
+
+@pytest.mark.parametrize("width", [in_browser.PHONE, in_browser.DESK])
+def test_a_numbered_equation_has_its_number_at_its_right(browser, site, width):
+    with in_browser.visit(browser, site, PAGE, width=width) as seen:
+        found = seen.page.evaluate(NUMBERED)
+    assert [place["says"].rstrip("#") for place in found] == [f"(2.{n})" for n in range(1, len(found) + 1)]
+    for place in found:
+        assert place["formula"] <= place["left"] < place["right"] <= width, place
+        assert place["isBeside"], place
 
 
 def test_a_theorem_of_another_page_is_shown(browser, site):
