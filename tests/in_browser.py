@@ -55,7 +55,7 @@ CUT = """() => {
       if (/auto|scroll/.test(getComputedStyle(e).overflowX) && e.tagName !== "HTML") return true;
     return false;
   };
-  return [...document.querySelectorAll(".math .katex-html .base")]
+  return [...document.querySelectorAll(".math .katex-html > *")]
     .filter((base) => base.getBoundingClientRect().right > innerWidth + 1 && !scrolls(base))
     .map((base) => base.closest(".math").textContent.slice(0, 60));
 }"""

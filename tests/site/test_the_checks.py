@@ -13,7 +13,7 @@ FRAME = (
 )
 KATEX = (
     '<span class="math"><span class="katex"><span class="katex-html">'
-    '<span class="base">{}</span></span></span></span>'
+    '<span class="katex-base">{}</span></span></span></span>'
 )
 LINE = "x" * 300
 BROKEN = {
