@@ -165,6 +165,21 @@ def test_bibliography_is_sorted_and_every_citation_is_in_it():
             assert {key.strip() for key in group.split(",")} <= set(keys), f"{path.name} cites {group}"
 
 
+def cited_as(entry) -> str:
+    """What stands in the text for an entry, as sphinxcontrib-bibtex writes it."""
+    names = [" ".join((*person.prelast_names, *person.last_names)) for person in entry.persons["author"]]
+    return f"{names[0] + ' et al.' if len(names) > 2 else ' and '.join(names)}, {entry.fields['year']}"
+
+
+def test_no_two_papers_are_cited_alike():
+    cited = sorted(map(cited_as, references.entries(ROOT / "book" / "references.bib").values()))
+    assert "He et al., 2016a" in cited
+    assert len(cited) == len(set(cited)), [one for one in set(cited) if cited.count(one) > 1]
+    for place, one in enumerate(cited):
+        if one[-1] not in "0123456789a":  # a letter follows the one before it, from a on
+            assert cited[place - 1] == one[:-1] + chr(ord(one[-1]) - 1)
+
+
 def test_links_inside_the_project_lead_somewhere():
     pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "PUBLISHING.md")]
     for path in [*pages, *project.BOOK.glob("*.md")]:
