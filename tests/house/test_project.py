@@ -14,6 +14,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import in_browser
 import nbformat
 import pytest
 import yaml
@@ -260,6 +261,13 @@ def test_a_job_runs_at_the_lowest_versions_of_the_oldest_python():
     assert any(step.get("run", "").startswith("make test-lowest") for step in steps)
     (version,) = [step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")]
     assert f">={version}" == PYPROJECT["project"]["requires-python"]
+
+
+def test_the_tests_in_a_browser_may_not_be_skipped_where_the_runner_has_one():
+    job = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]["test"]
+    assert {entry["os"] for entry in job["strategy"]["matrix"]["include"]} >= {"ubuntu-latest"}
+    (step,) = [step for step in job["steps"] if step.get("run", "").startswith("make test")]
+    assert step["env"][in_browser.REQUIRED] == "${{ runner.os == 'Linux' && 'required' || '' }}"
 
 
 def test_a_job_runs_chapter_7_on_the_other_backends():

@@ -72,8 +72,8 @@ def test_a_whole_page_has_no_fault(browser, broken):
 
 
 def test_without_a_browser_the_reason_is_told(monkeypatch):
-    monkeypatch.setattr(in_browser, "CHROMIUM", "/nowhere/chromium")
-    assert "apt-get install chromium" in in_browser.no_browser()
+    monkeypatch.setenv("BOOK_CHROMIUM", "/nowhere/chromium")
+    assert "apt install chromium" in in_browser.no_browser()
 
 
 def test_without_a_site_the_reason_is_told(monkeypatch, tmp_path):
