@@ -13,7 +13,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tools import pdf, project, vendor
+from tools import pdf, project
+from tools.web import vendor
 
 HTML = project.ROOT / "_build" / "html"
 FLAGS = [

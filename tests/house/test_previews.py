@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tools import previews
+from tools.web import previews
 
 THEOREM = '<div class="proof theorem" id="thm-a"><p>By <a href="#x">x</a>, $</p></div>'
 EQUATION = '<div class="math notranslate" id="equation-eq-a">a = b</div>'

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tools import project, reference
+from tools import project
+from tools.web import reference
 
 PACKAGE = '''"""A small package."""
 '''
@@ -137,7 +138,7 @@ def test_every_public_name_of_the_package_has_its_entry(tmp_path):
 def test_the_reference_needs_no_torch(tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None; from pathlib import Path\n"
-        "from tools import reference; reference.write(Path(sys.argv[1]))"
+        "from tools.web import reference; reference.write(Path(sys.argv[1]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "out")],

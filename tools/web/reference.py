@@ -19,7 +19,7 @@ import griffe
 from docutils.parsers.rst.tableparser import SimpleTableParser, TableMarkupError
 from docutils.statemachine import StringList
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools import project
 
 FOLDER = project.BOOK / "reference"
