@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +13,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tools import project, vendor
+from tools import pdf, project
+from tools.web import vendor
 
 HTML = project.ROOT / "_build" / "html"
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -55,7 +54,7 @@ CUT = """() => {
       if (/auto|scroll/.test(getComputedStyle(e).overflowX) && e.tagName !== "HTML") return true;
     return false;
   };
-  return [...document.querySelectorAll(".math .katex-html .base")]
+  return [...document.querySelectorAll(".math .katex-html > *")]
     .filter((base) => base.getBoundingClientRect().right > innerWidth + 1 && !scrolls(base))
     .map((base) => base.closest(".math").textContent.slice(0, 60));
 }"""
@@ -78,11 +77,13 @@ OPEN = """() => {
 
 
 def no_browser() -> str:
-    """Why there is no browser on this machine, in words, or nothing."""
+    """Why there is no browser on this machine, in words, or nothing; it is the one that prints the PDF."""
     if importlib.util.find_spec("playwright") is None:
         return "Playwright is not installed (pip install playwright)"
-    if not Path(CHROMIUM).exists():
-        return "there is no chromium (Debian: apt-get install chromium)"
+    try:
+        pdf.browser_path()
+    except FileNotFoundError as error:
+        return str(error)
     return ""
 
 

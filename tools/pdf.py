@@ -49,7 +49,7 @@ def browser_path() -> str:
     found = next((path for name in ([asked] if asked else NAMES) if (path := shutil.which(name))), None)
     if found is None:
         missing = f"BOOK_CHROMIUM is {asked!r}, which is no program" if asked else "There is no Chromium here"
-        raise FileNotFoundError(f"{missing}. The PDF is printed by one. {HOW}")
+        raise FileNotFoundError(f"{missing}. {HOW}")
     return found
 
 

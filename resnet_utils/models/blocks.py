@@ -5,13 +5,13 @@ Introduced in chapter 3.
 A block computes ``relu(F(x) + shortcut(x))``: ``F`` is the *branch* (convolutions and BatchNorms), and
 the shortcut carries ``x`` past it. There are five kinds of shortcut:
 
-========  =======================================================================================
-``"A"``   identity; where the shape changes, subsample and pad with zero channels (no parameters)
-``"B"``   identity; where the shape changes, a 1x1 convolution with BatchNorm
-``"C"``   a 1x1 convolution with BatchNorm everywhere
-``"D"``   as B, but pixels are averaged before the 1x1 convolution, so that none is thrown away
+==========  =====================================================================================
+``"A"``     identity; where the shape changes, subsample and pad with zero channels (no parameters)
+``"B"``     identity; where the shape changes, a 1x1 convolution with BatchNorm
+``"C"``     a 1x1 convolution with BatchNorm everywhere
+``"D"``     as B, but pixels are averaged before the 1x1 convolution, so that none is thrown away
 ``"none"``  no shortcut at all: the plain twin
-========  =======================================================================================
+==========  =====================================================================================
 
 Source: He et al. 2015, arXiv:1512.03385, section 3.3 and section 4.1 (options A, B, C), and He et al. 2018,
 arXiv:1812.01187, section 4.2 ("ResNet-D").

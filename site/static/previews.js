@@ -7,20 +7,33 @@
   const ID = "preview";
   let shown = null; // {link, box}
   let timer = 0;
-  const pages = new Map(); // address -> promise of the page, read once
+  const loaded = new Map(); // page -> promise of what it has to show, asked for once
+  const root = new URL(document.documentElement.dataset.content_root || "./", location.href).href;
+  window.bookPreviews = {}; // page -> {fragment: markup}; the scripts of previews/ fill it
 
-  /* The element that an address with a fragment names in a page; for a permanent link, what it stands in. */
-  const target = (page, hash) => {
-    const found = hash && page.getElementById(decodeURIComponent(hash.slice(1)));
+  /* The element of this page that a fragment names; for a permanent link, what it stands in. */
+  const target = (hash) => {
+    const found = hash && document.getElementById(decodeURIComponent(hash.slice(1)));
     return found ? found.closest(KINDS) || (found.matches("span") && found.querySelector(KINDS)) : null;
   };
 
-  const page = (address) => {
-    if (!pages.has(address)) {
-      const read = fetch(address).then((answer) => (answer.ok ? answer.text() : ""));
-      pages.set(address, read.then((text) => new DOMParser().parseFromString(text, "text/html")));
-    }
-    return pages.get(address);
+  /* Let the page load a script or a style; a page without a server may do that, too. */
+  const load = (tag, settings) =>
+    new Promise((done, fail) => {
+      const element = Object.assign(document.createElement(tag), settings, { onload: done, onerror: fail });
+      document.head.append(element);
+    });
+
+  /* What a fragment of another page names. */
+  const elsewhere = async (page, hash) => {
+    if (!loaded.has(page)) loaded.set(page, load("script", { src: `${root}previews/${page}.js` }));
+    await loaded.get(page);
+    const found = document.createElement("template");
+    found.innerHTML = window.bookPreviews[page][decodeURIComponent(hash.slice(1))];
+    const style = "vendor/katex/katex.min.css";
+    if (found.content.querySelector(".katex") && !document.querySelector(`link[href*="${style}"]`))
+      await load("link", { rel: "stylesheet", href: root + style });
+    return found.content.firstElementChild;
   };
 
   /* A copy that holds no second id, nothing to press and nothing that was hidden. */
@@ -56,7 +69,7 @@
   const content = async (link) => {
     const address = new URL(link.href);
     const here = address.href.split("#")[0] === location.href.split("#")[0];
-    const found = here && target(document, address.hash);
+    const found = here && target(address.hash);
     if (found && !found.contains(link)) return copy(found);
     const told = link.dataset.preview || link.title;
     if (told) {
@@ -64,9 +77,7 @@
       link.removeAttribute("title"); // else the browser would show it a second time
       return words(told);
     }
-    if (here || !/^https?:$/.test(address.protocol) || address.origin !== location.origin) return null;
-    const there = target(await page(address.href.split("#")[0]), address.hash);
-    return there ? copy(there) : null;
+    return link.dataset.beside ? copy(await elsewhere(link.dataset.beside, address.hash)) : null;
   };
 
   const close = () => {

@@ -7,7 +7,8 @@ import re
 import nbformat
 import pytest
 
-from tools import cover, project, sitting
+from tools import project, sitting
+from tools.web import cover
 
 MODULES = {
     ".".join(path.relative_to(project.ROOT / "resnet_utils").with_suffix("").parts)

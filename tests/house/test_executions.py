@@ -10,7 +10,8 @@ import subprocess
 import nbformat
 import pytest
 
-from tools import executions, lists, page_facts, project
+from tools import executions, project
+from tools.web import lists, page_facts
 
 NAME = "01_background/layers"
 MINE = "https://github.com/somebody/my-resnets"

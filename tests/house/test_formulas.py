@@ -8,12 +8,13 @@ import sys
 
 import pytest
 
-from tools import formulas, project
+from tools import project
+from tools.web import formulas
 
 CONFIGURATION = f"""
 import sys
 sys.path.insert(0, {str(project.ROOT)!r})
-extensions = ["tools.formulas"]
+extensions = ["tools.web.formulas"]
 html_math_renderer = "{formulas.NAME}"
 """
 GOOD = r"""

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from sphinx.application import Sphinx
 
-from tools import inline_figures, project
+from tools import project
+from tools.web import inline_figures
 
 DRAWN = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" role="img" aria-label=\'a "digest"\'>'

@@ -7,7 +7,8 @@ import re
 import pytest
 from docutils import nodes
 
-from tools import glossary_links, lists, project
+from tools import project
+from tools.web import glossary_links, lists
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 FEWEST_WORDS = 80

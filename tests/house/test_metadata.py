@@ -8,7 +8,8 @@ import pytest
 from docutils import nodes
 from PIL import Image
 
-from tools import card, page_facts, project, website
+from tools import project, website
+from tools.web import card, page_facts
 
 STATIC = project.ROOT / "site" / "static"
 

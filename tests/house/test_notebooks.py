@@ -9,7 +9,8 @@ import pytest
 import yaml
 from house import depth, hygiene
 
-from tools import lists, notebooks, project, reference, sitting
+from tools import notebooks, project, sitting
+from tools.web import lists, reference
 
 MOST_BYTES = 600_000  # a page that opens at once
 MOST_MINUTES_OF_THE_STORY = 125  # the five main notebooks of the first part together

@@ -11,7 +11,8 @@ import pytest
 import tinycss2
 from lxml import html
 
-from tools import icons, pages, project, search_index, styles
+from tools import project
+from tools.web import icons, pages, search_index, styles
 
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head>

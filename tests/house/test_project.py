@@ -14,6 +14,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import in_browser
 import nbformat
 import pytest
 import yaml
@@ -165,6 +166,21 @@ def test_bibliography_is_sorted_and_every_citation_is_in_it():
             assert {key.strip() for key in group.split(",")} <= set(keys), f"{path.name} cites {group}"
 
 
+def cited_as(entry) -> str:
+    """What stands in the text for an entry, as sphinxcontrib-bibtex writes it."""
+    names = [" ".join((*person.prelast_names, *person.last_names)) for person in entry.persons["author"]]
+    return f"{names[0] + ' et al.' if len(names) > 2 else ' and '.join(names)}, {entry.fields['year']}"
+
+
+def test_no_two_papers_are_cited_alike():
+    cited = sorted(map(cited_as, references.entries(ROOT / "book" / "references.bib").values()))
+    assert "He et al., 2016a" in cited
+    assert len(cited) == len(set(cited)), [one for one in set(cited) if cited.count(one) > 1]
+    for place, one in enumerate(cited):
+        if one[-1] not in "0123456789a":  # a letter follows the one before it, from a on
+            assert cited[place - 1] == one[:-1] + chr(ord(one[-1]) - 1)
+
+
 def test_links_inside_the_project_lead_somewhere():
     pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "PUBLISHING.md")]
     for path in [*pages, *project.BOOK.glob("*.md")]:
@@ -245,6 +261,13 @@ def test_a_job_runs_at_the_lowest_versions_of_the_oldest_python():
     assert any(step.get("run", "").startswith("make test-lowest") for step in steps)
     (version,) = [step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", "")]
     assert f">={version}" == PYPROJECT["project"]["requires-python"]
+
+
+def test_the_tests_in_a_browser_may_not_be_skipped_where_the_runner_has_one():
+    job = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]["test"]
+    assert {entry["os"] for entry in job["strategy"]["matrix"]["include"]} >= {"ubuntu-latest"}
+    (step,) = [step for step in job["steps"] if step.get("run", "").startswith("make test")]
+    assert step["env"][in_browser.REQUIRED] == "${{ runner.os == 'Linux' && 'required' || '' }}"
 
 
 def test_a_job_runs_chapter_7_on_the_other_backends():

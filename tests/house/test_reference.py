@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from tools import project, reference
+from tools import project
+from tools.web import reference
 
 PACKAGE = '''"""A small package."""
 '''
@@ -84,6 +85,42 @@ def test_what_is_private_or_handed_on_is_not_told_twice(written):
     assert written["wing"].count("{py:function} halve") == 1
 
 
+TABLE = """\
+Words.
+
+=======  ===============  =====
+layer    here             there
+=======  ===============  =====
+linear   ``weight``,      ``w``
+         ``bias``
+head     none
+=======  ===============  =====
+"""
+
+
+def test_a_table_of_a_docstring_becomes_a_table():
+    words, _, shown = reference.text_of(TABLE).partition("\n\n")
+    assert words == "Words."
+    assert shown.splitlines() == [
+        *(":::{list-table}", ":header-rows: 1", ""),
+        *("* - layer", "  - here", "  - there"),
+        *("* - linear", "  - `weight`, `bias`", "  - `w`"),
+        *("* - head", "  - none", "  -"),
+        ":::",
+    ]
+
+
+def test_a_table_whose_columns_are_crooked_is_refused():
+    with pytest.raises(ValueError, match=r"cannot be read: Text in column margin(.|\n)*seven or more"):
+        reference.text_of(TABLE.replace("head     none", "seven or more"))
+
+
+def test_nothing_of_another_markup_is_left_on_a_page(tmp_path):
+    signs = re.compile(r"``(?!`)[^`]|^ *[=~^-]{4,}|[^:\n]::$|^ *\.\. \w|:\w+:`|>>> ", re.M)
+    for path in reference.write(tmp_path / "out"):
+        assert signs.findall(path.read_text(encoding="utf-8")) == [], path.name
+
+
 def test_the_first_page_names_every_wing(written):
     assert "| {doc}`wing` | A wing for halves. |" in written["index"]
 
@@ -101,7 +138,7 @@ def test_every_public_name_of_the_package_has_its_entry(tmp_path):
 def test_the_reference_needs_no_torch(tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None; from pathlib import Path\n"
-        "from tools import reference; reference.write(Path(sys.argv[1]))"
+        "from tools.web import reference; reference.write(Path(sys.argv[1]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "out")],

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from docutils import nodes
 
-from tools import room_numbers
+from tools.web import room_numbers
 
 
 def link(page, anchor, number):

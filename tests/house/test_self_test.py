@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 import yaml
 
-from tools import project, self_test
+from tools import project
+from tools.web import self_test
 
 FILES = sorted(self_test.FOLDER.glob("*.yml"))
 CHAPTERS = [name for name in project.chapters() if re.fullmatch(r"\d\d_\w+", name)]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from resnet_utils.evaluation import calibration
 from resnet_utils.reporting import results
-from tools import touch
+from tools.web import touch
 
 FIGURES = touch.figures()
 

@@ -12,7 +12,8 @@ import tarfile
 
 import pytest
 
-from tools import project, vendor, website
+from tools import project, website
+from tools.web import vendor
 
 
 def archive(**files: str) -> bytes:

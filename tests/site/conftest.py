@@ -5,6 +5,8 @@ from __future__ import annotations
 import in_browser
 import pytest
 
+from tools import pdf
+
 LOUD = "THE SITE IS NOT TESTED IN A BROWSER: "
 LACKS = {"browser": in_browser.no_browser, "site": in_browser.no_site, "files": in_browser.no_site}
 
@@ -32,7 +34,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=in_browser.CHROMIUM, args=in_browser.FLAGS)
+        chromium = playwright.chromium.launch(executable_path=pdf.browser_path(), args=in_browser.FLAGS)
         yield chromium
         chromium.close()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import in_browser
 import pytest
 
-from tools import project, self_test, touch
+from tools import project
+from tools.web import self_test, touch
 
 FIGURES = sorted(touch.figures())
 TESTS = [page for page in project.toc_pages() if page.endswith("/self_test")]

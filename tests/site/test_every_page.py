@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import in_browser
 import pytest
 
@@ -13,12 +15,13 @@ SAMPLE = [  # in every width and both modes: one of each kind
     *("book/bibliography", "book/lists/results", "search"),
 ]
 EACH = [(in_browser.PHONE, "light"), (in_browser.DESK, "dark")]
+EVERYWHERE = "BOOK_VIEWS"  # set to "all" to look at every page in every width and both modes
 ALL = [(width, mode) for width in in_browser.WIDTHS for mode in in_browser.MODES]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_and_open_to_everybody(browser, site, name):
-    views = ALL if name in SAMPLE else EACH
+    views = ALL if name in SAMPLE or os.environ.get(EVERYWHERE) == "all" else EACH
     with in_browser.visit(browser, site, f"{name}.html") as seen:
         found = in_browser.faults(seen, views)
     assert not found, "\n".join(found)

@@ -16,7 +16,8 @@ from resnet_utils import data, deployment
 from resnet_utils.analysis.lesions import Switchable
 from resnet_utils.files import atomic
 from resnet_utils.reporting import results
-from tools import live, patience, project, vendor
+from tools import patience, project
+from tools.web import live, vendor
 
 LIVE = project.ROOT / "site" / "live"
 NETWORKS = LIVE / "networks"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import in_browser
 import pytest
 
 PAGE = "book/02_residual_math.html"
 ROOM = "book/02_residual_math/paths.html"
 COVER = "book/index.html"
+EXERCISES = "book/lists/exercises.html"
 PREVIEW = "[role=tooltip].preview"
 THEOREM = "article a.internal[href='#thm-forward']"
 ELSEWHERE = "article a.internal[href*='.html#thm-']"
+EQUATION = "article a.internal[href='#equation-eq-backward']"
+EQUATION_ELSEWHERE = "article a.internal[href*='.html#equation-']"
 WORD = "article a.internal[href*='glossary.html#term-']"
 SOURCE = "article .bibtex-citation a"
 SOON = 3000  # ms
@@ -19,6 +24,7 @@ SOON = 3000  # ms
 def opened(page, selector):
     """The text of the preview that the first such link opens when the pointer rests on it."""
     link = page.locator(selector).first
+    page.keyboard.press("Escape")  # closes what is open
     link.scroll_into_view_if_needed()
     link.hover()
     page.wait_for_selector(PREVIEW, timeout=SOON)
@@ -60,17 +66,53 @@ def test_an_open_preview_is_no_barrier(browser, site, mode):
         assert in_browser.barriers(seen.page) == before
 
 
+@pytest.mark.parametrize("selector", [EQUATION, EQUATION_ELSEWHERE])
+def test_the_number_of_an_equation_shows_the_equation(browser, site, selector):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        number = seen.page.locator(selector).first.inner_text()
+        assert re.fullmatch(r"\(2\.\d+\)", number)
+        assert number in opened(seen.page, selector)
+        assert seen.page.locator(f"{PREVIEW} .katex-html").is_visible()
+        assert seen.heard == []
+
+
+# left, right and middle of the number and of the formula beside it
+NUMBERED = """() => [...document.querySelectorAll("div.math > .eqno")].map((number) => {
+  const [a, b] = [number, number.nextElementSibling].map((part) => part.getBoundingClientRect());
+  return {says: number.innerText, left: a.left, right: a.right, formula: b.right,
+    isBeside: a.top < b.bottom && b.top < a.bottom};
+})"""
+
+
+@pytest.mark.parametrize("width", [in_browser.PHONE, in_browser.DESK])
+def test_a_numbered_equation_has_its_number_at_its_right(browser, site, width):
+    with in_browser.visit(browser, site, PAGE, width=width) as seen:
+        found = seen.page.evaluate(NUMBERED)
+    assert [place["says"].rstrip("#") for place in found] == [f"(2.{n})" for n in range(1, len(found) + 1)]
+    for place in found:
+        assert place["formula"] <= place["left"] < place["right"] <= width, place
+        assert place["isBeside"], place
+
+
 def test_a_theorem_of_another_page_is_shown(browser, site):
     with in_browser.visit(browser, site, PAGE) as seen:
         assert "Theorem 2." in opened(seen.page, ELSEWHERE)
 
 
-def test_without_a_server_words_and_sources_are_shown_and_nothing_fails(browser, files):
+def test_previews_need_no_server(browser, files):
     with in_browser.visit(browser, files, PAGE) as seen:
         assert opened(seen.page, WORD)
         assert opened(seen.page, SOURCE)
-        seen.page.locator(ELSEWHERE).first.hover()
-        seen.page.wait_for_timeout(500)
+        assert "Theorem 2." in opened(seen.page, ELSEWHERE)
+        assert seen.heard == []
+
+
+def test_a_formula_in_a_preview_has_its_style_on_a_page_that_has_no_formula(browser, files):
+    with in_browser.visit(browser, files, EXERCISES) as seen:
+        assert seen.page.locator(".katex").count() == 0
+        opened(seen.page, "article a.internal[href*='#ex-math-zero']")
+        spoken = seen.page.locator(f"{PREVIEW} .katex-mathml").first
+        assert spoken.bounding_box()["width"] <= 1, "what is spoken is not seen"
         assert seen.heard == []
 
 

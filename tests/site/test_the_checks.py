@@ -13,7 +13,7 @@ FRAME = (
 )
 KATEX = (
     '<span class="math"><span class="katex"><span class="katex-html">'
-    '<span class="base">{}</span></span></span></span>'
+    '<span class="katex-base">{}</span></span></span></span>'
 )
 LINE = "x" * 300
 BROKEN = {
@@ -83,8 +83,8 @@ def test_text_that_fades_in_is_looked_at_when_it_is_there(browser, broken):
 
 
 def test_without_a_browser_the_reason_is_told(monkeypatch):
-    monkeypatch.setattr(in_browser, "CHROMIUM", "/nowhere/chromium")
-    assert "apt-get install chromium" in in_browser.no_browser()
+    monkeypatch.setenv("BOOK_CHROMIUM", "/nowhere/chromium")
+    assert "apt install chromium" in in_browser.no_browser()
 
 
 def test_without_a_site_the_reason_is_told(monkeypatch, tmp_path):

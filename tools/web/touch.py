@@ -12,15 +12,14 @@ import html
 import json
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project, vendor
+from tools import project
+from tools.web import vendor
 
 LIVE = project.ROOT / "site" / "live"
 PAGES = project.BOOK / "touch"

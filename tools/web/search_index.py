@@ -12,7 +12,8 @@ from pathlib import Path
 from lxml import html
 from lxml.html import HtmlElement
 
-from tools import pages, project
+from tools import project
+from tools.web import pages
 
 FILE = Path("live") / "search-data.js"
 NOT_SEARCHED = {"cell_input", "cell_output", "hide", "headerlink"}  # code: the reference has the names

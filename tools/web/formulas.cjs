@@ -1,4 +1,4 @@
-// Renders formulas for tools/formulas.py: one JSON object a line in, one a line out, by the KaTeX named first.
+// Renders formulas for tools/web/formulas.py: one JSON object a line in, one a line out, by the KaTeX named first.
 const katex = require(process.argv[2]);
 const lines = require("readline").createInterface({ input: process.stdin });
 

@@ -1,8 +1,8 @@
 """Make what stands still on the pages with a network in them: drawings, maps of one, and the recorded cuts.
 
-``python tools/live.py`` writes site/live/samples/*.png, site/live/still/maps.png and book/live/cuts.html from
-the package, the networks and their record ``live_network``; run it after ``experiments/live_network.py``. All
-is committed, so that the site is built without torch.
+``python tools/web/live.py`` writes site/live/samples/*.png, site/live/still/maps.png and book/live/cuts.html
+from the package, the networks and their record ``live_network``; run it after
+``experiments/live_network.py``. All is committed, so that the site is built without torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools import project
 
 LIVE = project.ROOT / "site" / "live"

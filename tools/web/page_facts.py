@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -18,8 +17,8 @@ from urllib.parse import quote
 from docutils import nodes
 from sphinx.application import Sphinx
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import executions, lists, project
+from tools import executions, project
+from tools.web import lists
 
 BRANCH = "main"
 MOST_LETTERS = 160  # of a description: what the list of a search engine has room for

@@ -17,7 +17,7 @@ from lxml.html import HtmlElement
 MOST_LETTERS = 155  # of a description; search engines show no more
 # What every page loads and no page of this book uses, or what the book does otherwise:
 UNUSED = [
-    r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',  # icons are a small font (tools/icons.py)
+    r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',  # icons are a small font: tools/web/icons.py
     r'<link rel="preload" as="script"[^>]*>',  # these scripts can wait; preloaded, they delay what is seen
     r'<script[^>]*src="[^"]*/(?:doctools|sphinx_highlight|searchtools|language_data|design-tabs)\.js[^>]*></script>',
     r'<script[^>]*src="[^"]*searchindex\.js[^>]*></script>',  # the search page has an index of its own

@@ -1,7 +1,7 @@
 """Draw the picture that other sites show beside a link to the book: ``site/static/card.png``.
 
 It is kept in the repository, since the website is built without Matplotlib. To make it anew: ``python
-tools/card.py``.
+tools/web/card.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools import project
 
 CARD = project.ROOT / "site" / "static" / "card.png"

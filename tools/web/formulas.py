@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import vendor
+from tools.web import vendor
 
 NAME = "book"  # of this renderer, for `html_math_renderer`
 STYLE = "../vendor/katex/katex.min.css"  # seen from _static

@@ -8,14 +8,12 @@ announces any fold.
 from __future__ import annotations
 
 import html
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import project
 
 FOLDER = project.TEXT / "self_test"

@@ -1,7 +1,7 @@
 """Fetch what the website takes from npm packages: by name, version and hash, and only the files it needs.
 
 ``site/packages.toml`` is the list. What has been fetched stays in ``.cache/site``, so that a second build
-needs no network. ``python tools/vendor.py`` fetches everything, and says what is there.
+needs no network. ``python tools/web/vendor.py`` fetches everything, and says what is there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools import project
 
 LIST = project.ROOT / "site" / "packages.toml"

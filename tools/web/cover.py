@@ -14,8 +14,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import lists, project, reference, sitting
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tools import project, sitting
+from tools.web import lists, reference
 
 # The pictures of the cover: notebook, name or description of the figure, and what the cover says of it.
 PICTURES = (

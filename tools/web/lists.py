@@ -16,8 +16,9 @@ from typing import Any
 import nbformat
 from babel.dates import format_date
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import executions, project, sitting, touch
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tools import executions, project, sitting
+from tools.web import touch
 
 FOLDER = project.BOOK / "lists"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"

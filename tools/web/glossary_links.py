@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-GLOSSARY = Path(__file__).resolve().parent.parent / "book" / "glossary.md"
+from tools import project
+
+GLOSSARY = project.BOOK / "glossary.md"
 ENTRY = re.compile(r"^(\S.*)\n(?:(\S.*)\n)?  (\S.*)$", re.M)
 MOST = 10  # links of a page: each weighs as much as a sentence
 NOT_WITHIN = (

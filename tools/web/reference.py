@@ -16,12 +16,15 @@ from functools import cache
 from pathlib import Path
 
 import griffe
+from docutils.parsers.rst.tableparser import SimpleTableParser, TableMarkupError
+from docutils.statemachine import StringList
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools import project
 
 FOLDER = project.BOOK / "reference"
 PACKAGE = "resnet_utils"
+RULE = re.compile(r"=+( +=+)+\n")  # the first line of a table
 HEADINGS = {"raises": "Raises", "returns": "Returns", "yields": "Yields"}
 
 
@@ -82,10 +85,27 @@ def introduced_in(obj: griffe.Object) -> str | None:
 
 
 def text_of(text: str) -> str:
-    """A docstring's prose as Markdown: double backticks become single ones, tables stay as they are."""
-    parts = re.sub(r"``([^`]+)``", r"`\1`", textwrap.dedent(text).strip()).split("\n\n")
-    tables = {p for p in parts if re.search(r"^=+\s+=+$", p, re.M)}
-    return "\n\n".join(f"```text\n{p.replace('`', '')}\n```" if p in tables else p for p in parts)
+    """A docstring's prose as Markdown: double backticks become single ones, tables become tables."""
+    parts = textwrap.dedent(text).strip().split("\n\n")
+    told = [table(part) if RULE.match(part) else part for part in parts]
+    return re.sub(r"``([^`]+)``", r"`\1`", "\n\n".join(told))
+
+
+def table(text: str) -> str:
+    """A table drawn with lines of ``=``, as docutils reads it, in the words of Markdown.
+
+    Raises:
+        ValueError: if its columns do not stand under each other.
+    """
+    try:
+        _, head, body = SimpleTableParser().parse(StringList(text.splitlines()))
+    except TableMarkupError as error:
+        raise ValueError(f"this table of a docstring cannot be read: {error}\n{text}") from error
+    rows = []
+    for row in (*head, *body):
+        cells = [" ".join(line.strip() for line in cell[3]).strip() for cell in row]
+        rows += [f"{' ' if place else '*'} - {cell}".rstrip() for place, cell in enumerate(cells)]
+    return "\n".join([":::{list-table}", f":header-rows: {len(head)}", "", *rows, ":::"])
 
 
 def entries(section: griffe.DocstringSection) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tinycss2
 
-# What the theme brings for every page; what extensions bring is small, or is dropped (tools/pages.py).
+# What the theme brings for every page; what extensions bring is small, or is dropped (tools/web/pages.py).
 SHEETS = ("styles/theme.css", "styles/pydata-sphinx-theme.css", "styles/sphinx-book-theme.css")
 CLASSES = re.compile(r'class="([^"]*)"')
 WORDS = re.compile(r"[\w-]+")
