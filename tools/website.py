@@ -16,7 +16,19 @@ from urllib.parse import urlsplit
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import cover, icons, lists, pages, project, reference, search_index, styles, vendor
+from tools import (
+    cover,
+    icons,
+    lists,
+    one_sheet,
+    pages,
+    project,
+    reference,
+    scripts,
+    search_index,
+    styles,
+    vendor,
+)
 from tools.portable import branch
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
@@ -118,6 +130,8 @@ def finish(html: Path = HTML) -> None:
     pages.finish(html)
     styles.finish(html)
     icons.finish(html)
+    scripts.finish(html)
+    one_sheet.finish(html)
     search_index.write(html)
     (html / "searchindex.js").unlink()  # Sphinx's own; our search page does not ask for it
 
