@@ -201,6 +201,22 @@ def show(page: Any, width: int, mode: str) -> None:
     )  # the theme waits for that long before it looks anew at what has to be scrolled
 
 
+def read_through(page: Any) -> None:
+    """Go from the top of a page to its end, a screen at a time: what is far below is laid out on the way."""
+    page.mouse.move(page.viewport_size["width"] // 2, 400)
+    place = -1
+    while place < (place := page.evaluate("scrollY")):
+        page.mouse.wheel(0, 800)
+        page.wait_for_timeout(100)
+
+
+def lay_out(page: Any) -> None:
+    """Open all that can be opened, and let nothing wait until a reader comes near."""
+    page.add_style_tag(content="* { content-visibility: visible !important; }")
+    page.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+    page.wait_for_timeout(300)
+
+
 def faults(seen: Visit, views: list[tuple[int, str]]) -> list[str]:
     """All that is wrong with a page in these views."""
     found = raw_formulas(seen.page) + without_pictures(seen.page)

@@ -18,7 +18,19 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tools import project
 from tools.portable import branch
-from tools.web import cover, icons, lists, pages, previews, reference, search_index, styles, vendor
+from tools.web import (
+    cover,
+    icons,
+    lists,
+    one_sheet,
+    pages,
+    previews,
+    reference,
+    scripts,
+    search_index,
+    styles,
+    vendor,
+)
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
 NOT_TO_BE_FOUND = ["404.html", "search.html", "genindex.html", "*-modindex.html", "prf-prf.html"]
@@ -120,6 +132,8 @@ def finish(html: Path = HTML) -> None:
     previews.finish(html)
     styles.finish(html)
     icons.finish(html)
+    scripts.finish(html)
+    one_sheet.finish(html)
     search_index.write(html)
     (html / "searchindex.js").unlink()  # Sphinx's own; our search page does not ask for it
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tools import project
-from tools.web import formulas
+from tools.web import formulas, vendor
 
 CONFIGURATION = f"""
 import sys
@@ -73,6 +73,14 @@ def test_a_formula_becomes_markup_for_the_eye_and_for_the_ear(pages):
 
 def test_only_a_page_with_formulas_loads_their_style(pages):
     assert [len(re.findall(r'href="[^"]*vendor/katex/katex\.min\.css', page)) for page in pages] == [1, 0]
+
+
+def test_only_a_page_with_formulas_asks_for_their_fonts_at_once(pages):
+    asked = [re.findall(r"vendor/katex/fonts/([\w-]+)\.woff2", page) for page in pages]
+    assert asked == [list(formulas.FONTS), []]
+    fonts = vendor.named("katex", "site") / "fonts"
+    assert all((fonts / f"{name}.woff2").is_file() for name in formulas.FONTS)
+    assert 'location.protocol !== "file:"' in pages[0], "browsers complain of it there"
 
 
 def test_a_numbered_formula_keeps_the_number_that_the_page_gives_it(pages):

@@ -12,7 +12,7 @@ import tinycss2
 from lxml import html
 
 from tools import project
-from tools.web import icons, pages, search_index, styles
+from tools.web import icons, one_sheet, pages, scripts, search_index, styles
 
 HEAD = """<!DOCTYPE html>
 <html lang="en"><head>
@@ -65,6 +65,15 @@ def test_what_no_page_uses_is_not_loaded(mended):
     assert "sphinx-design" not in head
     assert head.count('name="viewport"') == 1
     assert "dataset.mode" in head, "the colours must be known before the page is drawn"
+
+
+def test_the_colours_are_known_before_the_page_is_drawn():
+    """A new theme that says it in another way would compute every colour twice."""
+    template = (THEME.parent / "layout.html").read_text(encoding="utf-8")
+    assert template.count(pages.UNDECIDED.replace("auto", "{{ default_mode }}")) == 1
+    head = HEAD.replace("</script>", f"{pages.UNDECIDED}</script>", 1)
+    assert "prefers-color-scheme" in pages.mend(head + BODY)
+    assert '|| "auto"' not in pages.mend(head + BODY)
 
 
 def test_a_page_with_parts_of_sphinx_design_keeps_their_style():
@@ -198,3 +207,58 @@ def test_a_font_of_few_signs_is_small():
     )
     assert font.startswith("data:font/woff;base64,")
     assert len(font) < 5000
+
+
+# one sheet a page
+
+SHEETS = """<head><link href="../_static/styles/theme.css?digest=1" rel="stylesheet" />
+<link rel="stylesheet" href="../_static/../vendor/katex/katex.min.css" />
+<link rel="icon" href="../_static/favicon.svg"/>
+<link rel="stylesheet" href="../_static/book.css?v=2" /><title>A</title></head><body>A</body>"""
+
+
+def test_a_page_waits_for_one_sheet_that_says_what_its_sheets_said(tmp_path):
+    for place, style in (
+        ("_static/styles/theme.css", "a{color:red}"),
+        ("vendor/katex/katex.min.css", "@font-face{src:url(fonts/a.woff2)}"),
+        ("_static/book.css", 'a{color:blue;background:url("data:x,(")}'),
+    ):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(style, encoding="utf-8")
+    for name in ("book/a.html", "book/b.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(SHEETS, encoding="utf-8")
+    one_sheet.finish(tmp_path)
+    page = (tmp_path / "book/a.html").read_text(encoding="utf-8")
+    assert page == (tmp_path / "book/b.html").read_text(encoding="utf-8")
+    (address,) = re.findall(r'<link rel="stylesheet" href="([^"]*)"', page)
+    assert "favicon" in page
+    style = (tmp_path / "book" / address).read_text(encoding="utf-8")
+    assert style.splitlines() == [
+        "a{color:red}",
+        "@font-face{src:url(../vendor/katex/fonts/a.woff2)}",
+        'a{color:blue;background:url("data:x,(")}',
+    ]
+
+
+def test_a_page_at_the_address_of_any_other_finds_its_sheet():
+    page = SHEETS.replace("../", "/book/", 1)
+    assert 'href="/book/_static/page.css"' in one_sheet.with_one(page, lambda places: "_static/page.css")
+
+
+def test_a_sheet_that_imports_another_is_refused(tmp_path):
+    (tmp_path / "a.css").write_text("@import 'b.css';", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"a\.css imports another"):
+        one_sheet.joined(tmp_path, ("a.css",))
+
+
+# scripts
+
+
+def test_the_theme_does_not_measure_the_whole_page():
+    """A new theme that measures in another way would lay out every page twice."""
+    script = (THEME / "scripts" / "pydata-sphinx-theme.js").read_text(encoding="utf-8")
+    shorter = scripts.without_measuring(script)
+    assert 0 < len(script) - len(shorter) < 100
+    with pytest.raises(ValueError, match="0 times, not once"):
+        scripts.without_measuring(shorter)

@@ -31,6 +31,7 @@ def test_hints_solutions_and_folded_cells_open_by_keyboard(browser, site):
 
 def test_what_opens_says_what(browser, site):
     with in_browser.visit(browser, site, PAGE) as seen:
+        in_browser.lay_out(seen.page)  # what is not laid out yet shows no words
         names = seen.page.eval_on_selector_all(
             "article summary", "all => all.map((one) => one.innerText.trim())"
         )
@@ -53,13 +54,16 @@ def test_the_keyboard_is_always_seen(browser, site):
         assert unmarked == []
 
 
-def test_a_formula_is_a_stop_only_where_it_has_to_be_scrolled(browser, site):
-    stops = """() => [...document.querySelectorAll(".katex-display")].filter(
-        (formula) => (formula.tabIndex === 0) !== (formula.scrollWidth > formula.clientWidth)).length"""
+def test_a_box_is_a_stop_only_where_it_has_to_be_scrolled(browser, site):
+    boxes = ".katex-display, article pre, .pst-scrollable-table-container"
+    wrong = """(boxes) => [...document.querySelectorAll(boxes)].filter(
+        (box) => (box.tabIndex === 0) !== (box.scrollWidth > box.clientWidth)).map((box) => box.outerHTML)"""
     for width in (in_browser.PHONE, in_browser.DESK):
         with in_browser.visit(browser, site, PAGE, width=width) as seen:
-            seen.page.wait_for_timeout(300)
-            assert seen.page.evaluate(stops) == 0
+            in_browser.lay_out(seen.page)
+            assert seen.page.evaluate(wrong, boxes) == []
+            if width == in_browser.PHONE:
+                assert seen.page.locator("article pre[tabindex='0']").count() > 3
 
 
 def test_nothing_is_cut_or_closed_on_paper(browser, site):

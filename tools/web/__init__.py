@@ -3,13 +3,14 @@
 Before, three write pages from what is kept elsewhere: ``reference`` (the package, name by name), ``lists``
 (notebooks, executions, records, exercises) and ``cover`` (the pictures and the map of the first page).
 
-While Jupyter Book builds, it calls seven small extensions of Sphinx: ``formulas`` (rendered by KaTeX),
+While Jupyter Book builds, it calls eight small extensions of Sphinx: ``formulas`` (rendered by KaTeX),
 ``glossary_links`` (the first use of a word), ``room_numbers``, ``page_facts`` (the foot of a page),
-``inline_figures`` (that follow light and dark), ``touch`` (figures with sliders) and ``self_test``.
+``inline_figures`` (that follow light and dark), ``touch`` (figures with sliders), ``self_test`` and ``thrift`` (work
+that changes nothing is left out).
 
-After, six make of its pages what the reader gets: ``vendor`` (scripts from npm), ``pages`` (mended markup),
-``previews`` (what a link to another page shows), ``styles`` and ``icons`` (only what is used) and
-``search_index``.
+After, eight make of its pages what the reader gets: ``vendor`` (scripts from npm), ``pages`` (mended markup),
+``previews`` (what a link to another page shows), ``styles`` and ``icons`` (only what is used), ``one_sheet``
+(the style sheets of a page in one), ``scripts`` (the theme's, without its measuring) and ``search_index``.
 
 Two are run by hand when what they draw has changed, and what they write is committed: ``card`` (the picture
 beside a link elsewhere) and ``live`` (what stands still on the pages with a network).

@@ -24,6 +24,17 @@ from tools.web import vendor
 NAME = "book"  # of this renderer, for `html_math_renderer`
 STYLE = "../vendor/katex/katex.min.css"  # seen from _static
 SCRIPT = Path(__file__).with_suffix(".cjs")
+# Nearly every formula has letters of both. Asked for at once, they are there when the page is first laid out;
+# asked for by the style sheet, they come later, and every formula is laid out again. Browsers refuse to do so
+# for a page that comes from a file, and tell the console.
+FONTS = ("KaTeX_Main-Regular", "KaTeX_Math-Italic")
+EARLY = """<script>
+if (location.protocol !== "file:")
+  for (const href of {files})
+    document.head.append(Object.assign(document.createElement("link"),
+      {{ rel: "preload", as: "font", type: "font/woff2", crossOrigin: "", href }}));
+</script>
+"""
 NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|gather|alignat)\}")
 logger = logging.getLogger(__name__)
 
@@ -113,9 +124,11 @@ def visit_math_block(translator: HTML5Translator, node: nodes.math_block) -> Non
 def add_style(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Let a page that has formulas load KaTeX's style, and no other page."""
+    """Let a page that has formulas load KaTeX's style and fonts, and no other page."""
     if doctree is not None and next(iter(doctree.findall(is_formula)), None) is not None:
         app.add_css_file(STYLE)
+        files = [context["pathto"](f"vendor/katex/fonts/{name}.woff2", 1) for name in FONTS]
+        context["metatags"] += EARLY.format(files=json.dumps(files))
 
 
 def is_formula(node: nodes.Node) -> bool:

@@ -45,6 +45,13 @@ BLOCKS = {
 }
 VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')
 BLOCKING = re.compile(r"<script src=")
+# The theme's first script leaves "auto" to a later one, and every colour is then computed a second time.
+UNDECIDED = 'document.documentElement.dataset.theme = localStorage.getItem("theme") || "auto";'
+DECIDED = """{
+      const { dataset } = document.documentElement;
+      const wished = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+      dataset.theme = ["dark", "light"].includes(dataset.mode) ? dataset.mode : wished;
+    }"""
 STYLE_OF_TABS = re.compile(r"<link[^>]*/sphinx-design[^>]*>")
 
 
@@ -55,7 +62,7 @@ def mend_head(head: str) -> str:
     first = VIEWPORT.search(head)
     if first:
         head = head[: first.end()] + VIEWPORT.sub("", head[first.end() :])
-    return BLOCKING.sub("<script defer src=", head)
+    return BLOCKING.sub("<script defer src=", head.replace(UNDECIDED, DECIDED))
 
 
 def by_class(body: HtmlElement, tag: str, name: str) -> list[HtmlElement]:

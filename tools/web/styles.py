@@ -1,4 +1,4 @@
-"""Keep of the theme's style sheets what the pages can use: a phone reads four fifths less of them.
+"""Keep of all style sheets what the pages can use: a phone reads four fifths less of them.
 
 A rule goes when it asks for a class that stands in no page and in no script. What it asks for in brackets
 (``:not(.x)``, ``:is(.x, .y)``) is not looked at, so what remains is rather too much than too little.
@@ -12,8 +12,6 @@ from pathlib import Path
 
 import tinycss2
 
-# What the theme brings for every page; what extensions bring is small, or is dropped (tools/web/pages.py).
-SHEETS = ("styles/theme.css", "styles/pydata-sphinx-theme.css", "styles/sphinx-book-theme.css")
 CLASSES = re.compile(r'class="([^"]*)"')
 WORDS = re.compile(r"[\w-]+")
 IMPORT = re.compile(r'@import\s*(?:url\()?["\']?([\w./-]+\.css)["\']?\)?\s*;')
@@ -71,9 +69,9 @@ def only_used(rules: list, names: set[str]) -> str:
 
 
 def finish(folder: Path) -> None:
-    """Shorten the theme's style sheets in a built site; one that is imported by another moves into it."""
-    static, names = folder / "_static", names_in_use(folder)
-    for path in [static / name for name in SHEETS]:
+    """Shorten the style sheets of a built site; one that is imported by another moves into it."""
+    names = names_in_use(folder)
+    for path in [*(folder / "_static").rglob("*.css"), *(folder / "vendor").rglob("*.css")]:
         text = path.read_text(encoding="utf-8")
         text = IMPORT.sub(lambda found: (path.parent / found[1]).read_text(encoding="utf-8"), text)  # noqa: B023
         rules = tinycss2.parse_stylesheet(text, skip_comments=True, skip_whitespace=True)
