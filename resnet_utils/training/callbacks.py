@@ -124,7 +124,7 @@ class EMA(Callback):
         The generators of the loader and of the process are afterwards as they were.
 
         Args:
-            loader: the batches to measure, those that were trained on.
+            loader: the batches to measure, those that were trained on, augmented and mixed as they were.
             device: where to compute; None: where the averaged network lies.
         """
         with seeding.kept_generators(loader):
