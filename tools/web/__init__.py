@@ -5,8 +5,8 @@ Before, three write pages from what is kept elsewhere: ``reference`` (the packag
 
 While Jupyter Book builds, it calls eight small extensions of Sphinx: ``formulas`` (rendered by KaTeX),
 ``glossary_links`` (the first use of a word), ``room_numbers``, ``page_facts`` (the foot of a page),
-``inline_figures`` (that follow light and dark), ``touch`` (figures with sliders), ``self_test`` and ``thrift``
-(work that changes nothing is left out).
+``inline_figures`` (that follow light and dark), ``touch`` (figures with sliders), ``self_test`` and
+``thrift`` (work that changes nothing is left out).
 
 After, eight make of its pages what the reader gets: ``vendor`` (scripts from npm), ``pages`` (mended markup),
 ``previews`` (what a link to another page shows), ``styles`` and ``icons`` (only what is used), ``one_sheet``
