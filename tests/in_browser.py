@@ -70,10 +70,6 @@ AXE = "axe.run(document, {preload: false, resultTypes: ['violations']})"
 STILL = """() => Promise.allSettled(document.getAnimations()
   .filter((animation) => animation.effect.getComputedTiming().endTime < Infinity)
   .map((animation) => animation.finished)).then(() => null)"""
-OPEN = """() => {
-  for (const box of document.querySelectorAll("details")) box.open = true;
-  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))));
-}"""
 
 
 def no_browser() -> str:
@@ -184,8 +180,7 @@ def too_wide(page: Any) -> list[str]:
 
 def barriers(page: Any) -> list[str]:
     """What axe-core finds, with everything opened that can be."""
-    page.evaluate(OPEN)
-    page.evaluate(STILL)
+    lay_out(page)
     if not page.evaluate("'axe' in window"):
         page.evaluate(axe())
     found = page.evaluate(AXE)["violations"]
@@ -214,12 +209,14 @@ def lay_out(page: Any) -> None:
     """Open all that can be opened, and let nothing wait until a reader comes near."""
     page.add_style_tag(content="* { content-visibility: visible !important; }")
     page.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(50)  # two frames, so that what fades in has begun
+    page.evaluate(STILL)
 
 
 def faults(seen: Visit, views: list[tuple[int, str]]) -> list[str]:
     """All that is wrong with a page in these views."""
     found = raw_formulas(seen.page) + without_pictures(seen.page)
+    lay_out(seen.page)
     for width, mode in views:
         show(seen.page, width, mode)
         new = too_wide(seen.page) + barriers(seen.page)

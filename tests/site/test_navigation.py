@@ -69,7 +69,7 @@ def test_an_open_preview_is_no_barrier(browser, site, mode):
 @pytest.mark.parametrize("selector", [EQUATION, EQUATION_ELSEWHERE])
 def test_the_number_of_an_equation_shows_the_equation(browser, site, selector):
     with in_browser.visit(browser, site, PAGE) as seen:
-        number = seen.page.locator(selector).first.inner_text()
+        number = seen.page.locator(selector).first.text_content()
         assert re.fullmatch(r"\(2\.\d+\)", number)
         assert number in opened(seen.page, selector)
         assert seen.page.locator(f"{PREVIEW} .katex-html").is_visible()
@@ -87,6 +87,7 @@ NUMBERED = """() => [...document.querySelectorAll("div.math > .eqno")].map((numb
 @pytest.mark.parametrize("width", [in_browser.PHONE, in_browser.DESK])
 def test_a_numbered_equation_has_its_number_at_its_right(browser, site, width):
     with in_browser.visit(browser, site, PAGE, width=width) as seen:
+        in_browser.lay_out(seen.page)  # what is not laid out yet shows no words
         found = seen.page.evaluate(NUMBERED)
     assert [place["says"].rstrip("#") for place in found] == [f"(2.{n})" for n in range(1, len(found) + 1)]
     for place in found:

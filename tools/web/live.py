@@ -105,10 +105,12 @@ that is cut; guessing gives half. Without any cut it is {whole["residual"]:.1f} 
 {whole["plain"]:.1f} % for the network that was plain from its first step, and {whole["faded"]:.1f} %
 for the one that lost its shortcuts while it learned cats and dogs.</figcaption>
 <details><summary>The same as a table</summary>
+<div class="pst-scrollable-table-container">
 <table><thead><tr><th scope="col">block</th>{head}</tr></thead>
 <tbody>
 {body}
 </tbody></table>
+</div>
 </details>
 </figure>
 """
