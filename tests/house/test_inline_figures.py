@@ -37,8 +37,8 @@ def page(tmp_path, monkeypatch):
     figure = ".. figure:: ../{0}.svg\n   :alt: Two lines & a dot.\n\n   They meet.\n\n"
     (tmp_path / "index.rst").write_text("Book\n====\n\n.. toctree::\n\n   deep/page\n")
     (tmp_path / "deep" / "page.rst").write_text("Page\n====\n\n" + figure.format("a") + figure.format("b"))
-    monkeypatch.setattr(sys, "path", [str(project.ROOT / "tools"), *sys.path])
-    extensions = {"extensions": ["inline_figures"]}
+    monkeypatch.setattr(sys, "path", [str(project.ROOT), *sys.path])
+    extensions = {"extensions": ["tools.web.inline_figures"]}
     out = tmp_path / "html"
     app = Sphinx(tmp_path, None, out, tmp_path / "trees", "html", extensions, status=None, freshenv=True)
     app.build()

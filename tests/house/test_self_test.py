@@ -53,8 +53,9 @@ def test_links_of_a_question_resolve(name, question):
         if role == "doc":
             assert target.removeprefix("/") in project.toc_pages(), target
         else:
-            assert role in ("ref", "prf:ref")
-            assert re.search(rf"^(?:\({target}\)=|:label: {target})$", everything, re.M), target
+            assert role in ("ref", "prf:ref", "eq")
+            label = rf"\$\$ \({target}\)" if role == "eq" else rf"(?:\({target}\)=|:label: {target})"
+            assert re.search(rf"^{label}$", everything, re.M), target
     sections = re.findall(r'"([^"]+)"', question.see)
     pages = re.findall(r"\{doc\}`/book/([^`]+)`", question.see)
     told = "\n".join(
