@@ -24,15 +24,17 @@
       document.head.append(element);
     });
 
+  /* A page with formulas has their style in its own sheet; any other page asks for it once. */
+  let style = document.querySelector(".math .katex") && Promise.resolve();
+  const styled = () => (style ||= load("link", { rel: "stylesheet", href: `${root}vendor/katex/katex.min.css` }));
+
   /* What a fragment of another page names. */
   const elsewhere = async (page, hash) => {
     if (!loaded.has(page)) loaded.set(page, load("script", { src: `${root}previews/${page}.js` }));
     await loaded.get(page);
     const found = document.createElement("template");
     found.innerHTML = window.bookPreviews[page][decodeURIComponent(hash.slice(1))];
-    const style = "vendor/katex/katex.min.css";
-    if (found.content.querySelector(".katex") && !document.querySelector(`link[href*="${style}"]`))
-      await load("link", { rel: "stylesheet", href: root + style });
+    if (found.content.querySelector(".katex")) await styled();
     return found.content.firstElementChild;
   };
 

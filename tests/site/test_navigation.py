@@ -117,6 +117,15 @@ def test_a_formula_in_a_preview_has_its_style_on_a_page_that_has_no_formula(brow
         assert seen.heard == []
 
 
+def test_a_page_with_formulas_asks_for_their_style_no_second_time(browser, site):
+    with in_browser.visit(browser, site, PAGE) as seen:
+        asked = []
+        seen.page.on("request", lambda request: asked.append(request.url))
+        opened(seen.page, EQUATION_ELSEWHERE)
+        assert seen.page.locator(f"{PREVIEW} .katex-html").is_visible()
+        assert [url for url in asked if url.endswith(".css")] == []
+
+
 def test_the_keyboard_opens_a_preview_and_escape_closes_it(browser, site):
     with in_browser.visit(browser, site, PAGE) as seen:
         focus(seen.page, THEOREM)

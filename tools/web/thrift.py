@@ -49,7 +49,7 @@ def find_plugins_once(app: Sphinx) -> None:
 
 
 def leave_search_alone(app: Sphinx, env: BuildEnvironment) -> None:
-    """Let Sphinx make no index of words: the search page has its own (tools/search_index.py)."""
+    """Let Sphinx make no index of words: the search page has its own (tools/web/search_index.py)."""
     for page in env.found_docs:
         env.metadata[page]["nosearch"] = True
 
