@@ -52,7 +52,7 @@ def test_record_gives_the_rows_that_were_written(folder):
 
 def test_groups_are_the_columns_of_each_value_in_row_order(folder):
     rows = [{"part": "a", "way": w, "loss": x} for w, x in (("new", 3), ("old", 1), ("new", 2))]
-    written(folder, "x", [*rows, {"part": "b", "loss": 9}])
+    written(folder, "x", [*rows, {"part": "b", "loss": 9}, {"part": "c", "way": "new", "loss": 8}])
     groups = results.load("x").groups("loss", "way", {"part": "a"})
     assert list(groups.items()) == [("new", [3, 2]), ("old", [1])]
     scaled = results.load("x").groups("loss", "way", {"part": "a"}, factor=100)
