@@ -94,6 +94,20 @@ def test_a_browser_finds_words_far_below(browser, site):
         assert not seen.page.evaluate(WAITS, LAST)
 
 
+FONTS = """() => document.fonts.ready.then(() => [...document.fonts]
+  .filter((font) => font.status === "loaded")
+  .map((font) => `${font.family} ${font.style} ${font.weight}`).sort())"""
+
+
+@pytest.mark.parametrize("origin", ["site", "files"])
+def test_every_font_of_a_formula_is_there_before_the_formula_is_laid_out(browser, origin, request):
+    with in_browser.visit(browser, request.getfixturevalue(origin), PAGE) as seen:
+        at_once = seen.page.evaluate(FONTS)
+        in_browser.lay_out(seen.page)
+        assert any("KaTeX_Size" in font for font in at_once)
+        assert seen.page.evaluate(FONTS) == at_once
+
+
 def test_all_of_a_page_comes_on_paper(browser, site):
     from pypdf import PdfReader
 

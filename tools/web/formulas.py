@@ -35,6 +35,10 @@ if (location.protocol !== "file:")
       {{ rel: "preload", as: "font", type: "font/woff2", crossOrigin: "", href }}));
 </script>
 """
+# The signs of a rendered formula: their classes decide the font.
+SIGN = re.compile(
+    r'<span class="((?:m(?:ord|op|rel|bin|open|close|punct|inner)|delimsizing)\b[^"]*)"[^>]*>([^<]+)</span>'
+)
 NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|gather|alignat)\}")
 logger = logging.getLogger(__name__)
 
@@ -121,6 +125,17 @@ def visit_math_block(translator: HTML5Translator, node: nodes.math_block) -> Non
     raise nodes.SkipNode
 
 
+def one_of_each(body: str) -> str:
+    """A sign of each kind that the formulas of a page have; nobody sees them.
+
+    A browser loads a font when it lays out a sign of it. Formulas far below the screen are not laid out
+    before a reader comes near, and a page that is printed before that would lack their signs.
+    """
+    found = dict(reversed(SIGN.findall(body)))
+    signs = "".join(f'<span class="{kind}">{sign}</span>' for kind, sign in sorted(found.items()))
+    return f'<span class="katex signs" aria-hidden="true">{signs}</span>'
+
+
 def add_style(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
@@ -129,6 +144,7 @@ def add_style(
         app.add_css_file(STYLE)
         files = [context["pathto"](f"vendor/katex/fonts/{name}.woff2", 1) for name in FONTS]
         context["metatags"] += EARLY.format(files=json.dumps(files))
+        context["body"] += one_of_each(context["body"])
 
 
 def is_formula(node: nodes.Node) -> bool:
