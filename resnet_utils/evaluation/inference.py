@@ -18,7 +18,7 @@ from resnet_utils.evaluation.answers import (
     require_numbers,
     right_answers,
 )
-from resnet_utils.runtime import chosen_device, classes_of, given
+from resnet_utils.runtime import chosen_device, classes_of, given, processes
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -60,12 +60,16 @@ def collected(
             images that do not fit or are not finite, or if there is no such ``device``.
         FloatingPointError: if an answer to finite images is NaN.
     """
-    place = chosen_device(device, model)
+    place, together = chosen_device(device, model), processes.is_shared(loader)
     results, all_labels = [], []
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller=caller)
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
+            if together and not len(labels):  # a share of a small batch may be empty
+                results.append(images.cpu())
+                all_labels.append(labels.cpu())
+                continue
             answers = logits_of(compute, images.to(place), model=model)
             require_numbers(answers, images, where=f"{caller}(), batch {number}")
             results.append(answers.cpu())
@@ -73,15 +77,19 @@ def collected(
             if all_labels[-1].shape[:1] != results[-1].shape[:1]:
                 both = f"{tuple(all_labels[-1].shape)} for answers {tuple(results[-1].shape)}"
                 raise ValueError(f"{caller}() needs a label for each image, got labels {both}")
-    if sum(len(labels) for labels in all_labels) == 0:
+    seen = sum(len(labels) for labels in all_labels)
+    if (processes.total(seen)[0] if together else seen) == 0:
         raise ValueError(f"{caller}() needs at least one sample, but the loader was empty")
+    if together:
+        return processes.joined(results), processes.joined(all_labels)
     return torch.cat(results), torch.cat(all_labels)
 
 
 def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) -> tuple[Tensor, Tensor]:
     """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of a loader, in order, on the CPU.
 
-    The model computes in eval mode and is left in the mode it came in.
+    The model computes in eval mode and is left in the mode it came in. Of ``Shares`` every process, and each
+    has to ask, gets the answers to all images, in the order of one process.
 
     Args:
         model: from images to logits.
@@ -94,7 +102,7 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
             or if there is no such ``device``.
         FloatingPointError: if the network answers NaN to finite images.
     """
-    logits, labels = collected(model, loader, compute=model, caller="predict", device=device)
+    logits, labels = collected(model, loader, compute=_bare(model), caller="predict", device=device)
     _require_outputs(logits, loader)
     return logits, labels
 
@@ -110,7 +118,8 @@ def evaluate(
     """Mean loss (nats) and accuracy (fraction in [0, 1]) over every sample of a loader.
 
     What counts as an answer, and which labels are understood, stands in ``answers``.
-    Sums over samples and divides once, so a short last batch is not over-weighted.
+    Sums over samples and divides once, so a short last batch is not over-weighted. Of ``Shares`` it sums over
+    all processes, each of which has to ask, and gets the same numbers.
     The model computes in eval mode and float32, and is left in the mode it came in.
 
     Args:
@@ -125,13 +134,15 @@ def evaluate(
             is no such ``device``, or the loss gives no single number.
         FloatingPointError: if the network answers NaN to finite images.
     """
-    place = chosen_device(device, model)
+    place, together, compute = chosen_device(device, model), processes.is_shared(loader), _bare(model)
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller="evaluate")
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
-            logits = logits_of(model, images.to(place))  # (N, num_classes)
+            if together and not len(labels):  # a share of a small batch may be empty
+                continue
+            logits = logits_of(compute, images.to(place))  # (N, num_classes)
             require_numbers(logits, images, where=f"evaluate(), batch {number}")
             labels = labels.to(place)
             require_labels(logits, labels, loss_function=loss_function)
@@ -144,9 +155,16 @@ def evaluate(
             correct += right.sum().item()
             asked += right.numel()
             seen += len(labels)
+    if together:
+        loss_sum, correct, asked, seen = processes.total(loss_sum, correct, asked, seen)
     if seen == 0:
         raise ValueError("evaluate() needs at least one sample, but the loader was empty")
     return loss_sum / seen, correct / asked
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    """The network inside of DistributedDataParallel, which would wait for all processes at each answer."""
+    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
 def _require_outputs(logits: Tensor, loader: Batches) -> None:
