@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -380,3 +381,132 @@ def _device_seconds(function: object) -> None:
             raise Wrong(f"{where}: {value:.1f} s, with somebody else's work in it")
         if value < 9.9:
             raise Wrong(f"{where}: {value:.1f} s is less than the work takes")
+
+
+# many_devices, imagenet
+
+
+def check_whole_gradient(function: Callable[[Sequence[Any], Sequence[int]], Any]) -> str:
+    """Judges how the gradients of several processes become that of the whole batch.
+
+    Args:
+        function: from the mean gradient of each process, NumPy arrays of one shape, and how many images each
+            had, to the mean gradient over all images.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    return reply(_whole_gradient, function)
+
+
+def _whole_gradient(function: object) -> None:
+    cases = [
+        ("for equal shares", [[1.0, 2.0], [3.0, 6.0]], [4, 4], [2.0, 4.0]),
+        ("for shares of 1 and 3", [[1.0, 2.0], [3.0, 6.0]], [1, 3], [2.5, 5.0]),
+        ("for shares of 2, 0 and 6", [[4.0, 0.0], [math.nan, math.nan], [0.0, 8.0]], [2, 0, 6], [1.0, 6.0]),
+    ]
+    for where, gradients, sizes, right in cases:
+        arrays = [np.array(each) for each in gradients]
+        found = result(function, arrays, list(sizes), where=where)
+        try:
+            values = np.asarray(found, dtype=float)
+        except (TypeError, ValueError):
+            raise Wrong(f"{where}: an array of numbers is wanted, this is {described(found)}") from None
+        if values.shape != (2,):
+            raise Wrong(f"{where}: the gradients have 2 numbers, your answer has the shape {values.shape}")
+        if not np.isfinite(values).all():
+            raise Wrong(f"{where}: a process without images has spoilt the answer")
+        if not np.allclose(values, right, rtol=1e-6, atol=1e-9):
+            plain = np.allclose(values, np.nanmean(arrays, axis=0))
+            hint = "each process counts alike, whatever its share" if plain else "it is another vector"
+            raise Wrong(f"{where}: {hint}")
+
+
+def check_busiest(function: Callable[[int, int], float]) -> str:
+    """Judges how many bytes the first process sends where all gradients go through it.
+
+    Args:
+        function: from the number of parameters and of processes to the bytes that the busiest process sends,
+            in float32.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    return reply(_busiest, function)
+
+
+def _busiest(function: object) -> None:
+    for parameters, count in ((10, 2), (1000, 4), (25_000_000, 64)):
+        where = f"for {parameters} parameters and {count} processes"
+        value, right = _value(function, parameters, count, where=where), 4 * parameters * (count - 1)
+        if _near(value, right):
+            continue
+        if _near(value, right / 4):
+            raise Wrong(f"{where}: those are numbers; each has four bytes")
+        if _near(value, 4 * parameters * count):
+            raise Wrong(f"{where}: it need not send anything to itself")
+        if _near(value, 8 * parameters * (count - 1) / count):
+            raise Wrong(f"{where}: that is what each sends in a ring")
+        if _near(value, 2 * right):
+            raise Wrong(f"{where}: what it receives is not to be counted, only what it sends")
+        raise Wrong(f"{where}: {value:.6g} is another number of bytes")
+
+
+def check_gpu_hours(function: Callable[[float, float, float, float], float]) -> str:
+    """Judges the price of a training in hours of GPUs.
+
+    Args:
+        function: from images a pass, passes, images a second of one GPU and the efficiency of several, from 0
+            to 1, to the hours of all GPUs together.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    return reply(_gpu_hours, function)
+
+
+def _gpu_hours(function: object) -> None:
+    for images, passes, pace, efficiency in ((3600.0, 10.0, 10.0, 1.0), (1.28e6, 90.0, 2500.0, 0.8)):
+        where = f"for {images:g} images, {passes:g} passes, {pace:g} images a second and {efficiency:g}"
+        value = _value(function, images, passes, pace, efficiency, where=where)
+        right = images * passes / pace / efficiency / 3600
+        if _near(value, 3600 * right):
+            raise Wrong(f"{where}: those are seconds")
+        if efficiency < 1 and _near(value, right * efficiency**2):
+            raise Wrong(f"{where}: a worse efficiency should make it dearer, not cheaper")
+        if efficiency < 1 and _near(value, right * efficiency):
+            raise Wrong(f"{where}: the efficiency plays no part in it")
+        if not _near(value, right):
+            raise Wrong(f"{where}: {value:.6g} hours is another number")
+
+
+def check_warm_up(function: Callable[[int, int, int], float]) -> str:
+    """Judges the rate of a large batch while it is warmed up, by the linear rule.
+
+    Args:
+        function: from the step, from 0, the batch and the steps of the warm-up to the rate: 0.1 belongs to
+            a batch of 256; at step 0 the rate is 0.1, at the end of the warm-up that of the batch, in between
+            on a straight line, afterwards the same.
+
+    Returns:
+        "correct", or a sentence that says what is wrong.
+    """
+    return reply(_warm_up, function)
+
+
+def _warm_up(function: object) -> None:
+    for step, batch, steps in ((0, 8192, 780), (390, 8192, 780), (780, 8192, 780), (5000, 2048, 100)):
+        where = f"at step {step} of a warm-up of {steps}, batch {batch}"
+        value, goal = _value(function, step, batch, steps, where=where), 0.1 * batch / 256
+        right = 0.1 + (goal - 0.1) * min(1.0, step / steps)
+        if _near(value, right):
+            continue
+        if step == 0 and abs(value) < 1e-9:
+            raise Wrong(f"{where}: the rate is 0, and should be that of a batch of 256")
+        if step > steps and value > goal:
+            raise Wrong(f"{where}: the rate goes on rising after the warm-up")
+        if step < steps and _near(value, goal):
+            raise Wrong(f"{where}: the full rate, without a warm-up")
+        if _near(value, 0.1 * math.sqrt(batch / 256)):
+            raise Wrong(f"{where}: that grows with the root of the batch; the rule is a proportion")
+        raise Wrong(f"{where}: {value:.6g} is another rate")
