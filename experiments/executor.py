@@ -33,6 +33,7 @@ import torch
 from torch import distributed as dist
 
 from resnet_utils.files import atomic
+from resnet_utils.runtime import speed
 
 TRIES = 3  # workers that a job may lose before it is given up
 POLL = 0.2, 5.0  # seconds between two looks: at processes here, at a cluster
@@ -158,6 +159,7 @@ def _work(train: Callable[..., Any], job: tuple, file: str) -> None:
 
 def one_thread() -> None:
     """One thread a training gives the same bits whatever the number of workers."""
+    speed.use(False)  # a worker that is spawned knows nothing of it
     os.environ["OMP_NUM_THREADS"] = "1"  # so that runtime.setup in the training leaves it at that
     torch.set_num_threads(1)
 

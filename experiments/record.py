@@ -26,6 +26,7 @@ import torch
 from resnet_utils import data, runtime
 from resnet_utils.files import atomic
 from resnet_utils.reporting import results
+from resnet_utils.runtime import speed
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = Path("resnet_utils") / "reporting" / "records"
@@ -57,6 +58,7 @@ def run(
         inputs: the files of weights that it starts from; the record keeps their SHA-256.
         workers: the script has many trainings, and an option for how many at a time.
     """
+    speed.use(False)  # numbers on record are computed alike wherever they are computed
     asked = options((sys.modules["__main__"].__doc__ or "").partition("\n")[0], workers=workers)
     if not workers and executor.rank():
         return  # one training, and the first process of torchrun has it

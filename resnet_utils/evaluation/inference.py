@@ -18,7 +18,8 @@ from resnet_utils.evaluation.answers import (
     require_numbers,
     right_answers,
 )
-from resnet_utils.runtime import chosen_device, classes_of, given, processes
+from resnet_utils.runtime import chosen_device, classes_of, given, processes, speed
+from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -45,6 +46,7 @@ def collected(
     compute: Callable[[Tensor], Tensor],
     caller: str,
     device: Device | None = None,
+    fast: Fast = None,
 ) -> tuple[Tensor, Tensor]:
     """What ``compute`` gives for all images, joined to ``(N, ...)``, and the labels ``(N,)``, on the CPU.
 
@@ -54,6 +56,8 @@ def collected(
         compute: from a batch of images to ``(N, ...)``, such as ``model`` itself or ``model.features``.
         caller: the name of the function that asks, for the error.
         device: where ``model`` lies, and the images go (default: found out).
+        fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+            ``runtime.speed`` says.
 
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, not a label for each image,
@@ -61,16 +65,18 @@ def collected(
         FloatingPointError: if an answer to finite images is NaN.
     """
     place, together = chosen_device(device, model), processes.is_shared(loader)
-    results, all_labels = [], []
+    results, all_labels, asker = [], [], Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller=caller)
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
+            images = images.to(place)
+            asker.choose(images)
             if together and not len(labels):  # a share of a small batch may be empty
                 results.append(images.cpu())
                 all_labels.append(labels.cpu())
                 continue
-            answers = logits_of(compute, images.to(place), model=model)
+            answers = asker(images, compute)
             require_numbers(answers, images, where=f"{caller}(), batch {number}")
             results.append(answers.cpu())
             all_labels.append(labels.cpu())
@@ -85,7 +91,9 @@ def collected(
     return torch.cat(results), torch.cat(all_labels)
 
 
-def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) -> tuple[Tensor, Tensor]:
+def predict(
+    model: nn.Module, loader: Batches, *, device: Device | None = None, fast: Fast = None
+) -> tuple[Tensor, Tensor]:
     """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of a loader, in order, on the CPU.
 
     The model computes in eval mode and is left in the mode it came in. Of ``Shares`` every process, and each
@@ -95,6 +103,8 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
         model: from images to logits.
         loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
         device: where ``model`` lies, and the images go (default: found out).
+        fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+            ``runtime.speed`` says.
 
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, not a label for each image,
@@ -102,7 +112,8 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
             or if there is no such ``device``.
         FloatingPointError: if the network answers NaN to finite images.
     """
-    logits, labels = collected(model, loader, compute=_bare(model), caller="predict", device=device)
+    compute = _bare(model)
+    logits, labels = collected(model, loader, compute=compute, caller="predict", device=device, fast=fast)
     _require_outputs(logits, loader)
     return logits, labels
 
@@ -114,19 +125,23 @@ def evaluate(
     *,
     device: Device | None = None,
     loss_function: LossFunction | None = None,
+    fast: Fast = None,
 ) -> tuple[float, float]:
     """Mean loss (nats) and accuracy (fraction in [0, 1]) over every sample of a loader.
 
     What counts as an answer, and which labels are understood, stands in ``answers``.
     Sums over samples and divides once, so a short last batch is not over-weighted. Of ``Shares`` it sums over
     all processes, each of which has to ask, and gets the same numbers.
-    The model computes in eval mode and float32, and is left in the mode it came in.
+    The model computes in eval mode, in float32 unless ``fast`` says otherwise, and is left in the mode it
+    came in. The loss is computed from float32 logits always.
 
     Args:
         model: from images to logits.
         loader: images ``(N, C, H, W)`` and labels, batch by batch.
         device: where ``model`` lies, and the batches go (default: found out).
         loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
+        fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+            ``runtime.speed`` says.
 
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, images or labels that do not
@@ -136,13 +151,16 @@ def evaluate(
     """
     place, together, compute = chosen_device(device, model), processes.is_shared(loader), _bare(model)
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
+    asker = Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller="evaluate")
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
+            images = images.to(place)
+            asker.choose(images)
             if together and not len(labels):  # a share of a small batch may be empty
                 continue
-            logits = logits_of(compute, images.to(place))  # (N, num_classes)
+            logits = asker(images, compute)  # (N, num_classes)
             require_numbers(logits, images, where=f"evaluate(), batch {number}")
             labels = labels.to(place)
             require_labels(logits, labels, loss_function=loss_function)
@@ -165,6 +183,56 @@ def evaluate(
 def _bare(model: nn.Module) -> nn.Module:
     """The network inside of DistributedDataParallel, which would wait for all processes at each answer."""
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+
+
+class Asker:
+    """Asks a network about batch after batch, at the pace that is chosen on the first one.
+
+    Args:
+        model: the network, in eval mode by the time it is asked.
+        loader: of the batches; how many there are to come decides whether a check is worth it.
+        fast: as in ``runtime.speed``.
+    """
+
+    def __init__(self, model: nn.Module, loader: Batches, fast: Fast) -> None:
+        self.model, self.fast, self.together = model, speed.asked(fast), processes.is_shared(loader)
+        try:
+            self.batches = len(loader)  # pyright: ignore[reportArgumentType] - not each has one
+        except TypeError:
+            self.batches = None
+        self.pace: speed.Pace | None = None
+
+    def choose(self, images: Tensor) -> speed.Pace:
+        """The pace, chosen on the first batch; of several processes each takes the choice of the first.
+
+        Args:
+            images: (N, C, H, W), where the network lies; N may be 0 where others have the rest.
+        """
+        if self.pace is None:
+            to_come = None if self.batches is None else self.batches * len(images)
+            pace = speed.PLAIN
+            if len(images):
+                pace = speed.choose(self.fast, self.model, images, to_come=to_come)
+            if self.together:
+                pace = speed.Pace(*processes.said_by_first(pace.channels_last, pace.half))
+            self.pace = pace
+        return self.pace
+
+    def __call__(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """Answers ``(N, ...)``, 16 bits made float32.
+
+        Args:
+            images: (N, C, H, W), where the network lies.
+            compute: from such images to answers.
+
+        Raises:
+            ValueError: as ``answers.logits_of``.
+        """
+        pace = self.choose(images)
+        with speed.computing(pace, images.device):
+            answers = logits_of(compute, speed.arranged(images, pace), model=self.model)
+        low = pace.half and answers.dtype in (torch.bfloat16, torch.float16)
+        return answers.float() if low else answers
 
 
 def _require_outputs(logits: Tensor, loader: Batches) -> None:

@@ -56,6 +56,15 @@ def total(*numbers: float) -> list[float]:
     return sums.tolist()
 
 
+def said_by_first(*flags: bool) -> list[bool]:
+    """What the first process says, in every process.
+
+    Args:
+        flags: what this process would say.
+    """
+    return [bool(flag) for flag in total(*(float(flag and is_first()) for flag in flags))]
+
+
 def wait() -> None:
     """Go on when every process has come here: what the first has written before is there then."""
     total(0.0)

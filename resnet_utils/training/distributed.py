@@ -30,7 +30,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 
 from resnet_utils import runtime
-from resnet_utils.runtime import given, processes
+from resnet_utils.runtime import given, processes, speed
 from resnet_utils.runtime.processes import Shares, is_first
 from resnet_utils.runtime.types import Batches
 from resnet_utils.training.run import TrainingRun, is_parallel, unwrapped
@@ -261,6 +261,15 @@ def require_a_share_each(run: TrainingRun, samples: int) -> None:
                 "would have none, and a BatchNorm nothing to measure. Make the loader with drop_last=True or "
                 "another batch size"
             )
+
+
+def pace_of_first(pace: speed.Pace) -> speed.Pace:
+    """How the first process has chosen to compute, which all that train with it do then.
+
+    Args:
+        pace: what this process has chosen.
+    """
+    return speed.Pace(*processes.said_by_first(pace.channels_last, pace.half))
 
 
 def same_statistics(model: nn.Module) -> None:

@@ -142,8 +142,13 @@ def test_a_process_that_fails_or_hangs_ends_the_others(name, said, tmp_path):
     assert done.returncode != 0
     assert re.search(said, done.stderr)
     assert "ends here, and torchrun ends the others" in done.stderr
-    assert not list(tmp_path.glob("*.pt")), "nobody has come to the end"
+    assert not list(tmp_path.glob(f"{name}-*.pt")), "nobody has come to the end"
     assert seconds < patience.seconds(120)
+
+
+def test_all_processes_compute_at_the_pace_that_the_first_has_chosen(made):
+    for agreed in found("pace", made[0]):
+        assert agreed.tolist() == [True, False]
 
 
 def test_an_empty_share_is_refused_in_every_process_where_batchnorm_would_measure_it(made):

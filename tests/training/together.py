@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from resnet_utils import data, evaluation, models, runtime, training
-from resnet_utils.runtime import processes
+from resnet_utils.runtime import processes, speed
 from resnet_utils.training import distributed
 
 IMAGES, BATCH = 22, 8  # batches of 8, 8 and 6
@@ -187,8 +187,16 @@ JOBS = {
 }
 
 
+def paces():
+    """What two processes agree on, of which the first wants channels last and the other 16 bits."""
+    mine = speed.Pace(channels_last=processes.is_first(), half=not processes.is_first())
+    agreed = distributed.pace_of_first(mine)
+    return torch.tensor([agreed.channels_last, agreed.half])
+
+
 def main(names, folder):
     with distributed.process_group(timeout=8 if names == "hangs" else 120):
+        torch.save(paces(), folder / f"pace-{processes.rank()}.pt")
         for name in names.split(","):
             options = dict(JOBS[name])
             if options.pop("keep", False):
@@ -209,4 +217,5 @@ def main(names, folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    speed.use(False)  # numbers are compared
     main(sys.argv[1], Path(sys.argv[2]))
