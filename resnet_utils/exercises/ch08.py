@@ -127,7 +127,7 @@ def _whole_gain(function: object) -> None:
             raise Wrong(f"{where}: {value:.3g} is too little; add up the times of both parts")
 
 
-def check_side(pixels: float) -> str:
+def check_quarter_side(pixels: float) -> str:
     """Judges the side at which images cost a network a quarter of what they cost at 224 pixels.
 
     Args:
@@ -136,10 +136,10 @@ def check_side(pixels: float) -> str:
     Returns:
         "correct", or a sentence that says what is wrong.
     """
-    return reply(_side, pixels)
+    return reply(_quarter_side, pixels)
 
 
-def _side(pixels: object) -> None:
+def _quarter_side(pixels: object) -> None:
     value = one_number(pixels, "the side")
     if value == 56:
         raise Wrong("a quarter of the side leaves a sixteenth of the pixels")
