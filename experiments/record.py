@@ -1,5 +1,7 @@
 """How a long run is put on record: rows, and the command, hardware, versions and seeds behind them.
 
+Where the jobs run, `executor` says: processes here, torchrun, or a cluster.
+
 A script ``NAME.py`` of this folder writes ``resnet_utils/reporting/records/NAME.json``. With ``--keep``, what
 is done is kept in the folder named, and a second call goes on from there. The rows of a long run that is not
 finished yet lie in ``begun``, so that somebody else can go on with it.
@@ -13,13 +15,12 @@ import platform
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import executor
 import torch
 
 from resnet_utils import data, runtime
@@ -59,12 +60,16 @@ def run(
     """
     speed.use(False)  # numbers on record are computed alike wherever they are computed
     asked = options((sys.modules["__main__"].__doc__ or "").partition("\n")[0], workers=workers)
+    if not workers and executor.rank():
+        return  # one training, and the first process of torchrun has it
     if needs:
         given(needs)
     commit, read = _commit(), {path.name: atomic.sha256(path) for path in inputs}
     if not asked.tiny and (commit == "unknown" or commit.endswith("+")):
         raise SystemExit(f"a record names the commit that it was made at: commit first (now at {commit})")
     rows = measure(asked)
+    if executor.rank():
+        return  # the first process of torchrun writes
     record = results.Record(
         claim=claim,
         command=_command(),
@@ -110,10 +115,25 @@ def options(description: str, *, workers: bool = True) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
     if workers:
         parser.add_argument("--workers", type=int, default=1, help="trainings at a time, one thread each")
+        parser.add_argument("--cluster", help="slurm: run them there, by submitit; local: the same, here")
+        parser.add_argument(
+            "--cluster-options", nargs="*", default=[], metavar="NAME=VALUE", type=_option,
+            help="what submitit tells the cluster, such as timeout_min=600 slurm_partition=long",
+        )  # fmt: skip
     asked = parser.parse_args(namespace=argparse.Namespace(seconds=0.0))
+    if workers and asked.cluster and not asked.keep:
+        parser.error("--cluster needs --keep: a folder that this machine and the cluster's see")
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
     return asked
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """``("timeout_min", 600)`` for ``timeout_min=600``."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"an option of the cluster is NAME=VALUE, got {text!r}")
+    return name, int(value) if value.isascii() and value.isdigit() else value
 
 
 def given(name: str) -> Path:
@@ -130,39 +150,45 @@ def given(name: str) -> Path:
 def rows_of(train: Callable[..., Row], jobs: Sequence[tuple], asked: argparse.Namespace) -> list[Row]:
     """``train(*job)`` for each job, in the order of the jobs; adds the seconds it took to ``asked.seconds``.
 
-    ``asked.workers`` of them work at a time, each in a process of its own with one thread. With
+    ``asked.workers`` of them work at a time, each in a process with one thread (``executor``). With
     ``asked.keep``, each row is kept in a file there as soon as it is done, and is not computed again: a
     script that was changed needs another folder. Nor are the rows computed again that lie in ``begun``.
     """
     name = f"{Path(sys.argv[0]).stem}.jsonl"
     kept = asked.keep / name if asked.keep else None
-    files = [file for file in (BEGUN / name, kept) if file and file.exists()]
-    done = dict(json.loads(line) for file in files for line in file.read_text().splitlines())
-    with ProcessPoolExecutor(asked.workers, initializer=_one_thread) as pool:
-        futures = {pool.submit(_timed, train, job): repr(job) for job in jobs if repr(job) not in done}
-        for future in as_completed(futures):
-            done[futures[future]] = future.result()
-            print(future.result()["row"], file=sys.stderr, flush=True)
+    done = {key: result for file in (BEGUN / name, kept) if file for key, result in _noted(file)}
+    found = executor.results(
+        train, jobs, done=set(done), workers=asked.workers, cluster=getattr(asked, "cluster", None),
+        options=dict(getattr(asked, "cluster_options", ())),
+        folder=kept.with_suffix(".rows") if kept else None,
+    )  # fmt: skip
+    for key, result in found:
+        done[key] = result
+        if executor.rank() == 0:
+            print(result["row"], file=sys.stderr, flush=True)
             if kept:
-                with kept.open("a") as file:
-                    file.write(json.dumps([futures[future], future.result()]) + "\n")
+                _note(kept, key, result)
     torch.set_num_threads(1)  # what the record says of the hardware is what the workers used
-    found = [done[repr(job)] for job in jobs]
-    asked.seconds += sum(result["seconds"] for result in found) / asked.workers
-    return [result["row"] for result in found]
+    rows = [done[repr(job)] for job in jobs]
+    asked.seconds += sum(result["seconds"] for result in rows) / asked.workers / executor.world_size()
+    return [result["row"] for result in rows]
 
 
-def _one_thread() -> None:
-    """One thread a training gives the same bits whatever the number of workers."""
-    speed.use(False)  # a worker that is spawned knows nothing of it
-    os.environ["OMP_NUM_THREADS"] = "1"  # so that runtime.setup in the training leaves it at that
-    torch.set_num_threads(1)
+def _noted(file: Path) -> list[tuple[str, Row]]:
+    """The rows in ``file``; a last line that was killed while it was written counts for nothing."""
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def _timed(train: Callable[..., Row], job: tuple) -> Row:
-    """A worker's whole job."""
-    started = time.perf_counter()
-    return {"row": train(*job), "seconds": time.perf_counter() - started}
+def _note(file: Path, key: str, result: Row) -> None:
+    """Add a row to ``file``, on a line of its own."""
+    with file.open("a+b") as lines:
+        end = lines.seek(0, os.SEEK_END)
+        lines.seek(0)
+        whole = lines.read().rfind(b"\n") + 1
+        if whole != end:  # half a line of a process that was killed
+            lines.truncate(whole)
+        lines.write((json.dumps([key, result]) + "\n").encode())
 
 
 def _command() -> str:

@@ -6,7 +6,8 @@ Introduced in chapters 4 and 5.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -242,6 +243,22 @@ class _Loader(DataLoader):
         with torch.device("cpu"):
             return super().__iter__()
 
+    def cut_batches(self, cut: Callable[[int], slice]) -> Iterator[tuple[Tensor, Tensor]]:
+        """A piece of each batch, cut before it is decoded, or, where the whole is augmented, after that.
+
+        Args:
+            cut: from the size of a batch to the places of the piece.
+        """
+        pieces = _Loader(
+            _Pieces(cast(_Batches, self.dataset), cut),
+            sampler=self.sampler,
+            batch_size=None,
+            generator=self.generator,
+            num_workers=self.num_workers,
+            worker_init_fn=self.worker_init_fn,
+        )
+        return iter(pieces)
+
 
 class _Batches(Dataset):
     """Answers a list of places with a whole batch."""
@@ -272,9 +289,16 @@ class _Batches(Dataset):
         return len(self.split)
 
     def __getitem__(self, places: list[int]) -> tuple[Tensor, Tensor]:
-        images, labels = self.split.images_at(places), self.split.labels[places]
-        if self.augment is not None:
-            images = _as_bytes(self.augment(images), before=images)
+        return self.piece(places, slice(None))
+
+    def piece(self, places: list[int], mine: slice) -> tuple[Tensor, Tensor]:
+        """The part ``mine`` of the batch of images at ``places``, augmented as a part of the whole."""
+        if self.augment is None:
+            images = self.split.images_at(places[mine])
+        else:
+            images = self.split.images_at(places)
+            images = _as_bytes(self.augment(images), before=images)[mine]
+        labels = self.split.labels[places[mine]]
         if self.as_bytes:
             return images, labels
         images = images.float().div_(255)
@@ -282,6 +306,23 @@ class _Batches(Dataset):
             mean, std = self.mean_and_std
             images.sub_(mean).div_(std)
         return images, labels
+
+
+class _Pieces(Dataset):
+    """Answers a list of places with a piece of its batch."""
+
+    def __init__(self, batches: _Batches, cut: Callable[[int], slice]) -> None:
+        self.batches, self.cut = batches, cut
+
+    def generators(self) -> list[torch.Generator]:
+        """Those of the transform."""
+        return self.batches.generators()
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, places: list[int]) -> tuple[Tensor, Tensor]:
+        return self.batches.piece(places, self.cut(len(places)))
 
 
 def _as_bytes(images: Tensor, *, before: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from resnet_utils.evaluation.answers import (
     require_numbers,
     right_answers,
 )
-from resnet_utils.runtime import chosen_device, classes_of, given, speed
+from resnet_utils.runtime import chosen_device, classes_of, given, processes, speed
 from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
@@ -64,21 +64,30 @@ def collected(
             images that do not fit or are not finite, or if there is no such ``device``.
         FloatingPointError: if an answer to finite images is NaN.
     """
-    place = chosen_device(device, model)
+    place, together = chosen_device(device, model), processes.is_shared(loader)
     results, all_labels, asker = [], [], Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller=caller)
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
-            answers = asker(images.to(place), compute)
+            images = images.to(place)
+            asker.choose(images)
+            if together and not len(labels):  # a share of a small batch may be empty
+                results.append(images.cpu())
+                all_labels.append(labels.cpu())
+                continue
+            answers = asker(images, compute)
             require_numbers(answers, images, where=f"{caller}(), batch {number}")
             results.append(answers.cpu())
             all_labels.append(labels.cpu())
             if all_labels[-1].shape[:1] != results[-1].shape[:1]:
                 both = f"{tuple(all_labels[-1].shape)} for answers {tuple(results[-1].shape)}"
                 raise ValueError(f"{caller}() needs a label for each image, got labels {both}")
-    if sum(len(labels) for labels in all_labels) == 0:
+    seen = sum(len(labels) for labels in all_labels)
+    if (processes.total(seen)[0] if together else seen) == 0:
         raise ValueError(f"{caller}() needs at least one sample, but the loader was empty")
+    if together:
+        return processes.joined(results), processes.joined(all_labels)
     return torch.cat(results), torch.cat(all_labels)
 
 
@@ -87,7 +96,8 @@ def predict(
 ) -> tuple[Tensor, Tensor]:
     """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of a loader, in order, on the CPU.
 
-    The model computes in eval mode and is left in the mode it came in.
+    The model computes in eval mode and is left in the mode it came in. Of ``Shares`` every process, and each
+    has to ask, gets the answers to all images, in the order of one process.
 
     Args:
         model: from images to logits.
@@ -102,7 +112,8 @@ def predict(
             or if there is no such ``device``.
         FloatingPointError: if the network answers NaN to finite images.
     """
-    logits, labels = collected(model, loader, compute=model, caller="predict", device=device, fast=fast)
+    compute = _bare(model)
+    logits, labels = collected(model, loader, compute=compute, caller="predict", device=device, fast=fast)
     _require_outputs(logits, loader)
     return logits, labels
 
@@ -119,7 +130,8 @@ def evaluate(
     """Mean loss (nats) and accuracy (fraction in [0, 1]) over every sample of a loader.
 
     What counts as an answer, and which labels are understood, stands in ``answers``.
-    Sums over samples and divides once, so a short last batch is not over-weighted.
+    Sums over samples and divides once, so a short last batch is not over-weighted. Of ``Shares`` it sums over
+    all processes, each of which has to ask, and gets the same numbers.
     The model computes in eval mode, in float32 unless ``fast`` says otherwise, and is left in the mode it
     came in. The loss is computed from float32 logits always.
 
@@ -137,14 +149,18 @@ def evaluate(
             is no such ``device``, or the loss gives no single number.
         FloatingPointError: if the network answers NaN to finite images.
     """
-    place = chosen_device(device, model)
+    place, together, compute = chosen_device(device, model), processes.is_shared(loader), _bare(model)
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
     asker = Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller="evaluate")
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
-            logits = asker(images.to(place), model)  # (N, num_classes)
+            images = images.to(place)
+            asker.choose(images)
+            if together and not len(labels):  # a share of a small batch may be empty
+                continue
+            logits = asker(images, compute)  # (N, num_classes)
             require_numbers(logits, images, where=f"evaluate(), batch {number}")
             labels = labels.to(place)
             require_labels(logits, labels, loss_function=loss_function)
@@ -157,9 +173,16 @@ def evaluate(
             correct += right.sum().item()
             asked += right.numel()
             seen += len(labels)
+    if together:
+        loss_sum, correct, asked, seen = processes.total(loss_sum, correct, asked, seen)
     if seen == 0:
         raise ValueError("evaluate() needs at least one sample, but the loader was empty")
     return loss_sum / seen, correct / asked
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    """The network inside of DistributedDataParallel, which would wait for all processes at each answer."""
+    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
 class Asker:
@@ -172,12 +195,28 @@ class Asker:
     """
 
     def __init__(self, model: nn.Module, loader: Batches, fast: Fast) -> None:
-        self.model, self.fast = model, speed.asked(fast)
+        self.model, self.fast, self.together = model, speed.asked(fast), processes.is_shared(loader)
         try:
             self.batches = len(loader)  # pyright: ignore[reportArgumentType] - not each has one
         except TypeError:
             self.batches = None
         self.pace: speed.Pace | None = None
+
+    def choose(self, images: Tensor) -> speed.Pace:
+        """The pace, chosen on the first batch; of several processes each takes the choice of the first.
+
+        Args:
+            images: (N, C, H, W), where the network lies; N may be 0 where others have the rest.
+        """
+        if self.pace is None:
+            to_come = None if self.batches is None else self.batches * len(images)
+            pace = speed.PLAIN
+            if len(images):
+                pace = speed.choose(self.fast, self.model, images, to_come=to_come)
+            if self.together:
+                pace = speed.Pace(*processes.said_by_first(pace.channels_last, pace.half))
+            self.pace = pace
+        return self.pace
 
     def __call__(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         """Answers ``(N, ...)``, 16 bits made float32.
@@ -189,12 +228,10 @@ class Asker:
         Raises:
             ValueError: as ``answers.logits_of``.
         """
-        if self.pace is None:
-            to_come = None if self.batches is None else self.batches * len(images)
-            self.pace = speed.choose(self.fast, self.model, images, to_come=to_come)
-        with speed.computing(self.pace, images.device):
-            answers = logits_of(compute, speed.arranged(images, self.pace), model=self.model)
-        low = self.pace.half and answers.dtype in (torch.bfloat16, torch.float16)
+        pace = self.choose(images)
+        with speed.computing(pace, images.device):
+            answers = logits_of(compute, speed.arranged(images, pace), model=self.model)
+        low = pace.half and answers.dtype in (torch.bfloat16, torch.float16)
         return answers.float() if low else answers
 
 

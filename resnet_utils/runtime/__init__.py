@@ -1,4 +1,4 @@
-"""Where and how a chapter runs: set-up, device, seeds, progress."""
+"""Where and how a chapter runs: set-up, device, seeds, progress, timing."""
 
 from resnet_utils.runtime.classes import classes_of
 from resnet_utils.runtime.environment import (
@@ -12,8 +12,10 @@ from resnet_utils.runtime.environment import (
     versions,
 )
 from resnet_utils.runtime.seeding import seed_everything
+from resnet_utils.runtime.timing import alternated, times_faster
 
 __all__ = [
+    "alternated",
     "chosen_device",
     "classes_of",
     "device",
@@ -23,5 +25,6 @@ __all__ = [
     "progress",
     "seed_everything",
     "setup",
+    "times_faster",
     "versions",
 ]

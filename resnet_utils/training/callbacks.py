@@ -18,7 +18,7 @@ from torch import nn
 from torch.optim import swa_utils
 
 from resnet_utils.files import atomic, weights
-from resnet_utils.runtime import chosen_device, given, seeding
+from resnet_utils.runtime import chosen_device, given, processes, seeding
 from resnet_utils.runtime.types import Batches, Device
 from resnet_utils.training.run import Callback, History, TrainingRun, unwrapped
 
@@ -124,9 +124,12 @@ class EMA(Callback):
         The generators of the loader and of the process are afterwards as they were.
 
         Args:
-            loader: the batches to measure, those that were trained on, augmented and mixed as they were.
+            loader: the batches to measure, those that were trained on, augmented and mixed as they were; of
+                ``Shares`` the whole.
             device: where to compute; None: where the averaged network lies.
         """
+        if isinstance(loader, processes.Shares):  # every process measures all images, and finds the same
+            loader = loader.loader
         with seeding.kept_generators(loader):
             swa_utils.update_bn(loader, self.averaged, chosen_device(device, self.averaged))
 
@@ -181,9 +184,9 @@ class BestCheckpoint(Callback):
         sign = 1 if self.monitor.endswith("accuracy") else -1
         if math.isnan(self.best) or sign * value > sign * self.best:
             self.best, self.best_epoch = value, run.epoch
-            weights.save_weights(
-                unwrapped(run.model), self.path, card={"epoch": run.epoch, self.monitor: value}
-            )
+            if run.is_first:
+                card = {"epoch": run.epoch, self.monitor: value}
+                weights.save_weights(unwrapped(run.model), self.path, card=card)
 
     def settings(self) -> dict[str, Any]:
         """What is watched."""
@@ -217,6 +220,8 @@ class CSVLog(Callback):
 
     def after_epoch(self, run: TrainingRun) -> None:
         """Write all rows so far."""
+        if not run.is_first:
+            return
         columns = {name: values for name, values in asdict(run.history).items() if values}
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
@@ -247,15 +252,18 @@ class TensorBoard(Callback):
 
     def before_fit(self, run: TrainingRun) -> None:
         """Open the event file; what an interrupted run wrote after its checkpoint is marked as undone."""
-        self._writer = self._open(str(self.folder), purge_step=run.steps + 1)
+        if run.is_first:
+            self._writer = self._open(str(self.folder), purge_step=run.steps + 1)
 
     def after_step(self, run: TrainingRun) -> None:
         """The loss of a batch, now and then."""
-        if run.steps % self.every == 0:
+        if self._writer is not None and run.steps % self.every == 0:
             self._writer.add_scalar("step/loss", run.loss, run.steps)
 
     def after_epoch(self, run: TrainingRun) -> None:
         """One point on each curve, over the number of steps."""
+        if self._writer is None:
+            return
         for name, values in asdict(run.history).items():
             if values:
                 self._writer.add_scalar(f"epoch/{name}", values[-1], run.steps)
@@ -263,7 +271,8 @@ class TensorBoard(Callback):
 
     def after_fit(self, run: TrainingRun) -> None:
         """Close the event file."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _summary_writer() -> Any:

@@ -23,13 +23,13 @@ from torch.utils.data import DataLoader
 
 from resnet_utils import data, runtime
 from resnet_utils.evaluation import answers, evaluate, kept_modes
-from resnet_utils.runtime import given, speed
+from resnet_utils.runtime import given, processes, speed
 from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 from resnet_utils.training import checkpoint as files
-from resnet_utils.training import optim, settings
+from resnet_utils.training import distributed, optim, settings
 from resnet_utils.training.regularization import EarlyStopping
-from resnet_utils.training.run import Callback, History, TrainingRun, length
+from resnet_utils.training.run import Callback, History, TrainingRun, is_parallel, length
 
 
 def train_mode(model: nn.Module) -> None:
@@ -109,7 +109,9 @@ def train_one_epoch(
 
 def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float, float]:
     """Every batch once: forward, backward and, where it is due, a step. Mean loss and accuracy."""
-    batches = runtime.progress(run.loader, description=description) if progress else run.loader
+    distributed.require_shares(run.model, run.loader)
+    shown = progress and run.is_first
+    batches = runtime.progress(run.loader, description=description) if shown else run.loader
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
     with kept_modes(run.model), ExitStack() as order:
         train_mode(run.model)
@@ -118,23 +120,27 @@ def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float
             images = images.to(run.device, non_blocking=True)
             if number == 1:
                 order.enter_context(speed.kept_order(run.model, _pace_of(run, images)))
-            right = _backward(run, images, labels, f"{description}, batch {number}")
+            right, samples = _backward(run, images, labels, f"{description}, batch {number}")
             if all(callback.is_step_due(run) for callback in run.callbacks):
                 _step(run)
-            loss_sum += run.loss * len(labels)
+            loss_sum += run.loss * samples
             correct += right.sum()  # stays on the device until the end
             asked += right.numel()
-            seen += len(labels)
+            seen += samples
         if run.batches:  # left over, fewer than a step was waiting for
             _step(run)
     if seen == 0:
         raise ValueError("train_one_epoch() needs at least one sample, but the loader was empty")
+    if is_parallel(run.model):
+        distributed.same_statistics(run.model)
+        correct, asked = processes.total(int(correct), asked)
     return loss_sum / seen, int(correct) / asked
 
 
 def _pace_of(run: TrainingRun, images: Tensor) -> speed.Pace:
     """How a run computes; chosen on its first images, and noted where its checkpoint will compare it."""
     if run.pace is None:
+        speed.agree(distributed.pace_of_first if is_parallel(run.model) else None)
         batches = length(run.loader)
         to_come = None if batches is None else run.epochs * batches * len(images)
         pace = speed.choose(run.fast, run.model, images, training=True, half=run.half, to_come=to_come)
@@ -151,14 +157,19 @@ def _take(run: TrainingRun, pace: speed.Pace) -> None:
         run.scaler = optim.gradient_scaler(device=run.device)
 
 
-def _backward(run: TrainingRun, images: Tensor, labels: Tensor, where: str) -> Tensor:
-    """Add the gradients of a batch to those that wait for a step; say which answers were right."""
+def _backward(run: TrainingRun, images: Tensor, labels: Tensor, where: str) -> tuple[Tensor, int]:
+    """Add the gradients of a batch to those that wait for a step.
+
+    Which answers were right, here; and how many images the batch has, in all processes that train together.
+    """
+    distributed.require_a_share_each(run, len(labels))
     with torch.autocast(run.device.type, optim.half_type(device=run.device), enabled=run.autocast):
         logits = answers.logits_of(run.model, speed.arranged(images, run.pace or speed.PLAIN))  # (N, classes)
         answers.require_labels(logits, labels, loss_function=run.loss_function)
         labels = labels.to(run.device, non_blocking=True)
-        loss = answers.loss_of(run.loss_function, logits, labels)
-    run.loss = loss.item()
+        nobody = not len(labels)  # a share of a small batch may be empty: sum and gradient are 0
+        loss = logits.sum() if nobody else answers.loss_of(run.loss_function, logits, labels)
+    run.loss, samples, times = distributed.loss_of_all(run, loss, len(labels))
     if not math.isfinite(run.loss):
         answers.require_finite_images(images, where=where)
     optim.require_finite(run.loss, where, run.optimizer)
@@ -169,11 +180,13 @@ def _backward(run: TrainingRun, images: Tensor, labels: Tensor, where: str) -> T
         )
     if run.batches == 0:
         run.optimizer.zero_grad()
-        run.samples, run.first = 0, len(labels)
-    run.batches, run.samples = run.batches + 1, run.samples + len(labels)
-    loss = loss * (len(labels) / run.first)  # a batch counts by its size beside the first one; that one as 1
+        run.samples, run.first = 0, samples
+    run.batches, run.samples = run.batches + 1, run.samples + samples
+    loss = loss * (
+        len(labels) * times / run.first
+    )  # a batch counts by its size beside the first one; that one as 1
     (loss if run.scaler is None else run.scaler.scale(loss)).backward()
-    return answers.right_answers(logits, labels, loss_function=run.loss_function)
+    return answers.right_answers(logits, labels, loss_function=run.loss_function), samples
 
 
 def _step(run: TrainingRun) -> None:
@@ -277,8 +290,10 @@ def fit(
     _start(run, checkpoint, extend=extend)
     while run.epoch < epochs and not run.stopped:
         _fit_one_epoch(run, progress=progress)
-        if checkpoint is not None:
+        if checkpoint is not None and run.is_first:
             files.save(checkpoint, run)
+        if is_parallel(run.model):
+            processes.wait()  # until the first has written its files
     for callback in run.callbacks:
         callback.after_fit(run)
     return run.history
@@ -305,13 +320,15 @@ def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> 
     data.require_same_classes(run.loader, run.valid_loader, names=("training", "validation"))
     for callback in run.callbacks:
         callback.check(run)
-    begun = checkpoint is not None and Path(checkpoint).exists()
-    if checkpoint is not None and begun:
+    there = checkpoint is not None and Path(checkpoint).exists()
+    if checkpoint is not None and is_parallel(run.model):
+        there = distributed.agree_on(there)
+    if checkpoint is not None and there:
         saved = files.pace_in(checkpoint)
         _take(run, saved if run.half is None else replace(saved, half=run.half))
     if checkpoint is not None:
-        run.settings = settings.of_run(run)
-    if checkpoint is not None and begun:
+        run.settings = settings.of_run(run) | distributed.settings_of(run)
+    if checkpoint is not None and there:
         files.restore(checkpoint, run, extend=extend)
     else:
         optim.require_schedule(run, epochs=run.epochs, from_start=False)
@@ -341,6 +358,6 @@ def _fit_one_epoch(run: TrainingRun, *, progress: bool) -> None:
     optim.step_after_epoch(run)
     for callback in run.callbacks:
         callback.after_epoch(run)
-    if progress:
+    if progress and run.is_first:
         stopped = f"; stopped: {run.stopped}" if run.stopped else ""
         runtime.note(f"{said}; rate {history.lr[-1]:.3g}; {history.seconds[-1]:.1f} s{stopped}")

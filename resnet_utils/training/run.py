@@ -16,6 +16,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from resnet_utils.runtime import processes
 from resnet_utils.runtime.speed import Fast, Pace
 from resnet_utils.runtime.types import Batches, LossFunction
 
@@ -152,6 +153,11 @@ class TrainingRun:
         """The largest learning rate of all groups."""
         return max(float(group["lr"]) for group in self.optimizer.param_groups)
 
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and lines: of those that train one model together, the first."""
+        return processes.is_first() or not is_parallel(self.model)
+
     def stop(self, why: str) -> None:
         """Let the epoch in progress be the last one.
 
@@ -174,6 +180,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
     while isinstance(model, wrappers) or "_orig_mod" in model._modules:
         model = model.get_submodule("module" if isinstance(model, wrappers) else "_orig_mod")
     return model
+
+
+def is_parallel(model: nn.Module) -> bool:
+    """Whether several processes train ``model`` together (``distributed.parallel``).
+
+    Args:
+        model: any network, also compiled.
+    """
+    while "_orig_mod" in model._modules:
+        model = model.get_submodule("_orig_mod")
+    return isinstance(model, nn.parallel.DistributedDataParallel)
 
 
 def length(things: Any) -> int | None:

@@ -11,6 +11,7 @@ import torch
 from resnet_utils import runtime
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+sys.path.append(str(EXPERIMENTS))  # as Python does where it runs a script
 SPEC = importlib.util.spec_from_file_location("record", EXPERIMENTS / "record.py")
 record = importlib.util.module_from_spec(SPEC)
 sys.modules["record"] = record  # the workers find the functions they run by the name of their module

@@ -1,0 +1,99 @@
+"""How long pieces of work take beside each other, measured so that a busy machine does not decide.
+
+Introduced in chapter 8.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from resnet_utils.runtime import given
+
+ROUNDS = 7
+
+
+def alternated(
+    works: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = ROUNDS,
+    threads: int = 1,
+    clock: Callable[[], float] | None = None,
+) -> dict[str, list[float]]:
+    """Seconds that each piece of work took in each round, by its name.
+
+    In a round each runs once, one after the other, and the next round goes through them the other way. So
+    whatever slows the machine for a while slows them all alike, and ratios within a round hardly notice. Each
+    runs once beforehand, uncounted: a first call asks for memory and chooses algorithms.
+
+    Args:
+        works: name -> function without arguments; what it returns is thrown away.
+        rounds: how often each is measured, at least 1; an odd number has a median of its own.
+        threads: of torch meanwhile; set back afterwards, also after an error. One thread waits for nobody.
+        clock: gives seconds. None: the processor time of this process, which stands still while other
+            programs run; on Windows, where that advances in steps of 1/64 s, the time of day. With more than
+            one thread processor time is the sum over all of them: give ``time.perf_counter``. For a GPU give
+            a function that waits for it before it looks at the time.
+
+    Raises:
+        ValueError: if there is no work, or ``rounds`` or ``threads`` is no whole number from 1 up.
+        TypeError: if a piece of work is no function.
+    """
+    rounds, threads = given.whole_number("rounds", rounds), given.whole_number("threads", threads)
+    if not works:
+        raise ValueError("works must hold at least one piece of work, got none")
+    for name, work in works.items():
+        if not callable(work):
+            raise TypeError(
+                f"works[{name!r}] must be a function without arguments, got {type(work).__name__}"
+            )
+    clock = clock or (time.perf_counter if os.name == "nt" else time.process_time)
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    with _threads(threads):
+        for work in works.values():
+            work()
+        for number in range(rounds):
+            for name in works if number % 2 == 0 else reversed(list(works)):
+                begin = clock()
+                works[name]()
+                seconds[name].append(clock() - begin)
+    return seconds
+
+
+def times_faster(seconds: Mapping[str, Sequence[float]], name: str, *, than: str) -> float:
+    """How many times as fast one piece of work is as another: the median, over rounds, of their ratio.
+
+    Above 1: ``name`` is the faster one.
+
+    Args:
+        seconds: what ``alternated`` has measured.
+        name: of the work that is judged.
+        than: name of the work that it is compared with.
+
+    Raises:
+        ValueError: if there is no such name, or a time is zero: too short for the clock.
+    """
+    for wanted in (name, than):
+        if wanted not in seconds:
+            raise ValueError(
+                f"nothing called {wanted!r} was measured; there is {', '.join(map(repr, seconds))}"
+            )
+    if min(seconds[name]) <= 0:
+        raise ValueError(f"{name!r} took no time that the clock has seen; let it do more in a round")
+    return statistics.median(a / b for a, b in zip(seconds[than], seconds[name], strict=True))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
