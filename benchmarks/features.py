@@ -1,9 +1,8 @@
 """Row 2: features of ResNet-18 at 224 pixels, as tutorials compute them and as fast as this machine can.
 
-The baseline is float32, contiguous, BatchNorm as it stands, under ``inference_mode``. Then come channels_last,
-bfloat16 where the processor has it, and BatchNorm folded. What share of the machine's best that is, is measured
-against a fat 3x3 convolution in the same number format, in the same rounds.
-"""
+The baseline is float32, contiguous, BatchNorm as it stands, under ``inference_mode``. Then come
+channels_last, bfloat16 where the processor has it, and BatchNorm folded. What share of the machine's best
+that is, is measured against a fat 3x3 convolution in the same number format, in the same rounds."""
 
 from __future__ import annotations
 

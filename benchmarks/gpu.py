@@ -1,10 +1,9 @@
-"""Row 8, where there is a CUDA GPU: training images a second, a training to a stated accuracy, a replayed graph.
+"""Row 8, on a CUDA GPU: training images a second, a training to a stated accuracy, a replayed graph.
 
-ResNet-50 trains at 224 pixels in 16 bits and channels_last on images that lie on the GPU, so that no disk is
-measured. The training to an accuracy is row 6's, all of Fashion-MNIST at 28 pixels. A CUDA graph records the
-kernels of one forward pass and plays them again, which spares the time in which Python asks for each of them; it
-counts for small batches.
-"""
+ResNet-50 trains at 224 pixels in 16 bits and channels_last on images that lie on the GPU, so that no disk
+is measured. The training to an accuracy is row 6's, all of Fashion-MNIST at 28 pixels. A CUDA graph records
+the kernels of one forward pass and plays them again, which spares the time in which Python asks for each of
+them; it counts for small batches."""
 
 from __future__ import annotations
 
@@ -56,11 +55,13 @@ def _training(settings: Settings) -> Line:
     images = torch.rand(batch, 3, pixels, pixels, device=device)
     labels = torch.arange(batch, device=device) % 1000
     rows = images.to(memory_format=torch.channels_last)
-    torch.backends.cudnn.benchmark = True
     step, base = training_step(model, rows, labels, autocast=True), training_step(plain, images, labels)
-    off = abs(step() - base())
     rounds = settings.num_rounds()
-    found = harness.compare({"fast": step, "float32": base}, rounds=rounds, device=device)
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=True
+    ):  # it tries its algorithms at the first call
+        off = abs(step() - base())
+        found = harness.compare({"fast": step, "float32": base}, rounds=rounds, device=device)
     rate = Spread.of([batch / seconds for seconds in found.times["fast"]])
     ratio = found.ratio("fast", "float32")
     return Line(

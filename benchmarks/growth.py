@@ -1,10 +1,9 @@
-"""Row 7: how time and memory grow with the side of the images, the batch, the depth, and the number of images.
+"""Row 7: how time and memory grow with the side of the images, their number, the batch and the depth.
 
-A law ``cost = factor * size ** exponent`` is a straight line of logarithms; its slope is fitted by least squares
-and told with its standard error. Time and memory should grow with the square of the side, and in proportion to
-batch, depth and number of images. The memory is what a training step keeps for the backward pass: torch's own
-hooks say it exactly, whatever else lies in memory.
-"""
+A law ``cost = factor * size ** exponent`` is a straight line of logarithms; its slope is fitted by least
+squares and told with its standard error. Time and memory should grow with the square of the side, and in
+proportion to batch, depth and number of images. The memory is what a training step keeps for the backward
+pass: torch's own hooks say it exactly, whatever else lies in memory."""
 
 from __future__ import annotations
 

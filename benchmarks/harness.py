@@ -1,13 +1,14 @@
 """How the benchmarks measure: side by side in one process, in turn, as ratios.
 
-A round runs each of the things to compare once, and its ratios are those of its own times: other work on the
-machine slows neighbours in time alike. The order changes from round to round, so that none is always first. On a
-CPU, what counts is the processor time of one thread, which waiting does not lengthen; on a GPU the wall time with
-the device synchronized before and after. What is told is a median with its quartiles, of at least seven rounds.
+A round runs each of the things to compare once, and its ratios are those of its own times: other work on
+the machine slows neighbours in time alike. The order changes from round to round, so that none is always
+first. On a CPU, what counts is the processor time of one thread, which waiting does not lengthen; on a GPU
+the wall time with the device synchronized before and after. What is told is a median with its quartiles, of
+at least seven rounds.
 
-Libraries that time code were looked at first. ``torch.utils.benchmark``, which gives us its clock for GPUs, and
-``pyperf``, ``asv``, ``pytest-benchmark`` measure one thing to its end, then the next; on a machine whose speed
-changes within minutes, their ratio is that of two different machines. None of them alternates.
+Libraries that time code were looked at first. ``torch.utils.benchmark``, which gives us its clock for GPUs,
+and ``pyperf``, ``asv``, ``pytest-benchmark`` measure one thing to its end, then the next; on a machine
+whose speed changes within minutes, their ratio is that of two different machines. None of them alternates.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Row 4: from JPEG files to batches, as tutorials do it and as this book does; and how long a probe waits.
 
-The standard way is torchvision's for photographs: opened by Pillow, the shorter side brought to 256, the middle
-224 cut out, made a float tensor and normalized, one by one. Ours are the book's readers, which hand on bytes;
-they are normalized by the batch. What comes out is held against the same cut made by Pillow with as much care as
-it can take.
-"""
+The standard way is torchvision's for photographs: opened by Pillow, the shorter side brought to 256, the
+middle 224 cut out, made a float tensor and normalized, one by one. Ours are the book's readers, which hand
+on bytes; they are normalized by the batch. What comes out is held against the same cut made by Pillow with
+as much care as it can take."""
 
 from __future__ import annotations
 
@@ -176,9 +175,10 @@ def _waiting(settings: Settings) -> list[Line]:
     with watch.running(), torch.inference_mode():
         found.extend(model(images).float() for images in waits)
         vectors = torch.cat(found)
+    vectors = vectors.clone()  # one that may be learned from
     with watch.running():
         started = time.perf_counter()
-        head = linear_probe(vectors.clone(), labels, num_classes=2)
+        head = linear_probe(vectors, labels, num_classes=2)
         head_seconds = time.perf_counter() - started
     right = (head(vectors).argmax(dim=1) == labels).double().mean().item()
     return [

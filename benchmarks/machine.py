@@ -1,4 +1,4 @@
-"""What the benchmarks run on: the kind of processor, its instruction sets, versions, and the state of the code."""
+"""What the benchmarks run on: kind of processor, instruction sets, versions, and the state of the code."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Row 1: our ResNets beside torchvision's and timm's, with the same weights, in turn.
 
-Inference and a training step at 224 pixels, in float32 and in bfloat16, contiguous as they are built; and our
-own with its BatchNorms folded, at inference. Ours also runs against itself: what that ratio is off 1 is noise.
-"""
+Inference and a training step at 224 pixels, in float32 and in bfloat16, contiguous as they are built; and
+our own with its BatchNorms folded, at inference. Ours also runs against itself: what that ratio is off 1 is
+noise."""
 
 from __future__ import annotations
 
@@ -31,12 +31,7 @@ def contestants(name: str, device: torch.device) -> tuple[dict[str, nn.Module], 
     Args:
         name: one of ``NETWORKS``.
         device: where they are to lie.
-
-    Raises:
-        ValueError: for another name.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"unknown network {name!r}; this row compares {', '.join(NETWORKS)}")
     runtime.seed_everything(0)
     theirs = torchvision.models.get_model(name, weights=None)
     found: dict[str, nn.Module] = {
@@ -100,12 +95,27 @@ def training_step(
     return work
 
 
+def check(settings: Settings) -> None:
+    """Refuse networks that this row has not, before anything runs.
+
+    Args:
+        settings: how it is to be run.
+
+    Raises:
+        ValueError: for an unknown network.
+    """
+    unknown = [name for name in settings.networks if name not in NETWORKS]
+    if unknown:
+        raise ValueError(f"unknown network {unknown[0]!r}; row {ROW} compares {', '.join(NETWORKS)}")
+
+
 def run(settings: Settings) -> list[Line]:
     """The lines of this row.
 
     Args:
         settings: how it is to be run.
     """
+    check(settings)
     chosen = settings.networks or settings.of(full=NETWORKS, quick=NETWORKS, tiny=NETWORKS[:1])
     lines = []
     for name in chosen:
@@ -119,7 +129,7 @@ def _compared(name: str, kind: str, autocast: bool, settings: Settings) -> list[
     """One network, one kind of work, one number format."""
     device = settings.device
     pixels = settings.of(full=224, quick=224, tiny=32)
-    batch = settings.batch or settings.of(full=4, quick=1 if kind == "inference" else 2, tiny=2)
+    batch = settings.batch or settings.of(full=4, quick=1, tiny=2)
     number = "bfloat16" if autocast else "float32"
     what = f"{name}, {kind}, {number}, {pixels} px, batch {batch}"
     slow = autocast and device.type == "cpu" and not machine.has_bf16()

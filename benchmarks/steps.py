@@ -1,9 +1,8 @@
 """Row 3: a training step of ResNet-50 and ResNet-18 at 224 pixels and of ResNet-20 at 32.
 
-The baseline is float32, contiguous; then channels_last, and bfloat16 where the processor has it. The quality is
-how far the loss is off: of the first step, and at the end of a short training from the same weights on the same
-images.
-"""
+The baseline is float32, contiguous; then channels_last, and bfloat16 where the processor has it. The
+quality is how far the loss is off: of the first step, and at the end of a short training from the same
+weights on the same images."""
 
 from __future__ import annotations
 
@@ -29,19 +28,28 @@ CASES = {
 LEARNED = 5  # steps of the short training
 
 
-def run(settings: Settings) -> list[Line]:
-    """The lines of this row.
+def check(settings: Settings) -> None:
+    """Refuse networks that this row has not, before anything runs.
 
     Args:
         settings: how it is to be run.
 
     Raises:
-        ValueError: for a network that this row has not.
+        ValueError: for an unknown network.
     """
-    chosen = settings.networks or settings.of(full=tuple(CASES), quick=tuple(CASES), tiny=("resnet20",))
-    unknown = [name for name in chosen if name not in CASES]
+    unknown = [name for name in settings.networks if name not in CASES]
     if unknown:
-        raise ValueError(f"unknown network {unknown[0]!r}; this row trains {', '.join(CASES)}")
+        raise ValueError(f"unknown network {unknown[0]!r}; row {ROW} trains {', '.join(CASES)}")
+
+
+def run(settings: Settings) -> list[Line]:
+    """The lines of this row.
+
+    Args:
+        settings: how it is to be run.
+    """
+    check(settings)
+    chosen = settings.networks or settings.of(full=tuple(CASES), quick=tuple(CASES), tiny=("resnet20",))
     return [line for name in chosen for line in _of_network(name, settings)]
 
 

@@ -1,4 +1,4 @@
-"""What a line of the table says: a target, what was measured, whether it is met, and at what cost in accuracy."""
+"""What a line of the table says: target, measurement, verdict, and the cost in accuracy."""
 
 from __future__ import annotations
 
@@ -144,14 +144,15 @@ def printed(line: Line) -> str:
     )
     target = f"  target {line.target}: {line.verdict}" if line.target else f"  {line.verdict}"
     reason = f"  [{line.reason}]" if line.reason else ""
-    return f"{line.row}  {line.what}: {line.measure} = {number}{target}; {quality or 'no accuracy involved'}{reason}"
+    beside = quality or "no accuracy involved"
+    return f"{line.row}  {line.what}: {line.measure} = {number}{target}; {beside}{reason}"
 
 
 def write(
     lines: Sequence[dict[str, Any]], *, device: torch.device, command: str, data: str, seconds: float,
     seeds: Sequence[int], output: Path = machine.ROOT,
 ) -> Path:  # fmt: skip
-    """Put lines on record, in the file of this kind of processor: ``speed_avx2.json``, ``speed_cuda.json``, ...
+    """Put lines on record, in the file of this kind of processor: ``speed_avx2.json``, ...
 
     Lines of other rows that are on record already stay, each with its own commit and day. A bar that needs
     instructions which a processor lacks cannot be met there, so each kind has a table of its own.

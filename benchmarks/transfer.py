@@ -1,15 +1,16 @@
 """Row 5: time to accuracy on photographs, our fine-tuning beside that of the official PyTorch tutorial.
 
 The tutorial is "Transfer Learning for Computer Vision" (pytorch.org). Its recipe, written anew from its
-description: SGD with rate 0.001 and momentum 0.9, divided by ten every seven epochs, 25 epochs, batches of four,
-random cut-outs and mirror images to train on, the middle to test on, each photograph decoded whenever it is asked
-for. It has two forms: everything learns, or only a new head. After each epoch it looks at the validation
-photographs, and it keeps the best epoch. Here as there they are 244 to train on and 153 to validate with.
+description: SGD with rate 0.001 and momentum 0.9, divided by ten every seven epochs, 25 epochs, batches of
+four, random cut-outs and mirror images to train on, the middle to test on, each photograph decoded whenever
+it is asked for. It has two forms: everything learns, or only a new head. After each epoch it looks at the
+validation photographs, and it keeps the best epoch. Here as there they are 244 to train on and 153 to
+validate with.
 
-Ours decodes each photograph once, computes what the frozen network sees in it and in its mirror image, and finds
-the best linear head for that: one pass in place of 25. Both start from the network that comes with this book, at
-its own 96 pixels, with the same photographs and seeds; both run on one thread, decoding included.
-"""
+Ours decodes each photograph once, computes what the frozen network sees in it and in its mirror image, and
+finds the best linear head for that: one pass in place of 25. Both start from the network that comes with
+this book, at its own 96 pixels, with the same photographs and seeds; both run on one thread, decoding
+included."""
 
 from __future__ import annotations
 
@@ -71,7 +72,11 @@ def split(settings: Settings, seed: int) -> tuple[list[Path], list[Path], str]:
     root = folder / "cats_vs_dogs" if folder else None
     if root is None or not root.is_dir():
         raise FileNotFoundError("it needs cats_vs_dogs/ in the folder that RESNET_BOOK_DATA names")
-    return _drawn(root / "train", TRAIN, seed), _drawn(root / "val", VALID, seed), "photographs (cats and dogs)"
+    return (
+        _drawn(root / "train", TRAIN, seed),
+        _drawn(root / "val", VALID, seed),
+        "photographs (cats and dogs)",
+    )
 
 
 def _drawn(root: Path, count: int, seed: int) -> list[Path]:
@@ -270,7 +275,9 @@ def _lines(what: str, runs: list[dict], epochs: int) -> list[Line]:
     whole = [a["wall"] / (b["wall"][-1] * EPOCHS / epochs) for a, b in zip(mine, theirs, strict=True)]
     places = [first_reached(run, level) for run, level in zip(theirs, levels, strict=True)]
     firsts = [
-        a["wall"] / b["wall"][place] for a, b, place in zip(mine, theirs, places, strict=True) if place is not None
+        a["wall"] / b["wall"][place]
+        for a, b, place in zip(mine, theirs, places, strict=True)
+        if place is not None
     ]
     ours_reached = [first_reached(b, a["accuracy"]) for a, b in zip(mine, theirs, strict=True)]
     more = {
@@ -287,7 +294,9 @@ def _lines(what: str, runs: list[dict], epochs: int) -> list[Line]:
         "tutorial_accuracy_by_epoch": [run["accuracy"] for run in theirs],
     }
     complete = epochs == EPOCHS
-    note = "" if complete else f"its {epochs} epoch(s) times {EPOCHS / epochs:g}; accuracy is for the full form"
+    note = (
+        "" if complete else f"its {epochs} epoch(s) times {EPOCHS / epochs:g}; accuracy is for the full form"
+    )
     rest = {"quality": quality, "speed_up": True, "rounds": len(runs), "applies": complete, "reason": note}
     return [
         Line(
