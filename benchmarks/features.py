@@ -7,6 +7,7 @@ that is, is measured against a fat 3x3 convolution in the same number format, in
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,17 @@ def body(name: str = "resnet18") -> nn.Module:
     model = models.build(name)
     moved = torch.rand(8, 3, 64, 64)
     model.train()(moved)  # so that BatchNorm's averages are not those of a network that saw nothing
+    return without_head(model.eval())
+
+
+def without_head(model: Any) -> nn.Module:
+    """The same network, whose head is taken off.
+
+    Args:
+        model: a network of ``models``; it is changed.
+    """
     model.fc = nn.Identity()
-    return model.eval()
+    return model
 
 
 def ways(model: nn.Module, images: Tensor, *, half: bool) -> dict[str, Work]:

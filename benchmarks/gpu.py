@@ -97,7 +97,12 @@ def _to_accuracy(settings: Settings) -> Line:
 def _replay(settings: Settings) -> Line:
     device = settings.device
     runtime.seed_everything(0)
-    model = models.fuse(models.build("resnet18").eval()).to(device, memory_format=torch.channels_last).half()
+    model = (
+        models.fuse(models.build("resnet18").eval())
+        .to(device=device)
+        .to(memory_format=torch.channels_last)
+        .half()
+    )
     image = torch.rand(1, 3, 224, 224, device=device).half().to(memory_format=torch.channels_last)
     call, replay, output = _captured(model, image)
     right = call()

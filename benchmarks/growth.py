@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from scipy import stats
@@ -56,8 +57,8 @@ def fitted(sizes: list[float], costs: list[float], *, expected: float) -> Law:
         raise ValueError(f"a law needs at least two sizes with a cost each, got {sizes} and {costs}")
     if min(*sizes, *costs) <= 0:
         raise ValueError(f"sizes and costs must be above 0, got {sizes} and {costs}")
-    slope = stats.linregress([math.log(s) for s in sizes], [math.log(c) for c in costs])
-    line = stats.linregress([s**expected for s in sizes], costs)
+    slope: Any = stats.linregress([math.log(s) for s in sizes], [math.log(c) for c in costs])
+    line: Any = stats.linregress([s**expected for s in sizes], costs)
     error = 0.0 if len(sizes) == 2 else float(slope.stderr)
     return Law(float(slope.slope), error, float(line.rvalue) ** 2)
 
@@ -121,7 +122,10 @@ def _sweep(
 ) -> list[Line]:
     """Time and memory of a training step over one size."""
     device = settings.device
-    placed = {size: tuple(part.to(device) for part in case) for size, case in cases.items()}
+    placed = {
+        size: (model.to(device), images.to(device), labels.to(device))
+        for size, (model, images, labels) in cases.items()
+    }
     works = {str(size): training_step(*case) for size, case in placed.items()}
     found = harness.compare(works, rounds=settings.num_rounds(full=11), device=device)
     seconds = [found.seconds(str(size)).middle for size in cases]

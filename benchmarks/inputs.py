@@ -7,6 +7,7 @@ as much care as it can take."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -101,18 +102,19 @@ def normalized(images: Tensor) -> Tensor:
     return images.float().div_(255).sub_(mean).div_(std)
 
 
-def careful(path: Path, *, size: int, share: float) -> Tensor:
+def careful(path: Path, *, size: int, share: float, whole: Callable[[float], int] = math.floor) -> Tensor:
     """The middle of a picture, float64 (3, size, size) in 0 ... 255: cut first, filtered once, never rounded.
 
     Args:
         path: of the file.
         size: side of the result in pixels.
         share: of the shorter side that is cut out.
+        whole: which pixel the cut begins with where the middle lies between two.
     """
     with Image.open(path) as image:
         picture = image.convert("RGB")
         side = share * min(picture.size)
-        left, top = (picture.width - side) / 2, (picture.height - side) / 2
+        left, top = (whole((length - side) / 2) for length in picture.size)
         box = (left, top, left + side, top + side)
         channels = [
             channel.convert("F").resize((size, size), Image.Resampling.BILINEAR, box=box)
@@ -121,17 +123,20 @@ def careful(path: Path, *, size: int, share: float) -> Tensor:
     return torch.from_numpy(np.stack([np.asarray(channel, dtype=np.float64) for channel in channels]))
 
 
-def pixel_error(batch: Tensor, paths: list[Path], *, share: float) -> float:
+def pixel_error(
+    batch: Tensor, paths: list[Path], *, share: float, whole: Callable[[float], int] = math.floor
+) -> float:
     """Mean distance of pixels from the careful ones, in 1/255.
 
     Args:
         batch: normalized floats (N, 3, H, W).
         paths: of the files.
         share: of the shorter side that the batch shows.
+        whole: as in ``careful``.
     """
     mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (MEAN, STD))
     pixels = (batch.double() * std + mean) * 255
-    right = torch.stack([careful(path, size=batch.shape[-1], share=share) for path in paths])
+    right = torch.stack([careful(path, size=batch.shape[-1], share=share, whole=whole) for path in paths])
     return (pixels - right).abs().mean().item()
 
 
@@ -145,7 +150,7 @@ def run(settings: Settings) -> list[Line]:
     works = {"standard": lambda: standard(paths), "ours": lambda: ours(paths)}
     errors = {
         "mean error in 1/255": pixel_error(ours(paths), paths, share=1.0),
-        "of the standard way": pixel_error(standard(paths), paths, share=SIZE / RESIZE),
+        "of the standard way": pixel_error(standard(paths), paths, share=SIZE / RESIZE, whole=round),
     }
     found = harness.compare(works, rounds=settings.num_rounds())
     lines = [

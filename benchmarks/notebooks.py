@@ -225,9 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     started, rows = time.perf_counter(), []
-    print(
-        f"{'notebook':50} {'kernel':>7} {'imports':>8} {'torch':>6} {'vision':>6} {'mpl':>6} {'cells':>7}  unnamed"
-    )
+    heads = f"{'kernel':>7} {'imports':>8} {'torch':>6} {'vision':>6} {'mpl':>6} {'cells':>7}"
+    print(f"{'notebook':50} {heads}  could be left out")
     for name in names:
         rows.append(measured(name, imports_only=asked.imports_only))
         print(printed(rows[-1]), flush=True)

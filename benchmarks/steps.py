@@ -7,6 +7,7 @@ weights on the same images."""
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -98,16 +99,15 @@ def _step(
     labels: torch.Tensor,
     channels_last: bool,
     half: bool,
-    lr: float = 1e-3,
-) -> Work:
+) -> Callable[[], float]:
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model = model.to(memory_format=layout)
-    return training_step(model, images.to(memory_format=layout), labels, autocast=half, lr=lr)
+    return training_step(model, images.to(memory_format=layout), labels, autocast=half)
 
 
 def _losses(
     model: nn.Module, images: torch.Tensor, labels: torch.Tensor, channels_last: bool, half: bool
 ) -> list[float]:
     """The loss before each of a few steps, and after the last."""
-    step = _step(copy.deepcopy(model), images, labels, channels_last, half, 0.01)
+    step = _step(copy.deepcopy(model), images, labels, channels_last, half)
     return [step() for _ in range(LEARNED + 1)]

@@ -15,7 +15,9 @@ included."""
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmarks import inputs, machine
+from benchmarks import features, inputs, machine
 from benchmarks.harness import Kept, Settings, Stopwatch, one_thread
 from benchmarks.table import Line, not_here
 from resnet_utils import data, finetuning, models, runtime
@@ -47,7 +49,7 @@ class Photographs(Dataset):
         transform: from a Pillow image to a tensor.
     """
 
-    def __init__(self, paths: list[Path], labels: list[int], transform: transforms.Compose) -> None:
+    def __init__(self, paths: list[Path], labels: list[int], transform: Callable[[Any], Tensor]) -> None:
         self.paths, self.labels, self.transform = paths, labels, transform
 
     def __len__(self) -> int:
@@ -180,14 +182,12 @@ def ours(train: list[Path], valid: list[Path], *, seed: int, size: int) -> dict:
     with watch.running():
         model = finetuning.choose_backbone("book").with_head(2, seed=seed)
         body = _fast(model)
-        features = [_seen(body, train, size, mirrored) for mirrored in (False, True)]
+        seen = [_seen(body, train, size, mirrored) for mirrored in (False, True)]
         labels = torch.tensor(labels_of(train))
-        head = finetuning.linear_probe(
-            torch.cat(features), labels.repeat(2), num_classes=2, weight_decay=DECAY
-        )
+        head = finetuning.linear_probe(torch.cat(seen), labels.repeat(2), num_classes=2, weight_decay=DECAY)
     until_head = watch.wall
     with watch.running():
-        logits = sum(head(_seen(body, valid, size, mirrored)) for mirrored in (False, True))
+        logits = head(_seen(body, valid, size, False)) + head(_seen(body, valid, size, True))
         right = (logits.argmax(dim=1) == torch.tensor(labels_of(valid))).double().mean().item()
     return {"accuracy": right, "wall": watch.wall, "processor": watch.processor, "until_head": until_head}
 
@@ -197,8 +197,7 @@ DECAY = 0.1  # of the linear head; chosen on other photographs
 
 def _fast(model: nn.Module) -> nn.Module:
     """The network without its head as fast as it can be: folded, channels_last, bfloat16 where that pays."""
-    model.fc = nn.Identity()
-    body = models.fuse(model.eval()).to(memory_format=torch.channels_last)
+    body = models.fuse(features.without_head(model.eval())).to(memory_format=torch.channels_last)
     return body.to(torch.bfloat16) if machine.has_bf16() else body
 
 
