@@ -42,7 +42,6 @@ from resnet_utils.runtime import given
 ROWS: dict[int, ModuleType] = {
     module.ROW: module for module in (others, features, steps, inputs, transfer, clothes, growth, gpu)
 }
-NOISE = 0  # the number of the row in which the machine is held against itself
 DATA = "random images; photographs of cats and dogs; Fashion-MNIST"
 
 
@@ -106,48 +105,40 @@ def chosen(names: list[str]) -> list[int]:
     return sorted({int(name) for name in names}) or list(ROWS)
 
 
-def noise(settings: Settings) -> Line:
-    """How far the machine is off itself.
-
-    Args:
-        settings: how it is to be run.
-    """
-    rounds = settings.num_rounds(full=31)
-    found = harness.noise(rounds=rounds, device=settings.device, tiny=settings.mode == "tiny")
-    return Line(
-        NOISE, "the noise of this machine: a convolution against itself", "time / time again", found.middle,
-        low=found.low, high=found.high, rounds=rounds,
-    )  # fmt: skip
-
-
 def measured(numbers: list[int], settings: Settings) -> list[dict]:
-    """The rows, one after the other, each printed as soon as it is there, with commit, day and seconds.
+    """The rows, one after the other, each printed as soon as it is there.
+
+    Each line has the commit, the day, the seconds of its row, and the noise of the machine just before: a
+    convolution over itself, lower quartile, median, upper quartile.
 
     Args:
         numbers: of the rows.
         settings: how they are to be run.
     """
     kept = Kept(settings.keep, "rows")
+    how = {name: str(value) for name, value in asdict(settings).items() if name != "keep"}
     rows: list[dict] = []
-    for number in [NOISE, *numbers]:
-        module = ROWS.get(number)
-        print(f"\n{number}  {module.TITLE if module else 'noise'}", flush=True)
-
-        def compute(module: ModuleType | None = module) -> list[dict]:
-            started = time.perf_counter()
-            lines = module.run(settings) if module else [noise(settings)]
-            took = time.perf_counter() - started
-            lines = [_unjudged(line) if settings.mode == "tiny" else line for line in lines]
-            of_row = {"commit": machine.commit(), "date": machine.today(), "seconds": took}
-            return [line.as_row(**of_row) for line in lines]
-
-        how = {name: str(value) for name, value in asdict(settings).items() if name != "keep"}
-        found = kept.get(json.dumps([number, how]), compute)
-        print(f"in {found[0]['seconds']:.0f} s" if found else "no line", flush=True)
+    for number in numbers:
+        print(f"\n{number}  {ROWS[number].TITLE}", flush=True)
+        found = kept.get(json.dumps([number, how]), lambda number=number: _of_row(ROWS[number], settings))
+        of = found[0]
+        noise = " ... ".join(f"{value:.3f}" for value in of["noise"])
+        print(f"in {of['seconds']:.0f} s, at {of['commit']}; the machine against itself: {noise}", flush=True)
         for row in found:
             print(table.printed(_line_of(row)), flush=True)
         rows += found
     return rows
+
+
+def _of_row(module: ModuleType, settings: Settings) -> list[dict]:
+    """One row as it stands in a record."""
+    started, tiny = time.perf_counter(), settings.mode == "tiny"
+    itself = harness.noise(rounds=2 if tiny else 31, device=settings.device, tiny=tiny)
+    lines = [_unjudged(line) if tiny else line for line in module.run(settings)]
+    took = time.perf_counter() - started
+    noise = (itself.low, itself.middle, itself.high)
+    of = {"commit": machine.commit(), "date": machine.today(), "seconds": took, "noise": noise}
+    return [line.as_row(**of) for line in lines]
 
 
 def _unjudged(line: Line) -> Line:

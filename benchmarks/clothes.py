@@ -151,8 +151,9 @@ def trained(who: str, seed: int, settings: Settings) -> dict:
     """
     train, test = images(settings)
     runtime.seed_everything(seed)
+    half = settings.device.type != "cpu" or machine.has_bf16()
     epochs = settings.of(full=EPOCHS if who == "ours" else THEIR_EPOCHS, quick=1, tiny=1)
-    parts = our_parts(train, seed, epochs) if who == "ours" else their_parts(train, seed)
+    parts = our_parts(train, seed, epochs, half=half) if who == "ours" else their_parts(train, seed)
     place = settings.keep / f"fashion-{who}-{seed}.pt" if settings.keep else None
     model, watch = parts["model"].to(settings.device), Stopwatch()
     with one_thread(settings.device), watch.running():

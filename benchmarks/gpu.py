@@ -57,11 +57,13 @@ def _training(settings: Settings) -> Line:
     rows = images.to(memory_format=torch.channels_last)
     step, base = training_step(model, rows, labels, autocast=True), training_step(plain, images, labels)
     rounds = settings.num_rounds()
-    with torch.backends.cudnn.flags(
-        enabled=True, benchmark=True
-    ):  # it tries its algorithms at the first call
+    before = torch.backends.cudnn.benchmark
+    try:
+        torch.backends.cudnn.benchmark = True  # the first call tries all algorithms
         off = abs(step() - base())
         found = harness.compare({"fast": step, "float32": base}, rounds=rounds, device=device)
+    finally:
+        torch.backends.cudnn.benchmark = before
     rate = Spread.of([batch / seconds for seconds in found.times["fast"]])
     ratio = found.ratio("fast", "float32")
     return Line(
@@ -97,12 +99,8 @@ def _to_accuracy(settings: Settings) -> Line:
 def _replay(settings: Settings) -> Line:
     device = settings.device
     runtime.seed_everything(0)
-    model = (
-        models.fuse(models.build("resnet18").eval())
-        .to(device=device)
-        .to(memory_format=torch.channels_last)
-        .half()
-    )
+    model = models.fuse(models.build("resnet18").eval()).to(device).half()
+    model = model.to(memory_format=torch.channels_last)
     image = torch.rand(1, 3, 224, 224, device=device).half().to(memory_format=torch.channels_last)
     call, replay, output = _captured(model, image)
     right = call()

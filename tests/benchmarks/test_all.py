@@ -64,10 +64,11 @@ def test_a_full_run_is_recorded_with_its_provenance(tmp_path, monkeypatch, quick
     found = json.loads(path.read_text())
     assert path.stem == f"speed_{machine.kind(torch.device('cpu'))}"
     assert (found["commit"], found["command"]) == ("0123456789ab", "python -m benchmarks.all --rows 3")
-    assert [row["row"] for row in found["rows"]] == [0, 3]
-    assert found["rows"][1]["verdict"] == "met"
-    assert found["rows"][1]["quality"] == {"error": 0.1}
-    assert {"low", "high", "target", "commit", "date", "seconds"} <= set(found["rows"][1])
+    assert [row["row"] for row in found["rows"]] == [3]
+    assert found["rows"][0]["noise"] == [0.9, 1.0, 1.1]
+    assert found["rows"][0]["verdict"] == "met"
+    assert found["rows"][0]["quality"] == {"error": 0.1}
+    assert {"low", "high", "target", "commit", "date", "seconds"} <= set(found["rows"][0])
     assert "met: 1" in capsys.readouterr().out
 
 
