@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transforms
 
-from benchmarks import harness, machine
+from benchmarks import harness
 from benchmarks.harness import Kept, Settings, Spread, Stopwatch, one_thread
 from benchmarks.table import Line, not_here, of_ratio
 from resnet_utils import data, evaluation, models, runtime, training
 from resnet_utils.data import synthetic
+from resnet_utils.runtime import speed
 
 ROW, TITLE = 6, "time to accuracy on Fashion-MNIST, beside d2l's ResNet-18"
 TARGET = "<= 0.125"
@@ -87,14 +88,14 @@ def their_parts(images: data.Split, seed: int, *, batch: int = THEIR_BATCH) -> d
     return {"model": model, "batches": batches, "optimizer": torch.optim.SGD(model.parameters(), THEIR_RATE)}
 
 
-def our_parts(images: data.Split, seed: int, epochs: int, *, half: bool | None = None) -> dict:
+def our_parts(images: data.Split, seed: int, epochs: int, *, half: bool = False) -> dict:
     """Model, batches, optimizer, schedule of ours.
 
     Args:
         images: to train on.
         seed: of order, flips and shifts; the caller has seeded the weights.
         epochs: the cycle of the rate lasts so long.
-        half: whether to compute in bfloat16; None: where the processor has it.
+        half: whether a step is to compute in 16 bits.
     """
     mean, std = data.mean_std(images)
     augment = data.Compose([data.RandomHorizontalFlip(seed=seed), data.RandomCrop(padding=2, seed=seed)])
@@ -107,7 +108,7 @@ def our_parts(images: data.Split, seed: int, epochs: int, *, half: bool | None =
     return {
         "model": model, "batches": batches, "optimizer": optimizer, "mean": mean, "std": std,
         "scheduler": training.one_cycle(optimizer, steps=epochs * len(batches)),
-        "autocast": machine.has_bf16() if half is None else half,
+        "autocast": half,
     }  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def trained(who: str, seed: int, settings: Settings) -> dict:
     """
     train, test = images(settings)
     runtime.seed_everything(seed)
-    half = settings.device.type != "cpu" or machine.has_bf16()
+    half = speed.has_half(settings.device)
     epochs = settings.of(full=EPOCHS if who == "ours" else THEIR_EPOCHS, quick=1, tiny=1)
     parts = our_parts(train, seed, epochs, half=half) if who == "ours" else their_parts(train, seed)
     place = settings.keep / f"fashion-{who}-{seed}.pt" if settings.keep else None
@@ -159,13 +160,13 @@ def trained(who: str, seed: int, settings: Settings) -> dict:
     with one_thread(settings.device), watch.running():
         history = training.fit(
             model, parts["batches"], None, epochs=epochs, optimizer=parts["optimizer"],
-            scheduler=parts.get("scheduler"), autocast=parts.get("autocast", False), checkpoint=place,
+            scheduler=parts.get("scheduler"), fast=who == "ours", checkpoint=place,
             progress=False,
         )  # fmt: skip
     size: dict[str, Any] = (
         {"mean": parts["mean"], "std": parts["std"]} if who == "ours" else {"augment": enlarged}
     )
-    logits, labels = evaluation.predict(model, data.loader(test, 250, **size))
+    logits, labels = evaluation.predict(model, data.loader(test, 250, **size), fast=False)
     return {
         "accuracy": evaluation.accuracy(logits, labels), "seed": seed, "epochs": epochs,
         "steps": epochs * len(parts["batches"]), "wall": sum(history.seconds),
@@ -207,7 +208,10 @@ def run(settings: Settings) -> list[Line]:
         return [not_here(ROW, what, measure, str(error), TARGET)]
     batch = settings.of(full=THEIR_BATCH, quick=64, tiny=8)
     runtime.seed_everything(0)
-    parts = {"ours": our_parts(train, 0, EPOCHS), "d2l": their_parts(train, 0, batch=batch)}
+    parts = {
+        "ours": our_parts(train, 0, EPOCHS, half=speed.has_half(settings.device)),
+        "d2l": their_parts(train, 0, batch=batch),
+    }
     works = {who: step_of(part, settings.device) for who, part in parts.items()}
     found = harness.compare(works, rounds=settings.num_rounds(), device=settings.device)
     steps = {

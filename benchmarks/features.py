@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks import harness, machine
+from benchmarks import harness
 from benchmarks.harness import Settings, Spread, Work
 from benchmarks.table import Line, of_ratio
 from resnet_utils import models, runtime
 from resnet_utils.analysis import complexity
+from resnet_utils.runtime import speed
 
 ROW, TITLE = 2, "feature extraction with ResNet-18 at 224 px"
 FASTER, OF_PEAK = ">= 3.0", ">= 0.65"
@@ -92,7 +93,7 @@ def run(settings: Settings) -> list[Line]:
     Args:
         settings: how it is to be run.
     """
-    device, half = settings.device, settings.device.type != "cpu" or machine.has_bf16()
+    device, half = settings.device, speed.has_half(settings.device)
     pixels = settings.of(full=224, quick=224, tiny=32)
     batch = settings.batch or settings.of(full=16, quick=4, tiny=2)
     model = body().to(device)

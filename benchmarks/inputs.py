@@ -19,12 +19,13 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from benchmarks import features, harness, machine
+from benchmarks import features, harness
 from benchmarks.harness import Settings, Stopwatch, Waiting
 from benchmarks.table import Line, not_here, of_ratio
 from resnet_utils import data, models
 from resnet_utils.finetuning import linear_probe
 from resnet_utils.finetuning.backbones import MEAN, STD
+from resnet_utils.runtime import speed
 
 ROW, TITLE = 4, "from JPEG files to batches"
 FASTER, WAITS = ">= 1.8", "<= 0.1"
@@ -171,7 +172,7 @@ def _waiting(settings: Settings) -> list[Line]:
     paths, source = files(settings, count)
     if not paths:
         return [not_here(ROW, what, "share of waiting for data", "there are no files", WAITS)]
-    half = machine.has_bf16()
+    half = speed.has_half(torch.device("cpu"))
     size, batch = settings.of(full=SIZE, quick=SIZE, tiny=32), settings.of(full=32, quick=16, tiny=2)
     model = models.fuse(features.body()).to(memory_format=torch.channels_last)
     model = model.to(torch.bfloat16) if half else model

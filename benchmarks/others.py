@@ -13,10 +13,11 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from benchmarks import harness, machine
+from benchmarks import harness
 from benchmarks.harness import Comparison, Settings, Work
 from benchmarks.table import Line, not_here, of_ratio
 from resnet_utils import models, runtime
+from resnet_utils.runtime import speed
 
 ROW, TITLE = 1, "our ResNets beside torchvision's and timm's"
 NETWORKS = ("resnet18", "resnet34", "resnet50")
@@ -133,7 +134,7 @@ def _compared(name: str, kind: str, autocast: bool, settings: Settings) -> list[
     batch = settings.batch or settings.of(full=4, quick=1, tiny=2)
     number = "bfloat16" if autocast else "float32"
     what = f"{name}, {kind}, {number}, {pixels} px, batch {batch}"
-    slow = autocast and device.type == "cpu" and not machine.has_bf16()
+    slow = autocast and not speed.has_half(device)
     if slow and settings.mode != "full":
         reason = "this processor has no bfloat16 instructions"
         return [not_here(ROW, what, "torchvision's time / ours", reason, AS_FAST)]

@@ -12,11 +12,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from benchmarks import harness, machine
+from benchmarks import harness
 from benchmarks.harness import Settings, Work
 from benchmarks.others import training_step
 from benchmarks.table import Line, of_ratio
 from resnet_utils import models, runtime
+from resnet_utils.runtime import speed
 
 ROW, TITLE = 3, "a training step"
 NO_BF16 = "this processor has no bfloat16 instructions, for which the bar was set; measured in float32"
@@ -56,7 +57,7 @@ def run(settings: Settings) -> list[Line]:
 
 def _of_network(name: str, settings: Settings) -> list[Line]:
     pixels, classes, full, quick, target = CASES[name]
-    device, half = settings.device, settings.device.type != "cpu" or machine.has_bf16()
+    device, half = settings.device, speed.has_half(settings.device)
     batch = settings.batch or settings.of(full=full, quick=quick, tiny=2)
     runtime.seed_everything(0)
     model = models.build(name, classes).to(device)

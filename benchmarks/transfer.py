@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmarks import features, inputs, machine
+from benchmarks import features, inputs
 from benchmarks.harness import Kept, Settings, Stopwatch, one_thread
 from benchmarks.table import Line, not_here
 from resnet_utils import data, finetuning, models, runtime
 from resnet_utils.finetuning.backbones import MEAN, STD
+from resnet_utils.runtime import speed
 
 ROW, TITLE = 5, "time to accuracy on photographs, beside PyTorch's transfer-learning tutorial"
 OF_WHOLE, OF_FIRST = "<= 0.05", "<= 0.25"
@@ -198,7 +199,7 @@ DECAY = 0.1  # of the linear head; chosen on other photographs
 def _fast(model: nn.Module) -> nn.Module:
     """The network without its head as fast as it can be: folded, channels_last, bfloat16 where that pays."""
     body = models.fuse(features.without_head(model.eval())).to(memory_format=torch.channels_last)
-    return body.to(torch.bfloat16) if machine.has_bf16() else body
+    return body.to(torch.bfloat16) if speed.has_half(torch.device("cpu")) else body
 
 
 def _seen(body: nn.Module, paths: list[Path], size: int, mirrored: bool) -> Tensor:

@@ -25,6 +25,7 @@ import torch
 from resnet_utils import data, runtime
 from resnet_utils.files import atomic
 from resnet_utils.reporting import results
+from resnet_utils.runtime import speed
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = Path("resnet_utils") / "reporting" / "records"
@@ -56,6 +57,7 @@ def run(
         inputs: the files of weights that it starts from; the record keeps their SHA-256.
         workers: the script has many trainings, and an option for how many at a time.
     """
+    speed.use(False)  # numbers on record are computed alike wherever they are computed
     asked = options((sys.modules["__main__"].__doc__ or "").partition("\n")[0], workers=workers)
     if needs:
         given(needs)
@@ -152,6 +154,7 @@ def rows_of(train: Callable[..., Row], jobs: Sequence[tuple], asked: argparse.Na
 
 def _one_thread() -> None:
     """One thread a training gives the same bits whatever the number of workers."""
+    speed.use(False)  # a worker that is spawned knows nothing of it
     os.environ["OMP_NUM_THREADS"] = "1"  # so that runtime.setup in the training leaves it at that
     torch.set_num_threads(1)
 

@@ -9,9 +9,15 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from resnet_utils.runtime import speed
+
 # Hypothesis would measure each example, and a machine with other work is slow at some of them.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+# Tests compare numbers, like the notebooks, which call runtime.setup(): no measurement chooses a faster way.
+# What a process does that has said nothing, tests/runtime/test_speed.py asks in a fresh one.
+speed.use(False)
 
 APART = pytest.StashKey[list[str]]()
 

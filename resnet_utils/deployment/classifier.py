@@ -24,7 +24,8 @@ from resnet_utils.deployment import export, inputs
 from resnet_utils.evaluation import kept_modes
 from resnet_utils.files import weights
 from resnet_utils.models.anatomy import first_convolution
-from resnet_utils.runtime import device_of, given
+from resnet_utils.runtime import device_of, given, speed
+from resnet_utils.runtime.speed import Fast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -173,12 +174,14 @@ class Classifier:
         """Channels of the images that the network takes: 3, or 1 for grey ones."""
         return first_convolution(self.model).in_channels
 
-    def logits(self, images: Images) -> Tensor:
+    def logits(self, images: Images, *, fast: Fast = None) -> Tensor:
         """Tempered logits ``(N, num_classes)``, on the CPU; the network is left in its mode.
 
         Args:
             images: a split, or uint8 ``(N, 3, size, size)``, or grey ``(N, 1, size, size)``, N > 0; made
                 grey, or repeated, as the network needs it. Those on disk are decoded a batch at a time.
+            fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+                ``runtime.speed`` says.
 
         Raises:
             ValueError: for images of another type or shape, or a file that is damaged or gone.
@@ -194,24 +197,25 @@ class Classifier:
         with kept_modes(self.model), torch.inference_mode():
             pipeline = Pipeline(self).to(device).eval()
             ready = (inputs.with_channels(batch, self.channels).to(device) for batch in batches)
-            parts = [pipeline(batch).float().cpu() for batch in ready]
+            parts = [_at_pace(pipeline, batch, fast, to_come=len(images)) for batch in ready]
         return torch.cat(parts).clone()
 
     @overload
-    def answer(self, picture: Picture) -> Answer:
+    def answer(self, picture: Picture, *, fast: Fast = None) -> Answer:
         """Of one picture."""
 
     @overload
-    def answer(self, picture: Sequence[Picture]) -> list[Answer]:
+    def answer(self, picture: Sequence[Picture], *, fast: Fast = None) -> list[Answer]:
         """Of each of several pictures."""
 
-    def answer(self, picture: Picture | Sequence[Picture]) -> Answer | list[Answer]:
+    def answer(self, picture: Picture | Sequence[Picture], *, fast: Fast = None) -> Answer | list[Answer]:
         """What a picture shows: the centred square of it is looked at. Of a list, an answer for each.
 
         Args:
             picture: a file, or its content as bytes, of a kind that ``data.read_picture`` reads; a picture of
                 Pillow, a uint8 array (H, W, 3) or a uint8 tensor (3, H, W), colours in the order red, green,
                 blue (OpenCV's come the other way round: give ``picture[..., ::-1]``); or a list of such.
+            fast: as in ``logits``.
 
         Raises:
             TypeError: for anything else.
@@ -222,8 +226,8 @@ class Classifier:
             if not picture:
                 raise ValueError("the list of pictures is empty")
             images = torch.stack([self._image(one) for one in picture])
-            return [self._said(logits) for logits in self.logits(images)]
-        return self._said(self.logits(self._image(picture)[None])[0])
+            return [self._said(logits) for logits in self.logits(images, fast=fast)]
+        return self._said(self.logits(self._image(picture)[None], fast=fast)[0])
 
     def _image(self, picture: object) -> Tensor:
         """The pixels that are looked at, uint8 (3, size, size)."""
@@ -301,3 +305,10 @@ class Classifier:
             ModuleNotFoundError: if a package for ONNX is missing.
         """
         export.to_onnx(Pipeline(self), path, (self.channels, self.size, self.size))
+
+
+def _at_pace(pipeline: Pipeline, pixels: Tensor, fast: Fast, *, to_come: int) -> Tensor:
+    """Tempered logits of a batch, float32, on the CPU, computed as ``fast`` says."""
+    pace = speed.choose(fast, pipeline, pixels, to_come=to_come)
+    with speed.computing(pace, pixels.device):
+        return pipeline(speed.arranged(pixels, pace)).float().cpu()

@@ -18,7 +18,8 @@ from resnet_utils.evaluation.answers import (
     require_numbers,
     right_answers,
 )
-from resnet_utils.runtime import chosen_device, classes_of, given
+from resnet_utils.runtime import chosen_device, classes_of, given, speed
+from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 
 
@@ -45,6 +46,7 @@ def collected(
     compute: Callable[[Tensor], Tensor],
     caller: str,
     device: Device | None = None,
+    fast: Fast = None,
 ) -> tuple[Tensor, Tensor]:
     """What ``compute`` gives for all images, joined to ``(N, ...)``, and the labels ``(N,)``, on the CPU.
 
@@ -54,6 +56,8 @@ def collected(
         compute: from a batch of images to ``(N, ...)``, such as ``model`` itself or ``model.features``.
         caller: the name of the function that asks, for the error.
         device: where ``model`` lies, and the images go (default: found out).
+        fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+            ``runtime.speed`` says.
 
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, not a label for each image,
@@ -61,12 +65,12 @@ def collected(
         FloatingPointError: if an answer to finite images is NaN.
     """
     place = chosen_device(device, model)
-    results, all_labels = [], []
+    results, all_labels, asker = [], [], Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller=caller)
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
-            answers = logits_of(compute, images.to(place), model=model)
+            answers = asker(images.to(place), compute)
             require_numbers(answers, images, where=f"{caller}(), batch {number}")
             results.append(answers.cpu())
             all_labels.append(labels.cpu())
@@ -78,7 +82,9 @@ def collected(
     return torch.cat(results), torch.cat(all_labels)
 
 
-def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) -> tuple[Tensor, Tensor]:
+def predict(
+    model: nn.Module, loader: Batches, *, device: Device | None = None, fast: Fast = None
+) -> tuple[Tensor, Tensor]:
     """Logits ``(N, num_classes)`` and labels ``(N,)`` of every sample of a loader, in order, on the CPU.
 
     The model computes in eval mode and is left in the mode it came in.
@@ -87,6 +93,8 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
         model: from images to logits.
         loader: images ``(N, C, H, W)`` and labels ``(N,)``, batch by batch.
         device: where ``model`` lies, and the images go (default: found out).
+        fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+            ``runtime.speed`` says.
 
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, not a label for each image,
@@ -94,7 +102,7 @@ def predict(model: nn.Module, loader: Batches, *, device: Device | None = None) 
             or if there is no such ``device``.
         FloatingPointError: if the network answers NaN to finite images.
     """
-    logits, labels = collected(model, loader, compute=model, caller="predict", device=device)
+    logits, labels = collected(model, loader, compute=model, caller="predict", device=device, fast=fast)
     _require_outputs(logits, loader)
     return logits, labels
 
@@ -106,18 +114,22 @@ def evaluate(
     *,
     device: Device | None = None,
     loss_function: LossFunction | None = None,
+    fast: Fast = None,
 ) -> tuple[float, float]:
     """Mean loss (nats) and accuracy (fraction in [0, 1]) over every sample of a loader.
 
     What counts as an answer, and which labels are understood, stands in ``answers``.
     Sums over samples and divides once, so a short last batch is not over-weighted.
-    The model computes in eval mode and float32, and is left in the mode it came in.
+    The model computes in eval mode, in float32 unless ``fast`` says otherwise, and is left in the mode it
+    came in. The loss is computed from float32 logits always.
 
     Args:
         model: from images to logits.
         loader: images ``(N, C, H, W)`` and labels, batch by batch.
         device: where ``model`` lies, and the batches go (default: found out).
         loss_function: of logits and labels, the mean over a batch (default: cross-entropy).
+        fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+            ``runtime.speed`` says.
 
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, images or labels that do not
@@ -127,11 +139,12 @@ def evaluate(
     """
     place = chosen_device(device, model)
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
+    asker = Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller="evaluate")
         for number, (images, labels) in enumerate(batches, start=1):  # (N, C, H, W), (N,)
-            logits = logits_of(model, images.to(place))  # (N, num_classes)
+            logits = asker(images.to(place), model)  # (N, num_classes)
             require_numbers(logits, images, where=f"evaluate(), batch {number}")
             labels = labels.to(place)
             require_labels(logits, labels, loss_function=loss_function)
@@ -147,6 +160,42 @@ def evaluate(
     if seen == 0:
         raise ValueError("evaluate() needs at least one sample, but the loader was empty")
     return loss_sum / seen, correct / asked
+
+
+class Asker:
+    """Asks a network about batch after batch, at the pace that is chosen on the first one.
+
+    Args:
+        model: the network, in eval mode by the time it is asked.
+        loader: of the batches; how many there are to come decides whether a check is worth it.
+        fast: as in ``runtime.speed``.
+    """
+
+    def __init__(self, model: nn.Module, loader: Batches, fast: Fast) -> None:
+        self.model, self.fast = model, speed.asked(fast)
+        try:
+            self.batches = len(loader)  # pyright: ignore[reportArgumentType] - not each has one
+        except TypeError:
+            self.batches = None
+        self.pace: speed.Pace | None = None
+
+    def __call__(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+        """Answers ``(N, ...)``, 16 bits made float32.
+
+        Args:
+            images: (N, C, H, W), where the network lies.
+            compute: from such images to answers.
+
+        Raises:
+            ValueError: as ``answers.logits_of``.
+        """
+        if self.pace is None:
+            to_come = None if self.batches is None else self.batches * len(images)
+            self.pace = speed.choose(self.fast, self.model, images, to_come=to_come)
+        with speed.computing(self.pace, images.device):
+            answers = logits_of(compute, speed.arranged(images, self.pace), model=self.model)
+        low = self.pace.half and answers.dtype in (torch.bfloat16, torch.float16)
+        return answers.float() if low else answers
 
 
 def _require_outputs(logits: Tensor, loader: Batches) -> None:

@@ -23,7 +23,8 @@ from resnet_utils.files import atomic
 from resnet_utils.finetuning.backbones import Backbone, choose_backbone
 from resnet_utils.finetuning.photographs import Parts, beyond_memory, read_photographs, split_photographs
 from resnet_utils.finetuning.tuning import default_epochs, to_classifier, tune
-from resnet_utils.runtime import given
+from resnet_utils.runtime import given, speed
+from resnet_utils.runtime.speed import Fast
 
 CLASSIFIER, REPORT, CARD = "classifier.safetensors", "report.html", "card.md"
 NUMBERS, STATE, CHECKPOINT = "report.json", "run.json", "checkpoint.pt"
@@ -73,6 +74,7 @@ def finetune_folder(
     seed: int = 0,
     balanced: bool = False,
     risk: float = 0.1,
+    fast: Fast = None,
     tell: Callable[[str], None] = print,
     progress: bool = True,
 ) -> Finished:
@@ -93,6 +95,8 @@ def finetune_folder(
         seed: of the parts and of the training.
         balanced: as in ``tune``.
         risk: as in ``to_classifier``.
+        fast: in how many bits to train: False, True, "auto" or None, as ``runtime.speed`` says. What a folder
+            was begun with stays. Temperature, threshold and report are those of float32 in any case.
         tell: is given each line about how it goes.
         progress: whether to show bars.
 
@@ -102,7 +106,7 @@ def finetune_folder(
             another run.
         ConnectionError: if ImageNet's weights are asked for and cannot be had.
     """
-    runtime.setup(seed)
+    runtime.setup(seed, fast=speed.asked(fast))
     target = _checked_output(folder, output)
     _check(epochs, lr, risk)
     layout = find_layout(folder)  # a wrong folder is noticed before anything is fetched
@@ -125,9 +129,10 @@ def finetune_folder(
         checkpoint=target / CHECKPOINT, progress=progress,
     )  # fmt: skip
     tell(f"trained in {sum(history.seconds):.0f} s")
-    classifier = to_classifier(model, start, parts, risk=risk)
-    report = judge(classifier, parts.test)
-    _write(target, classifier, report, parts, start, settings)
+    with speed.using(False):  # the report of today and of a later call must be the same
+        classifier = to_classifier(model, start, parts, risk=risk)
+        report = judge(classifier, parts.test)
+        _write(target, classifier, report, parts, start, settings)
     tell(str(report))
     return Finished(classifier, report, history, target)
 

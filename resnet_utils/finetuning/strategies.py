@@ -21,7 +21,8 @@ from resnet_utils import evaluation, runtime, training
 from resnet_utils.finetuning.parts import freeze, parameter_groups, unfreeze, unfreezing
 from resnet_utils.finetuning.probe import cached_features, linear_probe
 from resnet_utils.models.anatomy import anatomy
-from resnet_utils.runtime import given
+from resnet_utils.runtime import given, speed
+from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 from resnet_utils.training.run import length
 
@@ -66,6 +67,7 @@ def fine_tune(
     weight_decay: float = 5e-4,
     probe_decay: float = 0.01,
     loss_function: LossFunction | None = None,
+    fast: Fast = None,
     progress: bool = False,
 ) -> training.History:
     """Train a network in one of the ``WAYS``.
@@ -88,6 +90,8 @@ def fine_tune(
         probe_decay: of the linear probe, above 0.
         loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy. The
             linear probe always takes cross-entropy.
+        fast: in which order of memory and how many bits to compute: False, True, "auto" or None, as
+            ``runtime.speed`` says.
         progress: whether to show a bar for each epoch.
 
     Returns:
@@ -106,9 +110,11 @@ def fine_tune(
     steps = _batches_in(train_loader, WAYS[way], epochs)
     anatomy(model, caller="fine_tune")
     runtime.chosen_device(device, model)
+    speed.asked(fast)
     model.requires_grad_(True)
     if WAYS[way].cached:
-        return _fit_probe(model, train_loader, valid_loader, device=device, weight_decay=probe_decay)
+        with speed.using(fast):
+            return _fit_probe(model, train_loader, valid_loader, device=device, weight_decay=probe_decay)
     history = training.History()
     for opened, num_epochs in _phases(model, WAYS[way], epochs):
         for name in opened:
@@ -127,6 +133,7 @@ def fine_tune(
             scheduler=schedule,
             device=device,
             loss_function=loss_function,
+            fast=fast,
             progress=progress,
         )
         for column in fields(history):

@@ -20,6 +20,7 @@ from resnet_utils.finetuning.parts import parameter_groups
 from resnet_utils.finetuning.photographs import Parts
 from resnet_utils.models import ResNet
 from resnet_utils.runtime import given
+from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Device, LossFunction
 
 BATCH = 32
@@ -48,6 +49,7 @@ def tune(
     balanced: bool = False,
     device: Device | None = None,
     checkpoint: str | Path | None = None,
+    fast: Fast = None,
     progress: bool = True,
 ) -> tuple[ResNet, training.History]:
     """Fine-tune a network on the training part; nothing is frozen.
@@ -64,6 +66,8 @@ def tune(
         balanced: whether each class counts the same in the loss, however many photographs it has.
         device: where to compute; None: ``runtime.device()``.
         checkpoint: a file from which an interrupted run goes on, to the same bits.
+        fast: how many bits to compute in: False, True, "auto" or None, as ``runtime.speed`` says; channels
+            are last in any case. What a checkpoint was begun with stays.
         progress: whether to show how it goes.
 
     Returns:
@@ -98,6 +102,7 @@ def tune(
         device=place,
         loss_function=_loss(parts.train, place) if balanced else None,
         checkpoint=checkpoint,
+        fast=fast,
         progress=progress,
     )
     return model, history

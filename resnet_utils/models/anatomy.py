@@ -118,7 +118,7 @@ def anatomy(model: nn.Module, *, caller: str = "anatomy") -> Anatomy:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"{caller}() needs a network (nn.Module), got {type(model).__name__}")
-    bare = unwrapped(model)
+    bare = innermost(model)
     if isinstance(bare, ResNet):
         return Anatomy(bare, bare.parts(), "fc", _outputs(bare.fc, bare, caller))
     children = dict(bare.named_children())
@@ -245,7 +245,7 @@ def _other_channels(weight: Tensor, channels: int, how: str) -> Tensor:
     return whole.repeat(1, channels, 1, 1)
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def innermost(model: nn.Module) -> nn.Module:
     """The network inside DataParallel, an average or a compiled network; any other is handed back.
 
     Args:
@@ -253,7 +253,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     """
     children = dict(model.named_children())
     inner = next((children[name] for name in WRAPPED if name in children), None)
-    return model if inner is None or len(children) != 1 else unwrapped(inner)
+    return model if inner is None or len(children) != 1 else innermost(inner)
 
 
 def _outputs(head: nn.Module, model: nn.Module, caller: str) -> int:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import fusion
 
-from resnet_utils.models.anatomy import unwrapped
+from resnet_utils.models.anatomy import innermost
 from resnet_utils.runtime import given
 
 WHITEST = 255.0  # the largest value of a pixel
@@ -186,7 +186,7 @@ def _copy(model: nn.Module, *, caller: str) -> nn.Module:
     """A copy of the bare network, in eval mode."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"{caller}() needs a network (nn.Module), got {type(model).__name__}")
-    bare = unwrapped(model)
+    bare = innermost(model)
     if any(tensor.is_meta for tensors in (bare.parameters(), bare.buffers()) for tensor in tensors):
         raise ValueError(
             f"{caller}() needs a network with weights; this one lies on the device 'meta', which has shapes "

@@ -19,22 +19,28 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from resnet_utils.runtime import speed
 from resnet_utils.runtime.seeding import seed_everything
 
 
-def setup(seed: int = 0) -> None:
+def setup(seed: int = 0, *, fast: bool | str | speed.Pace = False) -> None:
     """Prepare the process so that a chapter gives the same results each time: call it in the first cell.
 
     Seeds every generator, fixes the number of threads (two at most, since sums in another order differ
     in their last bits), asks torch for deterministic algorithms and turns TF32 off. An operation that has no
-    deterministic form raises an error instead of quietly giving other numbers.
+    deterministic form raises an error instead of quietly giving other numbers. For the same reason it says
+    that networks compute in float32 unless a call asks for something else (``speed.use(False)``).
 
     Args:
         seed: for all generators, 0 to 2**32 - 1.
+        fast: what ``fast=None`` is to mean from now on (``runtime.speed``): False, True, or "auto", which
+            measures what is fastest on this machine.
 
     Raises:
-        ValueError: if ``BOOK_THREADS`` is not a positive whole number, or ``seed`` out of range.
+        ValueError: if ``BOOK_THREADS`` is not a positive whole number, ``seed`` out of range, or ``fast``
+            something else.
     """
+    speed.use(fast)
     seed_everything(seed)
     _set_threads()
     # cuBLAS reads this when it starts. Without it, deterministic mode refuses matrix products on CUDA.

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from resnet_utils.files import atomic
 from resnet_utils.runtime.seeding import generators_of, global_generators, set_global_generators
+from resnet_utils.runtime.speed import Pace
 from resnet_utils.training import optim, settings
 from resnet_utils.training.run import History, TrainingRun, unwrapped
 
@@ -105,6 +106,19 @@ def restore(path: str | Path, run: TrainingRun, *, extend: bool = False) -> None
     run.begun = done if extending else state["begun"]
     optim.require_schedule(run, epochs=run.epochs - run.begun, from_start=True)
     _load(run, state, extending=extending)
+
+
+def pace_in(path: str | Path) -> Pace:
+    """How the run computed whose state is in ``path``; files from before there was a choice: in float32.
+
+    Args:
+        path: a file that ``save`` wrote.
+
+    Raises:
+        ValueError: if the file is damaged, or no checkpoint of a run.
+    """
+    there = _read(path)["settings"]
+    return Pace(channels_last=bool(there.get("channels last")), half=bool(there.get("autocast")))
 
 
 def _load(run: TrainingRun, state: dict[str, Any], *, extending: bool) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,12 +23,13 @@ from torch.utils.data import DataLoader
 
 from resnet_utils import data, runtime
 from resnet_utils.evaluation import answers, evaluate, kept_modes
-from resnet_utils.runtime import given
+from resnet_utils.runtime import given, speed
+from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
 from resnet_utils.training import checkpoint as files
 from resnet_utils.training import optim, settings
 from resnet_utils.training.regularization import EarlyStopping
-from resnet_utils.training.run import Callback, History, TrainingRun
+from resnet_utils.training.run import Callback, History, TrainingRun, length
 
 
 def train_mode(model: nn.Module) -> None:
@@ -53,7 +56,8 @@ def train_one_epoch(
     device: Device | None = None,
     scheduler: LRScheduler | None = None,
     loss_function: LossFunction | None = None,
-    autocast: bool = False,
+    autocast: bool | None = None,
+    fast: Fast = None,
     scaler: GradScaler | None = None,
     callbacks: Sequence[Callback] = (),
     description: str = "training",
@@ -69,7 +73,9 @@ def train_one_epoch(
         device: where to compute; None: where the model lies.
         scheduler: takes a step after each step of the optimiser, not after each epoch.
         loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy.
-        autocast: whether to compute in 16 bits where that is safe.
+        autocast: whether to compute in 16 bits where that is safe; None: as ``fast`` decides.
+        fast: in which order of memory to compute and, unless ``autocast`` says so, in how many bits: False,
+            True, "auto" or None, as ``runtime.speed`` says.
         scaler: what ``gradient_scaler`` gives, kept from epoch to epoch; only for ``autocast``.
         callbacks: what else to do around the steps, such as ``GradientClipping(1.0)``.
         description: text before the progress bar, and in the error about a loss that is not finite.
@@ -92,7 +98,9 @@ def train_one_epoch(
         runtime.chosen_device(device, model),
         scheduler=scheduler,
         loss_function=loss_function,
-        autocast=autocast,
+        autocast=bool(autocast),
+        half=autocast,
+        fast=speed.asked(fast),
         scaler=scaler,
         callbacks=callbacks,
     )
@@ -103,10 +111,13 @@ def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float
     """Every batch once: forward, backward and, where it is due, a step. Mean loss and accuracy."""
     batches = runtime.progress(run.loader, description=description) if progress else run.loader
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
-    with kept_modes(run.model):
+    with kept_modes(run.model), ExitStack() as order:
         train_mode(run.model)
         pairs = given.batches(batches, caller="train_one_epoch")
         for number, (images, labels) in enumerate(pairs, start=1):  # (N, C, H, W), (N,)
+            images = images.to(run.device, non_blocking=True)
+            if number == 1:
+                order.enter_context(speed.kept_order(run.model, _pace_of(run, images)))
             right = _backward(run, images, labels, f"{description}, batch {number}")
             if all(callback.is_step_due(run) for callback in run.callbacks):
                 _step(run)
@@ -121,10 +132,29 @@ def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float
     return loss_sum / seen, int(correct) / asked
 
 
+def _pace_of(run: TrainingRun, images: Tensor) -> speed.Pace:
+    """How a run computes; chosen on its first images, and noted where its checkpoint will compare it."""
+    if run.pace is None:
+        batches = length(run.loader)
+        to_come = None if batches is None else run.epochs * batches * len(images)
+        pace = speed.choose(run.fast, run.model, images, training=True, half=run.half, to_come=to_come)
+        _take(run, pace)
+        if run.settings:
+            run.settings |= settings.of_pace(run)
+    return run.pace or speed.PLAIN
+
+
+def _take(run: TrainingRun, pace: speed.Pace) -> None:
+    """Let ``run`` compute at a pace."""
+    run.pace, run.autocast = pace, pace.half
+    if pace.half and run.scaler is None:
+        run.scaler = optim.gradient_scaler(device=run.device)
+
+
 def _backward(run: TrainingRun, images: Tensor, labels: Tensor, where: str) -> Tensor:
     """Add the gradients of a batch to those that wait for a step; say which answers were right."""
     with torch.autocast(run.device.type, optim.half_type(device=run.device), enabled=run.autocast):
-        logits = answers.logits_of(run.model, images.to(run.device, non_blocking=True))  # (N, num_classes)
+        logits = answers.logits_of(run.model, speed.arranged(images, run.pace or speed.PLAIN))  # (N, classes)
         answers.require_labels(logits, labels, loss_function=run.loss_function)
         labels = labels.to(run.device, non_blocking=True)
         loss = answers.loss_of(run.loss_function, logits, labels)
@@ -176,7 +206,8 @@ def fit(
     device: Device | None = None,
     scheduler: LRScheduler | None = None,
     schedule_every: str | None = None,
-    autocast: bool = False,
+    autocast: bool | None = None,
+    fast: Fast = None,
     loss_function: LossFunction | None = None,
     callbacks: Sequence[Callback] = (),
     early_stopping: EarlyStopping | None = None,
@@ -197,7 +228,11 @@ def fit(
             or with ``mode="max"`` its accuracy.
         schedule_every: what the schedule counts, "step" of the optimiser or "epoch". None: steps for
             ``one_cycle`` and ``step_schedule``, epochs for ReduceLROnPlateau; any other has to be told.
-        autocast: whether to compute in 16 bits where that is safe; gradients are scaled where that needs it.
+        autocast: whether to train in 16 bits where that is safe; gradients are scaled where that needs it.
+            None: as ``fast`` decides, and the validation too; otherwise that is in float32.
+        fast: in which order of memory to compute and, unless ``autocast`` says so, in how many bits: False,
+            True, "auto" or None, as ``runtime.speed`` says.
+            What a checkpoint was begun with stays.
         loss_function: ``loss_function(logits, labels)`` gives the mean over a batch; None: cross-entropy.
             Where it is a binary cross-entropy, the validation takes it too.
         callbacks: what else to do, asked in this order (``run.Callback``; the usual ones in ``callbacks``).
@@ -232,7 +267,9 @@ def fit(
         scheduler=scheduler,
         schedule_every=optim.schedule_unit(scheduler, schedule_every),
         loss_function=loss_function,
-        autocast=autocast,
+        autocast=bool(autocast),
+        half=autocast,
+        fast=speed.asked(fast),
         scaler=optim.gradient_scaler(device=place) if autocast else None,
         callbacks=[*callbacks, *([] if early_stopping is None else [early_stopping])],
         epochs=epochs,
@@ -268,9 +305,13 @@ def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> 
     data.require_same_classes(run.loader, run.valid_loader, names=("training", "validation"))
     for callback in run.callbacks:
         callback.check(run)
+    begun = checkpoint is not None and Path(checkpoint).exists()
+    if checkpoint is not None and begun:
+        saved = files.pace_in(checkpoint)
+        _take(run, saved if run.half is None else replace(saved, half=run.half))
     if checkpoint is not None:
         run.settings = settings.of_run(run)
-    if checkpoint is not None and Path(checkpoint).exists():
+    if checkpoint is not None and begun:
         files.restore(checkpoint, run, extend=extend)
     else:
         optim.require_schedule(run, epochs=run.epochs, from_start=False)
@@ -289,7 +330,11 @@ def _fit_one_epoch(run: TrainingRun, *, progress: bool) -> None:
     said = f"{name}: training loss {loss:.4f}, accuracy {accuracy:.2%}"
     if run.valid_loader is not None:
         own = run.loss_function if answers.is_binary(run.loss_function) else None
-        loss, accuracy = evaluate(run.model, run.valid_loader, device=run.device, loss_function=own)
+        pace = run.pace or speed.PLAIN
+        pace = pace if run.half is None else replace(pace, half=False)
+        loss, accuracy = evaluate(
+            run.model, run.valid_loader, device=run.device, loss_function=own, fast=pace
+        )
         history.valid_loss.append(loss)
         history.valid_accuracy.append(accuracy)
         said += f"; validation loss {loss:.4f}, accuracy {accuracy:.2%}"

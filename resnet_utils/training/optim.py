@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from resnet_utils.runtime import given, named_device
+from resnet_utils.runtime.speed import sixteen_bits
 from resnet_utils.runtime.types import Device
 from resnet_utils.training.run import TrainingRun, length, steps_in
 
@@ -236,10 +237,7 @@ def half_type(*, device: Device) -> torch.dtype:
     Raises:
         ValueError: for a name of no device here.
     """
-    place = device if isinstance(device, torch.device) else named_device(device)
-    if place.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.float16
-    return torch.bfloat16
+    return sixteen_bits(device if isinstance(device, torch.device) else named_device(device))
 
 
 def gradient_scaler(*, device: Device) -> GradScaler | None:

@@ -16,6 +16,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from resnet_utils.runtime.speed import Fast, Pace
 from resnet_utils.runtime.types import Batches, LossFunction
 
 
@@ -99,6 +100,9 @@ class TrainingRun:
         schedule_every: what it counts: "step" or "epoch".
         loss_function: of logits and labels, the mean over a batch; None: cross-entropy.
         autocast: whether to compute in 16 bits where that is safe.
+        half: what the caller has said about that; None: ``fast`` decides.
+        fast: what the caller wants (``runtime.speed``).
+        pace: what has been chosen; None: nothing yet, it will be on the first batch.
         scaler: of the loss, for 16 bits; disabled, it passes everything through.
         callbacks: what else to do.
         epochs: to train in all, those before an interruption included.
@@ -122,6 +126,9 @@ class TrainingRun:
     schedule_every: str = "step"
     loss_function: LossFunction | None = None
     autocast: bool = False
+    half: bool | None = None
+    fast: Fast = False
+    pace: Pace | None = None
     scaler: GradScaler | None = None
     callbacks: Sequence[Callback] = ()
     epochs: int = 1

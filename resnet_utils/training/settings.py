@@ -47,9 +47,20 @@ def of_run(run: TrainingRun) -> dict[str, Any]:
         **of_loader(run.loader),
         **of_validation(run.valid_loader),
         "the loss": of_loss(run.loss_function),
-        "autocast": run.autocast,
+        **of_pace(run),
         **of_callbacks(run.callbacks),
     }
+
+
+def of_pace(run: TrainingRun) -> dict[str, Any]:
+    """How a run computes; channels last are named only where they are: older files have no word for it.
+
+    Args:
+        run: whose pace may not be chosen yet.
+    """
+    return {"autocast": run.autocast} | (
+        {"channels last": True} if run.pace and run.pace.channels_last else {}
+    )
 
 
 def of_layers(model: nn.Module) -> dict[str, Any]:
