@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -123,7 +122,8 @@ def measured(numbers: list[int], settings: Settings) -> list[dict]:
         found = kept.get(json.dumps([number, how]), lambda number=number: _of_row(ROWS[number], settings))
         of = found[0]
         noise = " ... ".join(f"{value:.3f}" for value in of["noise"])
-        print(f"in {of['seconds']:.0f} s, at {of['commit']}; the machine against itself: {noise}", flush=True)
+        took = f"in {of['seconds']:.0f} s, {of['processor_seconds']:.0f} s of the processor"
+        print(f"{took}, at {of['commit']}; the machine against itself: {noise}", flush=True)
         for row in found:
             print(table.printed(_line_of(row)), flush=True)
         rows += found
@@ -132,12 +132,13 @@ def measured(numbers: list[int], settings: Settings) -> list[dict]:
 
 def _of_row(module: ModuleType, settings: Settings) -> list[dict]:
     """One row as it stands in a record."""
-    started, tiny = time.perf_counter(), settings.mode == "tiny"
-    itself = harness.noise(rounds=2 if tiny else 31, device=settings.device, tiny=tiny)
-    lines = [_unjudged(line) if tiny else line for line in module.run(settings)]
-    took = time.perf_counter() - started
+    tiny, watch = settings.mode == "tiny", harness.Stopwatch()
+    with watch.running():
+        itself = harness.noise(rounds=2 if tiny else 31, device=settings.device, tiny=tiny)
+        lines = [_unjudged(line) if tiny else line for line in module.run(settings)]
     noise = (itself.low, itself.middle, itself.high)
-    of = {"commit": machine.commit(), "date": machine.today(), "seconds": took, "noise": noise}
+    of = {"commit": machine.commit(), "date": machine.today(), "noise": noise}
+    of |= {"seconds": watch.wall, "processor_seconds": watch.processor}
     return [line.as_row(**of) for line in lines]
 
 
@@ -172,12 +173,16 @@ def main(arguments: list[str] | None = None) -> int:
         torch.set_num_threads(1)
     commit = machine.commit()
     print(f"{machine.hardware(settings.device)}\n{machine.versions()}\ncommit {commit}, {machine.today()}")
-    started = time.perf_counter()
-    rows = measured(numbers, settings)
-    seconds = time.perf_counter() - started
+    watch = harness.Stopwatch()
+    with watch.running():
+        rows = measured(numbers, settings)
     verdicts = [row["verdict"] for row in rows]
     counts = {name: verdicts.count(name) for name in (table.MET, table.NOT_MET, table.NOT_HERE)}
-    print("\n" + ", ".join(f"{name}: {count}" for name, count in counts.items()) + f"; {seconds:.0f} s")
+    print(
+        "\n"
+        + ", ".join(f"{name}: {count}" for name, count in counts.items())
+        + f"; {watch.wall:.0f} s, {watch.processor:.0f} s of the processor"
+    )
     if settings.mode != "full":
         print(f"nothing is recorded in the {settings.mode} form")
     elif commit == "unknown" or commit.endswith("+"):

@@ -68,7 +68,9 @@ def test_a_full_run_is_recorded_with_its_provenance(tmp_path, monkeypatch, quick
     assert found["rows"][0]["noise"] == [0.9, 1.0, 1.1]
     assert found["rows"][0]["verdict"] == "met"
     assert found["rows"][0]["quality"] == {"error": 0.1}
-    assert {"low", "high", "target", "commit", "date", "seconds"} <= set(found["rows"][0])
+    assert {"low", "high", "target", "commit", "date", "seconds", "processor_seconds"} <= set(
+        found["rows"][0]
+    )
     assert "met: 1" in capsys.readouterr().out
 
 
