@@ -103,6 +103,7 @@ def loader(
     std: Sequence[float] | None = None,
     drop_last: bool = False,
     num_workers: int = 0,
+    as_bytes: bool = False,
 ) -> DataLoader:
     """Batches ``(images, labels)``: float32 (batch_size, C, H, W) and int64 (batch_size,).
 
@@ -128,20 +129,27 @@ def loader(
         drop_last: whether to leave out a last batch that would be short.
         num_workers: processes that make batches ahead of time. 0 makes them in this process, which is faster
             for images in memory unless ``augment`` takes longer than a training step.
+        as_bytes: whether to leave the images as uint8, for a network of ``models.fold_normalization``, which
+            takes pixels from 0 to 255: a quarter of the memory, and no pass over it to normalize.
 
     Raises:
         TypeError: if ``split`` is none, or mean or std no list of numbers.
         ValueError: if a count or a flag is none, there would be no batch, mean and std do not fit the
-            channels or pixels in [0, 1], ``augment`` changes labels, or workers are asked for images that lie
-            on a GPU; while iterating, if ``augment`` gives anything but as many uint8 images.
+            channels or pixels in [0, 1] or are given for bytes, ``augment`` changes labels, or workers are
+            asked for images that lie on a GPU; while iterating, if ``augment`` gives anything but as many
+            uint8 images.
     """
     _require_split(split, "loader")
     batch_size = given.whole_number("batch_size", batch_size)
     num_workers = given.whole_number("num_workers", num_workers, least=0)
-    for name, value in (("shuffle", shuffle), ("balanced", balanced), ("drop_last", drop_last)):
+    for name, value in (
+        ("shuffle", shuffle), ("balanced", balanced), ("drop_last", drop_last), ("as_bytes", as_bytes)
+    ):  # fmt: skip
         given.yes_or_no(name, value)
     if num_workers and split.device.type != "cpu":
         raise ValueError(f"workers need images on the CPU, these lie on {split.device}")
+    if as_bytes and (mean is not None or std is not None):
+        raise ValueError("as_bytes=True leaves pixels as they are: give mean and std to fold_normalization")
     if balanced and not shuffle:
         raise ValueError("balanced=True draws at random, so it needs shuffle=True")
     statistics = _checked_statistics(mean, std, channels=split.shape[1])
@@ -150,7 +158,10 @@ def loader(
     generator = torch.Generator().manual_seed(given.whole_number("seed", seed, least=0))
     return _Loader(
         _Batches(
-            split, augment if augment is None else seeded_if_torchvision(augment, seed=seed), statistics
+            split,
+            augment if augment is None else seeded_if_torchvision(augment, seed=seed),
+            statistics,
+            as_bytes=as_bytes,
         ),
         sampler=BatchSampler(_order(split, generator, shuffle, balanced), batch_size, drop_last),
         batch_size=None,  # the sampler makes the batches
@@ -240,8 +251,10 @@ class _Batches(Dataset):
         split: Split | SplitOnDisk,
         augment: Transform | None,
         statistics: tuple[list[float], list[float]] | None,
+        *,
+        as_bytes: bool,
     ) -> None:
-        self.split, self.augment = split, augment
+        self.split, self.augment, self.as_bytes = split, augment, as_bytes
         self.mean_and_std = [
             torch.tensor(values, device=split.device)[:, None, None] for values in statistics or ()
         ]
@@ -262,6 +275,8 @@ class _Batches(Dataset):
         images, labels = self.split.images_at(places), self.split.labels[places]
         if self.augment is not None:
             images = _as_bytes(self.augment(images), before=images)
+        if self.as_bytes:
+            return images, labels
         images = images.float().div_(255)
         if self.mean_and_std:
             mean, std = self.mean_and_std

@@ -17,7 +17,7 @@ from resnet_utils import runtime
 from resnet_utils.data.in_memory import Split
 from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels, folder_of
 from resnet_utils.data.on_disk import SplitOnDisk
-from resnet_utils.data.pictures import check_picture, read_picture
+from resnet_utils.data.pictures import check_picture, read_picture, require_scaler
 from resnet_utils.runtime import given
 
 _SHOWN = 5  # bad files named in an error
@@ -31,6 +31,7 @@ def image_folder(
     labels: Labels | None = None,
     strict: bool = True,
     source: str = "photographs",
+    scaler: str = "pillow",
 ) -> Split:
     """All pictures below a folder, one folder a class, decoded once to (N, 3, size, size).
 
@@ -49,14 +50,15 @@ def image_folder(
         strict: whether a file that is no whole picture, or of no class in ``labels``, is an error; without,
             it is left out and stands in ``quarantine``.
         source: where the pictures come from, in words, for the split.
+        scaler: one of ``pictures.SCALERS``, as ``read_picture`` takes it.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
         ValueError: for an empty class, a single class, a class without one whole picture, folders that
             are the parts of a data set and not its classes, or a bad file.
     """
-    listing = _listed(root, size, classes, labels)
-    return _decoded(Path(root), listing, size, may_lack=classes is not None, strict=strict, source=source)
+    listing, may_lack = _listed(root, size, classes, labels), classes is not None
+    return _decoded(Path(root), listing, size, may_lack=may_lack, strict=strict, source=source, scaler=scaler)
 
 
 def image_folder_on_disk(
@@ -68,6 +70,7 @@ def image_folder_on_disk(
     strict: bool = True,
     thorough: bool = False,
     source: str = "photographs",
+    scaler: str = "pillow",
 ) -> SplitOnDisk:
     """``image_folder`` for more pictures than memory holds: each is decoded when a batch asks for it.
 
@@ -83,6 +86,7 @@ def image_folder_on_disk(
         thorough: whether every file is decoded once before, at ``size``. Without, only the head and the end
             of a JPEG are read, and one that turns out to be damaged stops the training with its name.
         source: where the pictures come from, in words, for the split.
+        scaler: one of ``pictures.SCALERS``, as ``read_picture`` takes it.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
@@ -93,7 +97,7 @@ def image_folder_on_disk(
     _, listing = _sifted(
         Path(root), listing, _look(size, thorough), may_lack=classes is not None, strict=strict
     )
-    return _left_on_disk(Path(root), listing, size, source)
+    return _left_on_disk(Path(root), listing, size, source, scaler)
 
 
 def split_on_disk(
@@ -122,7 +126,7 @@ def split_on_disk(
     """
     listing = Listing(tuple(classes), tuple(names), tuple(labels))
     _, listing = _sifted(root, listing, _look(size, thorough=True), may_lack=False, strict=False)
-    return _left_on_disk(root, listing, size, source)
+    return _left_on_disk(root, listing, size, source, "pillow")
 
 
 def read_split(
@@ -153,11 +157,21 @@ def read_split(
     return _decoded(root, listing, size, may_lack=False, strict=strict, source=source)
 
 
-def _decoded(root: Path, listing: Listing, size: int, *, may_lack: bool, strict: bool, source: str) -> Split:
+def _decoded(
+    root: Path,
+    listing: Listing,
+    size: int,
+    *,
+    may_lack: bool,
+    strict: bool,
+    source: str,
+    scaler: str = "pillow",
+) -> Split:
+    require_scaler(scaler)
     images = np.empty((len(listing.names), 3, size, size), dtype=np.uint8)
 
     def read(place: int, path: Path) -> None:
-        images[place] = read_picture(path, size)
+        images[place] = read_picture(path, size, scaler=scaler)
 
     kept, listing = _sifted(root, listing, read, may_lack=may_lack, strict=strict)
     return Split(
@@ -180,7 +194,7 @@ def _look(size: int, thorough: bool) -> Callable[[int, Path], None]:
     return look
 
 
-def _left_on_disk(root: Path, listing: Listing, size: int, source: str) -> SplitOnDisk:
+def _left_on_disk(root: Path, listing: Listing, size: int, source: str, scaler: str) -> SplitOnDisk:
     return SplitOnDisk(
         root,
         listing.names,
@@ -190,6 +204,7 @@ def _left_on_disk(root: Path, listing: Listing, size: int, source: str) -> Split
         source=source,
         quarantine=listing.unusable,
         ignored=listing.ignored,
+        scaler=scaler,
     )
 
 

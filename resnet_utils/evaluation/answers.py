@@ -251,7 +251,8 @@ def logits_of(
 
     Args:
         compute: from images to logits, or to any other answers: a network, or a part of one.
-        images: float ``(N, C, H, W)``, where the network lies.
+        images: float ``(N, C, H, W)``, where the network lies; also uint8, for a network that takes pixels
+            (``models.fold_normalization``).
         model: the network that ``compute`` uses; None: ``compute`` itself, where it is one.
 
     Raises:
@@ -259,7 +260,7 @@ def logits_of(
             or another size than the network takes, or are too few for a BatchNorm in train mode; or if the
             answer is no tensor.
     """
-    if not images.is_floating_point():
+    if not images.is_floating_point() and not _takes_pixels(model if model is not None else compute):
         raise ValueError(f"images must be float, got {_kind(images)}: images.float() / 255 may be meant")
     _require_batch(images, model if model is not None else compute)
     try:
@@ -274,6 +275,12 @@ def logits_of(
             "put a small module around it that returns the logits alone"
         )
     return answers
+
+
+def _takes_pixels(model: object) -> bool:
+    """Whether a network takes pixels as they are, from 0 to 255."""
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    return any(getattr(module, "takes_pixels", False) for module in modules)
 
 
 def _require_batch(images: Tensor, model: object) -> None:

@@ -203,6 +203,8 @@ def _of_images(dataset: Any) -> dict[str, Any]:
             settings[f"the sum over the {name}"] = _sum(labels)
     if (names := getattr(dataset, "names", None)) and not hasattr(dataset, "images"):
         settings["the sum over the names"] = _sum(names)
+        if (scaler := getattr(dataset, "scaler", "pillow")) != "pillow":
+            settings["how the images are scaled"] = scaler
         settings["the size of the images"] = plain(getattr(dataset, "size", None))
     for name in ("images", "data"):
         if isinstance(pixels := getattr(dataset, name, None), Tensor) or hasattr(pixels, "tobytes"):
