@@ -8,7 +8,8 @@
 ``make bench`` calls it, with ROWS="1 5", QUICK=1, KEEP=folder, DEVICE=cuda. A record has a file of its own
 for each kind of processor, ``resnet_utils/reporting/records/speed_KIND.json``; it is written by a full run
 from a tree without changes, and rows that were not run stay in it. The exit status is 1 where a target is
-missed."""
+missed.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ Ten epochs take hours on two cores. So the seconds of its step are measured in t
 multiplied; its accuracy is the published one. ``--whole`` trains it to the end, in hours.
 
 Ours is a ResNet-20 of width 16 at 28 pixels, flipped and shifted, with one cycle of the rate. It is trained
-to the end and tested once, after its last epoch."""
+to the end and tested once, after its last epoch.
+"""
 
 from __future__ import annotations
 

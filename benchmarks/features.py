@@ -2,7 +2,8 @@
 
 The baseline is float32, contiguous, BatchNorm as it stands, under ``inference_mode``. Then come
 channels_last, bfloat16 where the processor has it, and BatchNorm folded. What share of the machine's best
-that is, is measured against a fat 3x3 convolution in the same number format, in the same rounds."""
+that is, is measured against a fat 3x3 convolution in the same number format, in the same rounds.
+"""
 
 from __future__ import annotations
 

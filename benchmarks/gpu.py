@@ -3,7 +3,8 @@
 ResNet-50 trains at 224 pixels in 16 bits and channels_last on images that lie on the GPU, so that no disk
 is measured. The training to an accuracy is row 6's, all of Fashion-MNIST at 28 pixels. A CUDA graph records
 the kernels of one forward pass and plays them again, which spares the time in which Python asks for each of
-them; it counts for small batches."""
+them; it counts for small batches.
+"""
 
 from __future__ import annotations
 

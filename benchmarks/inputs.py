@@ -1,9 +1,11 @@
 """Row 4: from JPEG files to batches, as tutorials do it and as this book does; and how long a probe waits.
 
 The standard way is torchvision's for photographs: opened by Pillow, the shorter side brought to 256, the
-middle 224 cut out, made a float tensor and normalized, one by one. Ours are the book's readers, which hand
-on bytes; they are normalized by the batch. What comes out is held against the same cut made by Pillow with
-as much care as it can take."""
+middle 224 cut out, made a float tensor and normalized, one by one. Ours is the book's
+reader, once as it is with the batch normalized, once scaled by torch and handed on as pixels in the number
+format of a network that has the normalization folded into its first layer. What comes out is held against
+the same cut made by Pillow with as much care as it can take.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +32,8 @@ from resnet_utils.runtime import speed
 ROW, TITLE = 4, "from JPEG files to batches"
 FASTER, WAITS = ">= 1.8", "<= 0.1"
 SIZE, RESIZE = 224, 256
+NORMALIZED = "Pillow's scaling, normalized floats"
+PIXELS = "torch's scaling, pixels for a network with the normalization folded in"
 
 
 def files(settings: Settings, count: int) -> tuple[list[Path], str]:
@@ -93,6 +97,19 @@ def ours(paths: list[Path]) -> Tensor:
     return normalized(torch.from_numpy(np.stack(pictures)))
 
 
+def pixels(paths: list[Path], *, size: int = SIZE, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The batch for a network that takes pixels (``models.fold_normalization``): 0 ... 255, channels last.
+
+    Args:
+        paths: of the files.
+        size: side of the images.
+        dtype: the number format in which the network computes.
+    """
+    pictures = [torch.from_numpy(data.read_picture(path, size, scaler="torch")) for path in paths]
+    rows = torch.stack([picture.permute(1, 2, 0) for picture in pictures])  # (N, H, W, 3), as decoded
+    return rows.to(dtype).permute(0, 3, 1, 2)
+
+
 def normalized(images: Tensor) -> Tensor:
     """Bytes (N, 3, H, W) as floats, each channel with the usual mean and deviation.
 
@@ -148,19 +165,27 @@ def run(settings: Settings) -> list[Line]:
         settings: how it is to be run.
     """
     paths, source = files(settings, settings.batch or settings.of(full=64, quick=32, tiny=4))
-    works = {"standard": lambda: standard(paths), "ours": lambda: ours(paths)}
+    kind = torch.bfloat16 if speed.has_half(torch.device("cpu")) else torch.float32
+    works = {
+        "standard": lambda: standard(paths),
+        NORMALIZED: lambda: ours(paths),
+        PIXELS: lambda: pixels(paths, dtype=kind),
+    }
+    usual = pixel_error(standard(paths), paths, share=SIZE / RESIZE, whole=round)
     errors = {
-        "mean error in 1/255": pixel_error(ours(paths), paths, share=1.0),
-        "of the standard way": pixel_error(standard(paths), paths, share=SIZE / RESIZE, whole=round),
+        NORMALIZED: pixel_error(ours(paths), paths, share=1.0),
+        PIXELS: pixel_error(normalized(pixels(paths)), paths, share=1.0),
     }
     found = harness.compare(works, rounds=settings.num_rounds())
     lines = [
         of_ratio(
-            ROW, f"{SIZE} px, {source}, one core", "time of the standard transforms / ours",
-            found.ratio("ours", "standard"), target=FASTER, quality=errors, rounds=found.rounds,
-            more={"our_ms_an_image": 1000 * found.seconds("ours").middle / len(paths),
+            ROW, f"{SIZE} px, {source}, one core, {name}", "time of the standard transforms / ours",
+            found.ratio(name, "standard"), target=FASTER if name == PIXELS else "", rounds=found.rounds,
+            quality={"mean error in 1/255": errors[name], "of the standard way": usual},
+            more={"our_ms_an_image": 1000 * found.seconds(name).middle / len(paths),
                   "standard_ms_an_image": 1000 * found.seconds("standard").middle / len(paths)},
         )
+        for name in (NORMALIZED, PIXELS)
     ]  # fmt: skip
     return [*lines, *_waiting(settings)]
 
@@ -174,8 +199,8 @@ def _waiting(settings: Settings) -> list[Line]:
         return [not_here(ROW, what, "share of waiting for data", "there are no files", WAITS)]
     half = speed.has_half(torch.device("cpu"))
     size, batch = settings.of(full=SIZE, quick=SIZE, tiny=32), settings.of(full=32, quick=16, tiny=2)
-    model = models.fuse(features.body()).to(memory_format=torch.channels_last)
-    model = model.to(torch.bfloat16) if half else model
+    model = models.fold_normalization(models.fuse(features.body()), MEAN, STD)
+    model = model.to(torch.bfloat16 if half else torch.float32).to(memory_format=torch.channels_last)
     labels = torch.tensor([path.parent.name == "dog" for path in paths]).long()
     watch, waits, found = Stopwatch(), Waiting(_batches(paths, batch, size, half)), []
     with watch.running(), torch.inference_mode():
@@ -197,9 +222,6 @@ def _waiting(settings: Settings) -> list[Line]:
 
 
 def _batches(paths: list[Path], batch: int, size: int, half: bool):
-    """Batches for the network, decoded when they are asked for."""
-    read: Callable = data.read_picture
+    """Batches of pixels for the network, decoded when they are asked for."""
     for start in range(0, len(paths), batch):
-        pictures = torch.from_numpy(np.stack([read(path, size) for path in paths[start : start + batch]]))
-        images = normalized(pictures).contiguous(memory_format=torch.channels_last)
-        yield images.to(torch.bfloat16) if half else images
+        yield pixels(paths[start : start + batch], size=size, dtype=torch.bfloat16 if half else torch.float32)

@@ -8,7 +8,8 @@ Imports are measured in a process of their own with ``-X importtime``, which say
 without those that it imports itself; they are added up by package. A package that is loaded, and that no
 cell names, could be left out by the modules that load it. The rest is read from a kernel that runs the
 notebook as nbval does: wall time, and processor time of all its threads. The file is
-``resnet_utils/reporting/records/speed_notebooks.json``."""
+``resnet_utils/reporting/records/speed_notebooks.json``.
+"""
 
 from __future__ import annotations
 

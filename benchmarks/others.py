@@ -2,7 +2,8 @@
 
 Inference and a training step at 224 pixels, in float32 and in bfloat16, contiguous as they are built; and
 our own with its BatchNorms folded, at inference. Ours also runs against itself: what that ratio is off 1 is
-noise."""
+noise.
+"""
 
 from __future__ import annotations
 

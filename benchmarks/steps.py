@@ -2,7 +2,8 @@
 
 The baseline is float32, contiguous; then channels_last, and bfloat16 where the processor has it. The
 quality is how far the loss is off: of the first step, and at the end of a short training from the same
-weights on the same images."""
+weights on the same images.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ validate with.
 Ours decodes each photograph once, computes what the frozen network sees in it and in its mirror image, and
 finds the best linear head for that: one pass in place of 25. Both start from the network that comes with
 this book, at its own 96 pixels, with the same photographs and seeds; both run on one thread, decoding
-included."""
+included.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -197,9 +197,10 @@ DECAY = 0.1  # of the linear head; chosen on draws from the training folder, of 
 
 
 def _fast(model: nn.Module) -> nn.Module:
-    """The network without its head as fast as it can be: folded, channels_last, bfloat16 where that pays."""
-    body = models.fuse(features.without_head(model.eval())).to(memory_format=torch.channels_last)
-    return body.to(torch.bfloat16) if speed.has_half(torch.device("cpu")) else body
+    """The network without its head as fast as it can be: it takes pixels, in 16 bits where that pays."""
+    body = models.fold_normalization(models.fuse(features.without_head(model.eval())), MEAN, STD)
+    kind = torch.bfloat16 if speed.has_half(torch.device("cpu")) else torch.float32
+    return body.to(kind).to(memory_format=torch.channels_last)
 
 
 def _seen(body: nn.Module, paths: list[Path], size: int) -> list[Tensor]:
@@ -207,8 +208,7 @@ def _seen(body: nn.Module, paths: list[Path], size: int) -> list[Tensor]:
     kind = next(body.parameters()).dtype
     found: list[list[Tensor]] = [[], []]
     for start in range(0, len(paths), 32):
-        pictures = [data.read_picture(path, size) for path in paths[start : start + 32]]
-        images = inputs.normalized(torch.from_numpy(np.stack(pictures))).to(kind)
+        images = inputs.pixels(paths[start : start + 32], size=size, dtype=kind)
         for mirrored, both in zip((images, images.flip(3)), found, strict=True):
             with torch.inference_mode():
                 both.append(body(mirrored.contiguous(memory_format=torch.channels_last)).float())

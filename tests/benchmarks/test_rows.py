@@ -101,6 +101,27 @@ def test_the_standard_transforms_and_ours_show_nearly_the_same_pixels():
     assert inputs.pixel_error(mine, paths, share=224 / 256) > 1, "another cut would be noticed"
 
 
+def test_pixels_for_a_folded_network_are_those_that_are_normalized_otherwise():
+    paths, _ = inputs.files(TINY, 2)
+    handed = inputs.pixels(paths)
+    assert handed.is_contiguous(memory_format=torch.channels_last)
+    apart = (inputs.normalized(handed) - inputs.ours(paths)).abs().mul(255 * max(inputs.STD))
+    # at most one step of 255 where both look at the same pixels; at the border Pillow looks across the edge
+    assert apart[..., 2:-2, 2:-2].max() < 1.1
+
+
+def test_the_fast_body_gives_the_features_of_the_plain_one():
+    paths, _ = inputs.files(TINY, 2)
+    plain = features.without_head(transfer.finetuning.choose_backbone("book").with_head(2)).eval()
+    with torch.no_grad():
+        right = plain(inputs.normalized(inputs.pixels(paths, size=96)))
+    fast = transfer._fast(transfer.finetuning.choose_backbone("book").with_head(2))
+    straight, mirrored = transfer._seen(fast, paths, 96)
+    assert features.error(right, straight) < 0.02  # 16 bits keep two to three digits; float32 seven
+    assert straight.shape == mirrored.shape
+    assert not torch.equal(straight, mirrored)
+
+
 def test_the_recipe_of_the_tutorial_is_the_published_one():
     # pytorch.org/tutorials/beginner/transfer_learning_tutorial.html
     assert (transfer.LR, transfer.MOMENTUM, transfer.EVERY, transfer.FACTOR) == (0.001, 0.9, 7, 0.1)
