@@ -164,7 +164,29 @@ def run(settings: Settings) -> list[Line]:
     Args:
         settings: how it is to be run.
     """
-    paths, source = files(settings, settings.batch or settings.of(full=64, quick=32, tiny=4))
+    count = settings.batch or settings.of(full=64, quick=32, tiny=4)
+    sources = [files(settings, count)]
+    if larger := pets(settings, count):
+        sources.append((larger, "photographs as they were taken (Oxford-IIIT Pet)"))
+    lines = [line for paths, source in sources for line in _decoded(paths, source, settings)]
+    return [*lines, *_waiting(settings)]
+
+
+def pets(settings: Settings, count: int) -> list[Path]:
+    """Photographs that nobody has scaled down, where they are at hand.
+
+    Args:
+        settings: how the row is to be run.
+        count: of files.
+    """
+    folder = data.data_folder()
+    if folder is None or settings.mode == "tiny":
+        return []
+    return sorted((folder / "oxford-iiit-pet" / "images").glob("*.jpg"))[:count]
+
+
+def _decoded(paths: list[Path], source: str, settings: Settings) -> list[Line]:
+    """Both of our ways beside the standard one."""
     kind = torch.bfloat16 if speed.has_half(torch.device("cpu")) else torch.float32
     works = {
         "standard": lambda: standard(paths),
@@ -177,7 +199,7 @@ def run(settings: Settings) -> list[Line]:
         PIXELS: pixel_error(normalized(pixels(paths)), paths, share=1.0),
     }
     found = harness.compare(works, rounds=settings.num_rounds())
-    lines = [
+    return [
         of_ratio(
             ROW, f"{SIZE} px, {source}, one core, {name}", "time of the standard transforms / ours",
             found.ratio(name, "standard"), target=FASTER if name == PIXELS else "", rounds=found.rounds,
@@ -187,7 +209,6 @@ def run(settings: Settings) -> list[Line]:
         )
         for name in (NORMALIZED, PIXELS)
     ]  # fmt: skip
-    return [*lines, *_waiting(settings)]
 
 
 def _waiting(settings: Settings) -> list[Line]:
