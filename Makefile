@@ -3,8 +3,13 @@
 PYTHON ?= python3
 # Notebooks for `make notebooks`, `make format` and `make test`: NAMES="03 05_fine_tuning/using_it"
 NAMES ?=
-# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"
+# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"; `make bench` hands it on too
 OPTIONS ?=
+# For `make bench`: rows by number, ratios only, the folder of what is done, and the device
+ROWS ?=
+QUICK ?=
+KEEP ?=
+DEVICE ?=
 
 BIN := .venv/bin
 SITE_BIN := .venv-site/bin
@@ -24,7 +29,7 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-portable test-lowest test-keras lint format lab notebooks lock address publish-check clean \
+.PHONY: help book pdf bench test test-portable test-lowest test-keras lint format lab notebooks lock address publish-check clean \
 	site-environment pdf-environment lint-environment environment lowest-environment keras-environment
 
 help:
@@ -34,6 +39,7 @@ help:
 	@echo "make test-portable   run the chapters as on the simplest processor"
 	@echo "make test-lowest     run tests and chapters with the lowest versions that pyproject.toml allows"
 	@echo "make test-keras      run chapter 7's tests on TensorFlow and on JAX, in an environment of their own"
+	@echo "make bench           measure how fast it is, on a quiet machine (QUICK=1: five minutes; ROWS=\"1 5\": only these)"
 	@echo "make lab             open the chapters in JupyterLab (OPTIONS=--allow-root and others are handed on)"
 	@echo "make notebooks       make the executed notebooks from text/ (NAMES=\"03 04\" for some)"
 	@echo "make lint, format    check the form of the code; repair it (no torch)"
@@ -60,6 +66,10 @@ test-lowest: lowest-environment
 
 test-keras: keras-environment
 	@.venv-keras/bin/python tools/run_tests.py keras
+
+bench: environment
+	@$(BIN)/python -m benchmarks.all $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick) $(if $(KEEP),--keep "$(KEEP)") \
+		$(if $(DEVICE),--device $(DEVICE)) $(OPTIONS)
 
 lint: $(LINT)
 	@$(LINT_BIN)/python tools/run_tests.py lint

@@ -51,10 +51,16 @@ def test_record_says_where_its_numbers_come_from(path):
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", record["date"])
     changed = "\\+" if path.stem in CHANGED else ""
     assert re.fullmatch(rf"[0-9a-f]{{7,40}}{changed}", record["commit"]), "a commit that can be looked up"
-    assert record["command"].startswith(f"python experiments/{path.stem}.py"), (
-        "the script has the record's name"
-    )
+    assert record["command"].startswith(maker(path.stem)[0]), "the script has the record's name"
     assert "/" not in record["hardware"]
+
+
+def maker(name):
+    """How the command begins that writes a record, and the file behind it; `make bench` writes speed_..."""
+    if not name.startswith("speed_"):
+        return f"python experiments/{name}.py", f"experiments/{name}.py"
+    module = "notebooks" if name == "speed_notebooks" else "all"
+    return f"python -m benchmarks.{module}", f"benchmarks/{module}.py"
 
 
 def git(*command):
@@ -88,7 +94,7 @@ def test_the_former_file_of_the_backbone_has_the_same_weights():
 def test_commit_of_a_record_has_its_script_and_what_it_loads_or_the_note_says_where(path):
     record = json.loads(path.read_text())
     files = git("ls-tree", "-r", "--name-only", record["commit"].rstrip("+")).decode().splitlines()
-    assert f"experiments/{path.stem}.py" in files or path.stem in CHANGED
+    assert maker(path.stem)[1] in files or path.stem in CHANGED
     for name in record.get("inputs", {}):
         assert any(file.endswith(f"/{name}") for file in files) or "committed after" in record["note"]
 
@@ -96,6 +102,11 @@ def test_commit_of_a_record_has_its_script_and_what_it_loads_or_the_note_says_wh
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_every_script_has_its_record_or_is_known_to_await_it(path):
     assert (path.stem in {record.stem for record in RECORDS}) != (path.stem in AWAITED)
+
+
+def test_a_ratio_on_record_stands_beside_its_accuracy_or_error():
+    rows = [row for path in RECORDS for row in json.loads(path.read_text())["rows"] if row.get("speed_up")]
+    assert all(row["quality"] for row in rows if row["measured"] is not None)
 
 
 def test_only_rows_of_awaited_records_are_kept_as_begun():

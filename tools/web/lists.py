@@ -87,7 +87,8 @@ def results_page(found: dict[str, dict[str, Any]], used: dict[str, list[str]]) -
     head = (
         "(results)=\n# Recorded results\n\n"
         "Some trainings take longer than a chapter may. Each was run once by a script in `experiments/`, "
-        "mostly with several seeds, and what it measured is kept in the package, in "
+        "or of `benchmarks/` where it is about speed, mostly with several seeds, and what it measured is "
+        "kept in the package, in "
         "`resnet_utils/reporting/records/`. "
         "The notebooks load it, draw it and check their claims on its rows.\n\n"
         "The command under each name makes it again, from the commit that is named there. "

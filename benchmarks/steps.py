@@ -1,0 +1,115 @@
+"""Row 3: a training step of ResNet-50 and ResNet-18 at 224 pixels and of ResNet-20 at 32.
+
+The baseline is float32, contiguous; then channels_last, and bfloat16 where the processor has it. The
+quality is how far the loss is off: of the first step, and at the end of a short training from the same
+weights on the same images.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from benchmarks import harness
+from benchmarks.harness import Settings, Work
+from benchmarks.others import training_step
+from benchmarks.table import Line, of_ratio
+from resnet_utils import models, runtime
+from resnet_utils.runtime import speed
+
+ROW, TITLE = 3, "a training step"
+NO_BF16 = "this processor has no bfloat16 instructions, for which the bar was set; measured in float32"
+# network: pixels, classes, batch of the full and of the quick run, target
+CASES = {
+    "resnet50": (224, 1000, 16, 2, ">= 3.3"),
+    "resnet18": (224, 1000, 16, 4, ">= 2.5"),
+    "resnet20": (32, 10, 128, 64, ">= 1.85"),
+}
+LEARNED = 5  # steps of the short training
+
+
+def check(settings: Settings) -> None:
+    """Refuse networks that this row has not, before anything runs.
+
+    Args:
+        settings: how it is to be run.
+
+    Raises:
+        ValueError: for an unknown network.
+    """
+    unknown = [name for name in settings.networks if name not in CASES]
+    if unknown:
+        raise ValueError(f"unknown network {unknown[0]!r}; row {ROW} trains {', '.join(CASES)}")
+
+
+def run(settings: Settings) -> list[Line]:
+    """The lines of this row.
+
+    Args:
+        settings: how it is to be run.
+    """
+    check(settings)
+    chosen = settings.networks or settings.of(full=tuple(CASES), quick=tuple(CASES), tiny=("resnet20",))
+    return [line for name in chosen for line in _of_network(name, settings)]
+
+
+def _of_network(name: str, settings: Settings) -> list[Line]:
+    pixels, classes, full, quick, target = CASES[name]
+    device, half = settings.device, speed.has_half(settings.device)
+    batch = settings.batch or settings.of(full=full, quick=quick, tiny=2)
+    runtime.seed_everything(0)
+    model = models.build(name, classes).to(device)
+    images = torch.rand(batch, 3, pixels, pixels, device=device)
+    labels = torch.arange(batch, device=device) % classes
+    variants = {"float32, contiguous": (False, False), "float32, channels_last": (True, False)}
+    if half:
+        variants["bfloat16, channels_last"] = (True, True)
+    losses = {who: _losses(model, images, labels, *how) for who, how in variants.items()}
+    works: dict[str, Work] = {
+        who: _step(copy.deepcopy(model), images, labels, *how) for who, how in variants.items()
+    }
+    found = harness.compare(works, rounds=settings.num_rounds(full=11), device=device)
+    base, *faster = variants
+    what = f"{name}, training step, {pixels} px, batch {batch}"
+    lines = []
+    for who in faster:
+        is_best, here, there = who == faster[-1], losses[base], losses[who]
+        off = half or not is_best
+        lines.append(
+            of_ratio(
+                ROW, f"{what}, {who}", "time in float32 contiguous / time", found.ratio(who, base),
+                target=target if is_best else "", rounds=found.rounds, applies=off,
+                reason="" if off else NO_BF16,
+                quality={
+                    "difference of the first loss": abs(there[0] - here[0]),
+                    f"of the loss after {LEARNED} steps": abs(there[-1] - here[-1]),
+                    "loss then": there[-1],
+                },
+                more={"images_per_second": batch / found.seconds(who).middle,
+                      "baseline_images_per_second": batch / found.seconds(base).middle},
+            )
+        )  # fmt: skip
+    return lines
+
+
+def _step(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    channels_last: bool,
+    half: bool,
+) -> Callable[[], float]:
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = model.to(memory_format=layout)
+    return training_step(model, images.to(memory_format=layout), labels, autocast=half)
+
+
+def _losses(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, channels_last: bool, half: bool
+) -> list[float]:
+    """The loss before each of a few steps, and after the last."""
+    step = _step(copy.deepcopy(model), images, labels, channels_last, half)
+    return [step() for _ in range(LEARNED + 1)]
