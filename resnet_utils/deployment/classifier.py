@@ -202,11 +202,11 @@ class Classifier:
 
     @overload
     def answer(self, picture: Picture, *, fast: Fast = None) -> Answer:
-        """Of one picture."""
+        """Of one picture, as ``fast`` says."""
 
     @overload
     def answer(self, picture: Sequence[Picture], *, fast: Fast = None) -> list[Answer]:
-        """Of each of several pictures."""
+        """Of each of several pictures, as ``fast`` says."""
 
     def answer(self, picture: Picture | Sequence[Picture], *, fast: Fast = None) -> Answer | list[Answer]:
         """What a picture shows: the centred square of it is looked at. Of a list, an answer for each.

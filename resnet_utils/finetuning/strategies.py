@@ -105,12 +105,12 @@ def fine_tune(
     """
     if not isinstance(way, str) or way not in WAYS:
         raise ValueError(f"way must be one of {', '.join(WAYS)}, got {way!r}")
+    fast = speed.asked(fast)
     _require_numbers(lr=lr, factor=factor, weight_decay=weight_decay, probe_decay=probe_decay)
     epochs = given.whole_number("epochs", epochs, least=0 if WAYS[way].cached else 1)
     steps = _batches_in(train_loader, WAYS[way], epochs)
     anatomy(model, caller="fine_tune")
     runtime.chosen_device(device, model)
-    speed.asked(fast)
     model.requires_grad_(True)
     if WAYS[way].cached:
         with speed.using(fast):
@@ -136,9 +136,14 @@ def fine_tune(
             fast=fast,
             progress=progress,
         )
-        for column in fields(history):
-            getattr(history, column.name).extend(getattr(more, column.name))
+        _append(history, more)
     return history
+
+
+def _append(history: training.History, more: training.History) -> None:
+    """Add the epochs of another phase."""
+    for column in fields(history):
+        getattr(history, column.name).extend(getattr(more, column.name))
 
 
 def _phases(model: nn.Module, way: Way, epochs: int) -> list[tuple[list[str], int]]:
