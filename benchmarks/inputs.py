@@ -1,7 +1,7 @@
 """Row 4: from JPEG files to batches, as tutorials do it and as this book does; and how long a probe waits.
 
 The standard way is torchvision's for photographs: opened by Pillow, the shorter side brought to 256, the
-middle 224 cut out, made a float tensor and normalized, one by one. Ours is the book's
+middle 224 cut out, made a float tensor and normalized, one by one. Ours makes the same cut with the book's
 reader, once as it is with the batch normalized, once scaled by torch and handed on as pixels in the number
 format of a network that has the normalization folded into its first layer. What comes out is held against
 the same cut made by Pillow with as much care as it can take.
@@ -93,7 +93,7 @@ def ours(paths: list[Path]) -> Tensor:
     Args:
         paths: of the files.
     """
-    pictures = [data.read_picture(path, SIZE) for path in paths]
+    pictures = [data.read_picture(path, SIZE, share=SIZE / RESIZE) for path in paths]
     return normalized(torch.from_numpy(np.stack(pictures)))
 
 
@@ -105,7 +105,9 @@ def pixels(paths: list[Path], *, size: int = SIZE, dtype: torch.dtype = torch.fl
         size: side of the images.
         dtype: the number format in which the network computes.
     """
-    pictures = [torch.from_numpy(data.read_picture(path, size, scaler="torch")) for path in paths]
+    pictures = [
+        torch.from_numpy(data.read_picture(path, size, scaler="torch", share=SIZE / RESIZE)) for path in paths
+    ]
     rows = torch.stack([picture.permute(1, 2, 0) for picture in pictures])  # (N, H, W, 3), as decoded
     return rows.to(dtype).permute(0, 3, 1, 2)
 
@@ -195,8 +197,8 @@ def _decoded(paths: list[Path], source: str, settings: Settings) -> list[Line]:
     }
     usual = pixel_error(standard(paths), paths, share=SIZE / RESIZE, whole=round)
     errors = {
-        NORMALIZED: pixel_error(ours(paths), paths, share=1.0),
-        PIXELS: pixel_error(normalized(pixels(paths)), paths, share=1.0),
+        NORMALIZED: pixel_error(ours(paths), paths, share=SIZE / RESIZE, whole=round),
+        PIXELS: pixel_error(normalized(pixels(paths)), paths, share=SIZE / RESIZE, whole=round),
     }
     found = harness.compare(works, rounds=settings.num_rounds())
     return [

@@ -17,7 +17,7 @@ from resnet_utils import runtime
 from resnet_utils.data.in_memory import Split
 from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels, folder_of
 from resnet_utils.data.on_disk import SplitOnDisk
-from resnet_utils.data.pictures import check_picture, read_picture, require_scaler
+from resnet_utils.data.pictures import check_picture, read_picture, require_scaler, require_share
 from resnet_utils.runtime import given
 
 _SHOWN = 5  # bad files named in an error
@@ -32,6 +32,7 @@ def image_folder(
     strict: bool = True,
     source: str = "photographs",
     scaler: str = "pillow",
+    share: float = 1.0,
 ) -> Split:
     """All pictures below a folder, one folder a class, decoded once to (N, 3, size, size).
 
@@ -51,6 +52,7 @@ def image_folder(
             it is left out and stands in ``quarantine``.
         source: where the pictures come from, in words, for the split.
         scaler: one of ``pictures.SCALERS``, as ``read_picture`` takes it.
+        share: how much of the square's side is kept, as ``read_picture`` takes it.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
@@ -58,7 +60,8 @@ def image_folder(
             are the parts of a data set and not its classes, or a bad file.
     """
     listing, may_lack = _listed(root, size, classes, labels), classes is not None
-    return _decoded(Path(root), listing, size, may_lack=may_lack, strict=strict, source=source, scaler=scaler)
+    how = {"may_lack": may_lack, "strict": strict, "source": source, "scaler": scaler, "share": share}
+    return _decoded(Path(root), listing, size, **how)
 
 
 def image_folder_on_disk(
@@ -71,6 +74,7 @@ def image_folder_on_disk(
     thorough: bool = False,
     source: str = "photographs",
     scaler: str = "pillow",
+    share: float = 1.0,
 ) -> SplitOnDisk:
     """``image_folder`` for more pictures than memory holds: each is decoded when a batch asks for it.
 
@@ -87,6 +91,7 @@ def image_folder_on_disk(
             of a JPEG are read, and one that turns out to be damaged stops the training with its name.
         source: where the pictures come from, in words, for the split.
         scaler: one of ``pictures.SCALERS``, as ``read_picture`` takes it.
+        share: how much of the square's side is kept, as ``read_picture`` takes it.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if ``root`` is not there or no folder.
@@ -97,7 +102,7 @@ def image_folder_on_disk(
     _, listing = _sifted(
         Path(root), listing, _look(size, thorough), may_lack=classes is not None, strict=strict
     )
-    return _left_on_disk(Path(root), listing, size, source, scaler)
+    return _left_on_disk(Path(root), listing, size, source, scaler, share)
 
 
 def split_on_disk(
@@ -166,12 +171,13 @@ def _decoded(
     strict: bool,
     source: str,
     scaler: str = "pillow",
+    share: float = 1.0,
 ) -> Split:
-    require_scaler(scaler)
+    require_scaler(scaler), require_share(share)
     images = np.empty((len(listing.names), 3, size, size), dtype=np.uint8)
 
     def read(place: int, path: Path) -> None:
-        images[place] = read_picture(path, size, scaler=scaler)
+        images[place] = read_picture(path, size, scaler=scaler, share=share)
 
     kept, listing = _sifted(root, listing, read, may_lack=may_lack, strict=strict)
     return Split(
@@ -194,7 +200,9 @@ def _look(size: int, thorough: bool) -> Callable[[int, Path], None]:
     return look
 
 
-def _left_on_disk(root: Path, listing: Listing, size: int, source: str, scaler: str) -> SplitOnDisk:
+def _left_on_disk(
+    root: Path, listing: Listing, size: int, source: str, scaler: str = "pillow", share: float = 1.0
+) -> SplitOnDisk:
     return SplitOnDisk(
         root,
         listing.names,
@@ -205,6 +213,7 @@ def _left_on_disk(root: Path, listing: Listing, size: int, source: str, scaler: 
         quarantine=listing.unusable,
         ignored=listing.ignored,
         scaler=scaler,
+        share=share,
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from resnet_utils.data.in_memory import Split, checked_classes, places_of, take_places
-from resnet_utils.data.pictures import read_picture, require_scaler
+from resnet_utils.data.pictures import read_picture, require_scaler, require_share
 from resnet_utils.runtime import given
 
 
@@ -32,10 +32,12 @@ class SplitOnDisk:
         quarantine: (file, reason) of what was left out.
         ignored: (file, reason) of what is no part of the data.
         scaler: one of ``pictures.SCALERS``, as ``read_picture`` takes it.
+        share: how much of the square's side is kept, as ``read_picture`` takes it.
 
     Raises:
         ValueError: if a type or shape is another, a label names no class, two classes have one name, the
-            names are too few or many, ``size`` is no whole number from 1 up, or the scaler is unknown.
+            names are too few or many, ``size`` is no whole number from 1 up, the scaler is unknown, or
+            ``share`` is no share.
         TypeError: if ``classes`` is no list of texts, or ``labels`` no tensor.
     """
 
@@ -49,6 +51,7 @@ class SplitOnDisk:
     quarantine: tuple[tuple[str, str], ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
     scaler: str = "pillow"
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
@@ -56,7 +59,7 @@ class SplitOnDisk:
         if not isinstance(self.labels, Tensor):
             raise TypeError(f"labels must be a tensor, got {type(self.labels).__name__}")
         given.whole_number("size", self.size, unit="pixel")
-        require_scaler(self.scaler)
+        require_scaler(self.scaler), require_share(self.share)
         if self.labels.dtype != torch.int64 or self.labels.shape != (len(self.names),):
             kind = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
             raise ValueError(f"labels must be int64 ({len(self.names)},), got {kind}")
@@ -89,7 +92,8 @@ class SplitOnDisk:
         images = np.empty((len(places), *self.shape[1:]), dtype=np.uint8)
         for row, place in enumerate(places):
             try:
-                images[row] = read_picture(self.root / self.names[place], self.size, scaler=self.scaler)
+                file, how = self.root / self.names[place], {"scaler": self.scaler, "share": self.share}
+                images[row] = read_picture(file, self.size, **how)
             except ValueError as error:
                 raise ValueError(
                     f"{self.root / self.names[place]}: {error} (image_folder_on_disk(..., thorough=True, "

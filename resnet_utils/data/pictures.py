@@ -6,6 +6,7 @@ Introduced in chapter 5.
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -56,9 +57,14 @@ BEGINNINGS = (
 
 
 def read_picture(
-    path: str | os.PathLike[str] | bytes, size: int, *, smallest: int = 1, scaler: str = "pillow"
+    path: str | os.PathLike[str] | bytes,
+    size: int,
+    *,
+    smallest: int = 1,
+    scaler: str = "pillow",
+    share: float = 1.0,
 ) -> np.ndarray:
-    """A picture as uint8 (3, size, size): its largest centred square, scaled down or up.
+    """A picture as uint8 (3, size, size): its largest centred square, or the middle of it, scaled down or up.
 
     The content decides about the format, not the name; every format that Pillow itself decodes will do
     (``FORMATS``). The EXIF rotation is applied, transparency is laid on white, grey becomes three equal
@@ -72,19 +78,24 @@ def read_picture(
         scaler: one of ``SCALERS``; "torch" is faster. Scaled down, each pixel is at most 1 of 255 away from
             Pillow's, but those of the outermost row and column, where Pillow looks across the edge of the
             square. A picture that needs no scaling is the same.
+        share: how much of the square's side is kept, above 0, at most 1. 224 / 256 is the cut of the usual
+            ``Resize(256)``, ``CenterCrop(224)`` of torchvision; here it comes first, so that less is scaled.
 
     Raises:
-        ValueError: if ``scaler`` is neither, or the file is no whole picture, too small, wholly transparent,
-            or of values whose range nobody states or hardly uses; the message gives the reason, not the name.
+        ValueError: if ``scaler`` or ``share`` is none of these, or the file is no whole picture, too small,
+            wholly transparent, or of values whose range nobody states or hardly uses; the message gives the
+            reason, not the name.
         TypeError: if ``path`` is neither.
     """
     size = given.whole_number("size", size, unit="pixel")
-    square = {"pillow": _square, "torch": _square_by_torch}[require_scaler(scaler)]
+    scaled = {"pillow": _scaled, "torch": _scaled_by_torch}[require_scaler(scaler)]
+    share = require_share(share)
     with _readable(path), _opened(path) as image:
         _check_head(image, path, smallest=smallest)
-        image.draft("RGB", (4 * size, 4 * size))
+        image.draft("RGB", (math.ceil(4 * size / share),) * 2)
         image.load()
-        return square(_to_rgb(_upright(image), head=image), size)
+        upright = _to_rgb(_upright(image), head=image)
+        return scaled(upright, _middle(upright, share), size)
 
 
 def require_scaler(scaler: str) -> str:
@@ -99,6 +110,21 @@ def require_scaler(scaler: str) -> str:
     if not isinstance(scaler, str) or scaler not in SCALERS:
         raise ValueError(f"scaler must be one of {', '.join(SCALERS)}, got {scaler!r}")
     return scaler
+
+
+def require_share(share: float) -> float:
+    """``share``, if it is the share of a side.
+
+    Args:
+        share: as it was given.
+
+    Raises:
+        ValueError: if it is not above 0 and at most 1.
+    """
+    share = given.real_number("share", share)
+    if not 0 < share <= 1:
+        raise ValueError(f"share must be above 0 and at most 1, got {share}")
+    return share
 
 
 def check_picture(path: str | os.PathLike[str]) -> None:
@@ -280,24 +306,30 @@ def _tiff_tag(head: Image.Image, number: int, default: int) -> int:
     return value[0] if isinstance(value, tuple) else value
 
 
-def _square(image: Image.Image, size: int) -> np.ndarray:
-    """The centre, scaled in the same step, so that a picture of 1 x 1,000,000 pixels never becomes huge."""
+def _middle(image: Image.Image, share: float) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the square to keep, in whole pixels."""
+    short = min(image.size)
+    side = max(1, round(share * short))
+    if side == short:
+        left, top = ((length - side) // 2 for length in image.size)
+    else:  # torchvision's CenterCrop rounds so
+        left, top = (round((length - side) / 2) for length in image.size)
+    return left, top, left + side, top + side
+
+
+def _scaled(image: Image.Image, box: tuple[int, int, int, int], size: int) -> np.ndarray:
+    """The box, scaled in the same step, so that a picture of 1 x 1,000,000 pixels never becomes huge."""
     from PIL import Image
 
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    scaled = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(scaled).transpose(2, 0, 1)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
 
 
-def _square_by_torch(image: Image.Image, size: int) -> np.ndarray:
-    """As ``_square``, without a look across its edge; channels lie last in memory, as they were decoded."""
+def _scaled_by_torch(image: Image.Image, box: tuple[int, int, int, int], size: int) -> np.ndarray:
+    """As ``_scaled``, without a look across its edge; channels lie last in memory, as they were decoded."""
+    left, top, right, bottom = box
     pixels = np.asarray(image)  # (H, W, 3), read-only, of which _readable lets torch's warning pass
-    side = min(pixels.shape[:2])
-    top, left = ((whole - side) // 2 for whole in pixels.shape[:2])
-    square = torch.from_numpy(pixels)[top : top + side, left : left + side].permute(2, 0, 1)
-    if side != size:
+    square = torch.from_numpy(pixels)[top:bottom, left:right].permute(2, 0, 1)
+    if square.shape[-1] != size:
         square = torch.nn.functional.interpolate(
             square[None], (size, size), mode="bilinear", align_corners=False, antialias=True
         )[0]

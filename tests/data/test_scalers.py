@@ -201,3 +201,42 @@ def test_bytes_cannot_be_normalized_by_the_loader(split):
         data.loader(split, 4, mean=MEAN, std=STD, as_bytes=True)
     with pytest.raises(ValueError, match="as_bytes must be True or False"):
         data.loader(split, 4, as_bytes="yes")
+
+
+@pytest.mark.parametrize("scaler", ["pillow", "torch"])
+@pytest.mark.parametrize(("height", "width"), [(256, 341), (400, 256), (256, 256), (257, 256), (256, 259)])
+def test_a_share_of_224_of_256_is_torchvisions_cut(scaler, height, width):
+    from torchvision import transforms
+
+    content = encoded(picture(height, width), quality=95)  # shorter side 256: nothing is scaled
+    usual = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
+    expected = np.asarray(usual(Image.open(io.BytesIO(content)))).transpose(2, 0, 1)
+    found = data.read_picture(content, 224, scaler=scaler, share=224 / 256)
+    assert np.array_equal(found, expected)
+
+
+def test_a_share_is_cut_out_before_it_is_scaled():
+    pixels = np.zeros((100, 140, 3), dtype=np.uint8)
+    pixels[25:75, 45:95] = 255  # the middle half of the square
+    inside = [
+        data.read_picture(encoded(pixels, kind="PNG"), 20, scaler=s, share=0.5) for s in ("pillow", "torch")
+    ]
+    assert inside[1].min() == 255, "torch sees nothing beyond the cut"
+    assert inside[0][:, 1:-1, 1:-1].min() == 255
+
+
+def test_a_folder_hands_the_share_on(tmp_path):
+    for kind in ("cat", "dog"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "a.jpg").write_bytes(encoded(picture(), quality=90))
+    expected = torch.from_numpy(data.read_picture(tmp_path / "cat" / "a.jpg", 32, share=0.5).copy())
+    in_memory = data.image_folder(tmp_path, size=32, share=0.5)
+    on_disk = data.image_folder_on_disk(tmp_path, size=32, share=0.5)
+    assert torch.equal(in_memory.images[0], expected)
+    assert torch.equal(on_disk.images_at([0])[0], expected)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.01, float("nan"), "half", None])
+def test_what_is_no_share_is_refused(share):
+    with pytest.raises((ValueError, TypeError), match="share"):
+        data.read_picture(encoded(picture()), 20, share=share)
