@@ -97,19 +97,22 @@ def ours(paths: list[Path]) -> Tensor:
     return normalized(torch.from_numpy(np.stack(pictures)))
 
 
-def pixels(paths: list[Path], *, size: int = SIZE, dtype: torch.dtype = torch.float32) -> Tensor:
+def pixels(
+    paths: list[Path], *, size: int = SIZE, dtype: torch.dtype = torch.float32, share: float = SIZE / RESIZE
+) -> Tensor:
     """The batch for a network that takes pixels (``models.fold_normalization``): 0 ... 255, channels last.
 
     Args:
         paths: of the files.
         size: side of the images.
         dtype: the number format in which the network computes.
+        share: of the shorter side that they show.
     """
-    pictures = [
-        torch.from_numpy(data.read_picture(path, size, scaler="torch", share=SIZE / RESIZE)) for path in paths
-    ]
-    rows = torch.stack([picture.permute(1, 2, 0) for picture in pictures])  # (N, H, W, 3), as decoded
-    return rows.to(dtype).permute(0, 3, 1, 2)
+    rows = torch.empty(len(paths), size, size, 3, dtype=dtype)
+    for row, path in zip(rows, paths, strict=True):
+        picture = data.read_picture(path, size, scaler="torch", share=share)
+        row.copy_(torch.from_numpy(picture).permute(1, 2, 0))  # bytes become numbers on their way
+    return rows.permute(0, 3, 1, 2)
 
 
 def normalized(images: Tensor) -> Tensor:

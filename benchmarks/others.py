@@ -135,8 +135,7 @@ def _compared(name: str, kind: str, autocast: bool, settings: Settings) -> list[
     batch = settings.batch or settings.of(full=4, quick=1, tiny=2)
     number = "bfloat16" if autocast else "float32"
     what = f"{name}, {kind}, {number}, {pixels} px, batch {batch}"
-    slow = autocast and not speed.has_half(device)
-    if slow and settings.mode != "full":
+    if autocast and not speed.has_half(device):  # each number made long and short again: minutes a step
         reason = "this processor has no bfloat16 instructions"
         return [not_here(ROW, what, "torchvision's time / ours", reason, AS_FAST)]
     networks, missing = contestants(name, device)
@@ -149,15 +148,13 @@ def _compared(name: str, kind: str, autocast: bool, settings: Settings) -> list[
     else:
         works = {who: training_step(net, images, labels, autocast=autocast) for who, net in networks.items()}
     first = {who: work() for who, work in works.items()}  # before any step: the same numbers from all
-    full = 9 if slow else 51 if kind == "inference" else 31  # one per cent is to be told apart
+    full = 51 if kind == "inference" else 31  # one per cent is to be told apart
     rounds = settings.num_rounds(full=full, quick=11 if kind == "inference" else harness.LEAST_ROUNDS)
     found = harness.compare(works, rounds=rounds, device=device)
-    return _lines(what, kind, autocast, first, found, missing, slow)
+    return _lines(what, kind, autocast, first, found, missing)
 
 
-def _lines(
-    what: str, kind: str, autocast: bool, first: dict, found: Comparison, missing: str, slow: bool
-) -> list[Line]:
+def _lines(what: str, kind: str, autocast: bool, first: dict, found: Comparison, missing: str) -> list[Line]:
     """A line for each contestant, with how far its answers are from ours."""
     itself = found.ratio("ours", "ours again")
     apart = "largest difference of logits" if kind == "inference" else "difference of the first loss"
@@ -172,10 +169,8 @@ def _lines(
             target = FOLDED if autocast else ""
         measure = "torchvision's time / ours folded" if folded else f"{who}'s time / ours"
         note = "the same work against itself: noise" if twin else ""
-        applies, quiet = not (folded and slow), abs(itself.middle - 1) <= QUIET
-        if not applies:
-            note = "the bar for folding is for processors with bfloat16 instructions"
-        elif target == AS_FAST and not quiet:
+        applies, quiet = True, abs(itself.middle - 1) <= QUIET
+        if target == AS_FAST and not quiet:
             applies, note = (
                 False,
                 f"too noisy to judge one per cent: ours / ours again is {itself.middle:.3f}",

@@ -208,7 +208,7 @@ def _seen(body: nn.Module, paths: list[Path], size: int) -> list[Tensor]:
     kind = next(body.parameters()).dtype
     found: list[list[Tensor]] = [[], []]
     for start in range(0, len(paths), 32):
-        images = inputs.pixels(paths[start : start + 32], size=size, dtype=kind)
+        images = inputs.pixels(paths[start : start + 32], size=size, dtype=kind, share=1.0)
         for mirrored, both in zip((images, images.flip(3)), found, strict=True):
             with torch.inference_mode():
                 both.append(body(mirrored.contiguous(memory_format=torch.channels_last)).float())

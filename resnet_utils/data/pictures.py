@@ -321,14 +321,15 @@ def _scaled(image: Image.Image, box: tuple[int, int, int, int], size: int) -> np
     """The box, scaled in the same step, so that a picture of 1 x 1,000,000 pixels never becomes huge."""
     from PIL import Image
 
+    if box[2] - box[0] == size:
+        return np.asarray(image.crop(box)).transpose(2, 0, 1)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
 
 
 def _scaled_by_torch(image: Image.Image, box: tuple[int, int, int, int], size: int) -> np.ndarray:
     """As ``_scaled``, without a look across its edge; channels lie last in memory, as they were decoded."""
-    left, top, right, bottom = box
-    pixels = np.asarray(image)  # (H, W, 3), read-only, of which _readable lets torch's warning pass
-    square = torch.from_numpy(pixels)[top:bottom, left:right].permute(2, 0, 1)
+    pixels = np.asarray(image.crop(box))  # (side, side, 3), read-only; _readable lets torch's warning pass
+    square = torch.from_numpy(pixels).permute(2, 0, 1)
     if square.shape[-1] != size:
         square = torch.nn.functional.interpolate(
             square[None], (size, size), mode="bilinear", align_corners=False, antialias=True
