@@ -23,8 +23,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+# pooch, requests and dynamo are imported late by whoever needs them; here they are, once for all forks.
 import fault_server  # noqa: E402
+import pooch  # noqa: E402, F401
+import requests  # noqa: E402, F401
 import torch  # noqa: E402
+import torch._dynamo  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
