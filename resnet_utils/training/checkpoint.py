@@ -10,7 +10,7 @@ it was built with (``settings``) are kept too, and compared.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -19,7 +19,12 @@ import torch
 from torch import Tensor
 
 from resnet_utils.files import atomic
-from resnet_utils.runtime.seeding import generators_of, global_generators, set_global_generators
+from resnet_utils.runtime.seeding import (
+    generators_of,
+    global_generators,
+    kept_generators,
+    set_global_generators,
+)
 from resnet_utils.runtime.speed import Pace
 from resnet_utils.training import optim, settings
 from resnet_utils.training.run import History, TrainingRun, unwrapped
@@ -31,6 +36,12 @@ OPTIONAL = {"scheduler": "scheduler", "scaler": "scaler"}
 PARTS = {
     "format", "model", "optimizer", "callbacks", "history", "steps", "epochs", "begun", "settings",
     "generators", "global_generators", *OPTIONAL,
+}  # fmt: skip
+
+KINDS = {  # of the parts; "optimizer" and "history" have an inner form too
+    "model": Mapping, "optimizer": Mapping, "callbacks": Mapping, "history": Mapping, "settings": Mapping,
+    "global_generators": Mapping, "generators": list, "steps": int, "epochs": int, "begun": int,
+    "scheduler": Mapping | None, "scaler": Mapping | None,
 }  # fmt: skip
 
 
@@ -159,7 +170,36 @@ def _read(path: str | Path) -> dict[str, Any]:
         raise ValueError(
             f"{str(path)!r} is no checkpoint of a training run (format {FORMAT}): {_what_it_is(state)}"
         )
+    if misshapen := _misshapen(state):
+        raise ValueError(
+            f"{str(path)!r} is no checkpoint of a training run: its part {misshapen!r} is not what was saved"
+        )
     return state
+
+
+def _misshapen(state: dict[str, Any]) -> str:
+    """The first part that does not have the form in which ``save`` writes it; "" if there is none."""
+    wrong = [part for part, kind in KINDS.items() if not isinstance(state[part], kind)]
+    if wrong:
+        return wrong[0]
+    history, groups = state["history"], state["optimizer"].get("param_groups")
+    forms = {
+        "model": all(isinstance(value, Tensor) for value in state["model"].values()),
+        "history": set(history) == {field.name for field in fields(History)}
+        and all(isinstance(values, list) for values in history.values()),
+        "optimizer": isinstance(groups, list) and isinstance(state["optimizer"].get("state"), Mapping),
+    }
+    wrong = [part for part, right in forms.items() if not right]
+    try:
+        part = "generators"
+        for bits in state[part]:
+            torch.Generator().set_state(bits)
+        part = "global_generators"
+        with kept_generators(None):
+            set_global_generators(state[part])
+    except Exception:  # torch, NumPy and Python complain in half a dozen types
+        wrong.append(part)
+    return wrong[0] if wrong else ""
 
 
 def _first_bytes(path: str | Path) -> str:
@@ -218,6 +258,11 @@ def _unlike_parts(state: dict[str, Any], own: dict[str, Any], *, extending: bool
             continue
         if not extending or key == "the optimizer" or key.startswith("the number of parameters"):
             problems.append(f"{key} is {_short(saved)} in the file, {_short(mine)} here")
+    there, here = (
+        [len(group.get("params", ())) for group in side["optimizer"]["param_groups"]] for side in (state, own)
+    )
+    if there != here and not problems:
+        problems.append(f"the optimizer's groups hold {there} parameters in the file, {here} here")
     counts = len(state["generators"]), len(own["generators"])
     if counts[0] != counts[1] and not extending:
         problems.append(f"the loader has {counts[0]} generators in the file, {counts[1]} here")

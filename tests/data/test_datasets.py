@@ -1,27 +1,28 @@
 """The lanes give the same kind of split, the loader the same batches, and a missing lane says so."""
 
-import functools
 import gzip
 import hashlib
-import http.server
 import os
+import pickle
+import re
 import struct
-import tarfile
-import threading
-import urllib.request
+import tempfile
 from pathlib import Path
 
+import bad_files
+import fault_server
 import numpy as np
 import pytest
 import torch
+from odd_pictures import content
 from PIL import Image
+from torchvision import datasets
 
 from resnet_utils import data
 from resnet_utils.data import datasets as datasets_module
 from resnet_utils.data import synthetic
 from resnet_utils.files import downloads
 
-URLOPEN = urllib.request.urlopen
 REAL = data.data_folder()  # before the tests below change the environment
 needs_data = pytest.mark.skipif(
     REAL is None, reason="RESNET_BOOK_DATA is not set: the real files are not here"
@@ -35,7 +36,7 @@ def bare_machine(monkeypatch, tmp_path):
     def refuse(*arguments, **options):
         raise AssertionError("a test tried to reach the network")
 
-    for name in ("RESNET_BOOK_DATA", "RESNET_BOOK_DOWNLOAD"):
+    for name in ("RESNET_BOOK_DATA", "RESNET_BOOK_DOWNLOAD", "BOOK_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BOOK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("urllib.request.urlopen", refuse)
@@ -196,25 +197,6 @@ def test_cifar_pixels_come_through_unchanged_and_a_missing_part_is_told(given, c
     assert told.count("\n") == 1
 
 
-def test_cifar_comes_whole_from_a_download(monkeypatch):
-    """As torchvision keeps it: pixels (N, 32, 32, 3), read once for each part."""
-    from torchvision import datasets
-
-    class Stored:
-        classes = ("airplane", "ship")
-
-        def __init__(self, root, *, train=True, download=False):
-            Path(root).mkdir(parents=True, exist_ok=True)
-            self.data = np.full((4 if train else 2, 32, 32, 3), (1, 2, 3), dtype=np.uint8)
-            self.targets = [0, 1] * (2 if train else 1)
-
-    monkeypatch.setattr(datasets, "CIFAR10", Stored)
-    train, test = data.cifar10(download=True)
-    assert (train.images.shape, test.images.shape) == ((4, 3, 32, 32), (2, 3, 32, 32))
-    assert test.images[0, :, 5, 5].tolist() == [1, 2, 3]
-    assert train.labels.tolist() == [0, 1, 0, 1]
-
-
 def write_fashion(raw, number=5):
     """Files in the format of Fashion-MNIST: big-endian header, then bytes. Image k is filled with k."""
     raw.mkdir(parents=True)
@@ -234,81 +216,140 @@ def test_given_fashion_mnist_is_read(given, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_download_is_made_once_and_only_when_allowed(monkeypatch, tmp_path):
-    from torchvision import datasets
+# Downloads: torchvision says what to fetch, and reads what has come
 
-    calls = []
 
-    def fetch(self):
-        calls.append(self.root)
-        if not self._check_exists():
-            write_fashion(Path(self.raw_folder))
+@pytest.fixture
+def at_home(monkeypatch):
+    """A server on this machine in place of all hosts of the three data sets, small ones of their form."""
+    fashion, pets, pixels = fashion_files(), pet_files(), cifar_files()
+    with fault_server.serving({**fashion, **pets, **pixels}) as server:
+        good = server.url("good", "x").removesuffix("/x")
+        digest = {name: hashlib.md5(content).hexdigest() for name, content in server.files.items()}
+        monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [f"{good}/"])
+        monkeypatch.setattr(datasets.FashionMNIST, "resources", [(name, digest[name]) for name in fashion])
+        monkeypatch.setattr(
+            datasets.OxfordIIITPet, "_RESOURCES", tuple((f"{good}/{name}", digest[name]) for name in pets)
+        )
+        monkeypatch.setattr(datasets.CIFAR10, "url", f"{good}/{datasets.CIFAR10.filename}")
+        monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", digest[datasets.CIFAR10.filename])
+        mirror = server.url("flipped", "x").removesuffix("x")
+        monkeypatch.setattr(datasets_module, "MIRRORS", dict.fromkeys(datasets_module.MIRRORS, (mirror,)))
+        yield server
 
-    monkeypatch.setattr(datasets.FashionMNIST, "download", fetch)
+
+def fashion_files():
+    with tempfile.TemporaryDirectory() as folder:
+        write_fashion(Path(folder, "raw"))
+        return {f"{path.name}.gz": gzip.compress(path.read_bytes()) for path in Path(folder, "raw").iterdir()}
+
+
+def pet_files():
+    lists = {"trainval": "Abyssinian_1 1 1 1\nbeagle_2 5 2 1\n", "test": "Bengal_3 6 1 2\npug_4 26 2 20\n"}
+    names = ("Abyssinian_1", "beagle_2", "Bengal_3", "pug_4")
+    pictures = [
+        (f"images/{name}.jpg", content(Image.new("RGB", (64, 64), (50 * k, 100, 30)), "JPEG"))
+        for k, name in enumerate(names)
+    ]
+    texts = [(f"annotations/{part}.txt", text.encode()) for part, text in lists.items()]
+    return {
+        "images.tar.gz": gzip.compress(bad_files.tarred(*pictures)),
+        "annotations.tar.gz": gzip.compress(bad_files.tarred(*texts, ("annotations/._test.txt", b"Mac"))),
+    }
+
+
+def cifar_files():
+    rows = {"data": np.full((2, 3072), 7, np.uint8), "labels": [0, 1]}
+    names = [name for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list]
+    members = [(f"cifar-10-batches-py/{name}", pickle.dumps(rows)) for name in names]
+    members += [("cifar-10-batches-py/batches.meta", pickle.dumps({"label_names": ["airplane", "ship"]}))]
+    return {datasets.CIFAR10.filename: gzip.compress(bad_files.tarred(*members))}
+
+
+def test_a_download_is_made_once_and_only_when_allowed(at_home, monkeypatch):
     monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "0")
     with monkeypatch.context() as quick:
         quick.setattr(datasets_module, "drawn_animals", lambda count, **options: f"{count} drawings")
         assert data.fashion_mnist() == ("6000 drawings", "1000 drawings")
-    assert calls == []
+    assert at_home.asked == []
     monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "1")
-    assert data.fashion_mnist()[0].source == "Fashion-MNIST"
+    train, test = data.fashion_mnist()
+    assert train.source == "Fashion-MNIST"
+    assert train.images[:, 0, 3, 3].tolist() == test.labels.tolist() == [0, 1, 2, 3, 4]
     assert data.fashion_mnist(download=True)[0].source == "Fashion-MNIST"
-    assert len(calls) == 1
+    assert at_home.asked == ["good"] * 4
     assert os.listdir(downloads.cache_folder()) == ["FashionMNIST"]
 
 
-@pytest.fixture
-def oxford(monkeypatch, tmp_path):
-    """Oxford's two archives, small, where torchvision fetches them: on loopback instead of in Oxford."""
-    from torchvision import datasets
-
-    made = tmp_path / "oxford"
-    lists = {"trainval": "Abyssinian_1 1 1 1\nbeagle_2 5 2 1\n", "test": "Bengal_3 6 1 2\npug_4 26 2 20\n"}
-    (made / "annotations").mkdir(parents=True)
-    for part, text in lists.items():
-        (made / "annotations" / f"{part}.txt").write_text(text, encoding="utf-8")
-    for k, name in enumerate(("Abyssinian_1", "beagle_2", "Bengal_3", "pug_4")):
-        save_picture(made / "images" / f"{name}.jpg", color=(50 * k, 100, 30), size=64)
-    resources = []
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(made))
-    monkeypatch.setattr(http.server.SimpleHTTPRequestHandler, "log_message", lambda *_: None)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    for name in ("images", "annotations"):
-        with tarfile.open(made / f"{name}.tar.gz", "w:gz") as archive:
-            archive.add(made / name, arcname=name)
-        digest = hashlib.md5((made / f"{name}.tar.gz").read_bytes()).hexdigest()
-        resources.append((f"http://127.0.0.1:{server.server_port}/{name}.tar.gz", digest))
-    monkeypatch.setattr(datasets.OxfordIIITPet, "_RESOURCES", tuple(resources))
-    monkeypatch.setattr("urllib.request.urlopen", URLOPEN)  # for this machine itself
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def test_oxford_comes_by_download_as_torchvision_unpacks_it_and_stays(oxford, monkeypatch):
+def test_oxford_comes_by_download_and_stays(at_home, monkeypatch):
     monkeypatch.setenv("RESNET_BOOK_DOWNLOAD", "1")
     train, valid = data.cats_vs_dogs(size=16)
     assert (train.names, train.labels.tolist()) == (("Abyssinian_1.jpg", "beagle_2.jpg"), [0, 1])
     assert (valid.names, valid.labels.tolist()) == (("Bengal_3.jpg", "pug_4.jpg"), [0, 1])
     assert train.source == valid.source == "photographs (Oxford-IIIT Pet)"
-    oxford.shutdown()
+    monkeypatch.setenv("BOOK_OFFLINE", "1")
     again, _ = data.cats_vs_dogs(size=16)  # without asking anybody
     assert torch.equal(again.images, train.images)
+    kept = downloads.cache_folder() / "OxfordIIITPet" / "oxford-iiit-pet"
+    (kept / "images" / "pug_4.jpg").unlink()
+    with pytest.raises(ConnectionError, match="BOOK_OFFLINE forbids to fetch it"):
+        data.cats_vs_dogs(size=16)
+    monkeypatch.delenv("BOOK_OFFLINE")
+    assert data.cats_vs_dogs(size=16)[1].names == valid.names, "what is no longer whole is fetched anew"
 
 
-def test_failed_download_says_why_and_leaves_nothing(monkeypatch):
-    from torchvision import datasets
+def test_cifar_comes_whole_from_a_download(at_home, monkeypatch):
+    """As torchvision keeps it: pixels (N, 32, 32, 3), read once for each part."""
+    monkeypatch.setattr(datasets.CIFAR10, "_check_integrity", lambda self: True)  # of the published files
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda path, md5=None: True)
+    train, test = data.cifar10(download=True)
+    assert (train.images.shape, test.images.shape) == ((10, 3, 32, 32), (2, 3, 32, 32))
+    assert test.images[0, :, 5, 5].tolist() == [7, 7, 7]
+    assert (train.classes, test.labels.tolist()) == (("airplane", "ship"), [0, 1])
 
-    def fetch(self):
-        Path(self.raw_folder).mkdir(parents=True)
-        Path(self.raw_folder, "half.gz").write_bytes(gzip.compress(b"half"))
-        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
 
-    monkeypatch.setattr(datasets.FashionMNIST, "download", fetch)
-    with pytest.raises(ConnectionError, match=r"could not download FashionMNIST .*train-images"):
+def test_a_failed_download_says_why_for_each_source_and_what_to_do(at_home, monkeypatch):
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", [at_home.url("missing", "x").removesuffix("x")])
+    with pytest.raises(
+        ConnectionError, match=r"FashionMNIST is not complete: could not fetch .*ubyte\.gz"
+    ) as caught:
         data.fashion_mnist(download=True)
+    for words in ("HTTP 404 Not Found", "with md5", "put the file at", "the drawings are used"):
+        assert words in str(caught.value)
     assert os.listdir(downloads.cache_folder()) == []
+
+
+def test_an_archive_that_has_come_is_not_fetched_again_when_its_fellow_comes_later(at_home, monkeypatch):
+    images, annotations = datasets.OxfordIIITPet._RESOURCES
+    broken = (annotations[0].replace("/good/", "/missing/"), annotations[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets.OxfordIIITPet, "_RESOURCES", (images, broken))
+        with pytest.raises(ConnectionError):
+            data.cats_vs_dogs(size=16, download=True)
+    assert sorted(os.listdir(downloads.cache_folder())) == ["OxfordIIITPet-archives"]
+    at_home.asked.clear()
+    data.cats_vs_dogs(size=16, download=True)
+    assert at_home.asked == ["good"]
+    assert os.listdir(downloads.cache_folder()) == ["OxfordIIITPet"]
+
+
+@pytest.mark.parametrize("name", datasets_module.MIRRORS)
+def test_each_archive_has_a_checksum_and_two_sources_at_least(name):
+    for archive in datasets_module.published_archives(name):
+        assert len(archive.md5) == 32
+        assert len({url.split("/")[2] for url in archive.urls}) >= 2, "on two hosts"
+        assert all(url.endswith(f"/{archive.name}") for url in archive.urls)
+        assert sum(url.startswith("https://") for url in archive.urls) >= 1
+
+
+def test_the_package_has_no_other_road_to_the_network():
+    """torchvision's own downloader would wait for ever, unpack anything, and go from https to http."""
+    package = Path(data.__file__).parents[1]
+    roads = r"download\s*=\s*True\)|load_state_dict_from_url|urlretrieve|urlopen|requests\.get|hub\.load"
+    found = [
+        path.name for path in package.rglob("*.py") if re.search(roads, path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
 # The real files

@@ -1,119 +1,49 @@
 """Fetching survives what servers do, and leaves nothing half-written. All of it on loopback."""
 
+import errno
 import hashlib
-import http.server
 import os
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
+import types
 
+import fault_server
 import pytest
+import requests
+from tqdm import tqdm
 
-from resnet_utils.files import downloads
+from resnet_utils.files import atomic, downloads, transfer
 from tools import patience
 
 SILENT = 0.5  # seconds before a silent server is left; every other server may take its time on a busy machine
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-PAGE = b"<!DOCTYPE html><html><body>This file has moved.</body></html>"
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Answers by path; ``asked`` lists the paths in order."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.released = [], threading.Event()
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.server_port}/{path}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """One method a fault."""
-
-    def do_GET(self):
-        path = self.path.strip("/")
-        self.server.asked.append(path)
-        getattr(self, path.partition("-")[0])(self.server.asked.count(path))
-
-    def answer(self, body, status=200, *, length=None, **headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        if length != "none":
-            self.send_header("Content-Length", str(length or len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def good(self, count):
-        self.answer(CONTENT)
-
-    def missing(self, count):
-        self.answer(PAGE, 404)
-
-    def busy(self, count):
-        self.answer(CONTENT) if count > 2 else self.answer(b"later", 503, Retry_After="0")
-
-    def down(self, count):
-        self.answer(b"later", 503)
-
-    def tomorrow(self, count):
-        self.answer(b"later", 503, Retry_After="86400")
-
-    def soon(self, count):
-        self.answer(CONTENT) if count > 1 else self.answer(b"later", 429, Retry_After="1")
-
-    def page(self, count):
-        self.answer(PAGE)
-
-    def flipped(self, count):
-        self.answer(CONTENT[:5000] + b"x" + CONTENT[5001:])
-
-    def cut(self, count):
-        self.answer(CONTENT[:5000], length=len(CONTENT))
-
-    def short(self, count):
-        self.answer(CONTENT[:5000], length="none")
-
-    def once(self, count):
-        self.answer(CONTENT) if count > 1 else self.cut(count)
-
-    def stall(self, count):
-        self.answer(CONTENT[:10], length=len(CONTENT))
-        self.wfile.flush()
-        self.server.released.wait(20)
-
-    def forward(self, count):
-        self.answer(b"", 302, Location="/good")
-
-    def log_message(self, *arguments):
-        """Say nothing."""
+@pytest.fixture(autouse=True)
+def _not_offline(monkeypatch):
+    monkeypatch.delenv("BOOK_OFFLINE", raising=False)
 
 
 @pytest.fixture
 def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with fault_server.serving({"w.bin": CONTENT}) as running:
+        yield running
 
 
 @pytest.fixture
 def fetch(server, tmp_path):
     """Fetch from the paths of the loopback server, with a short wait for the silent one."""
 
-    def call(*paths, sha256=SHA256):
-        timeout = SILENT if "stall" in paths else patience.seconds(10)
-        urls = [server.url(path) for path in paths]
-        return downloads.fetch(
-            "w.bin", urls, sha256=sha256, folder=tmp_path / "c", timeout=timeout, pause=0.001
-        )
+    def call(*paths, sha256=SHA256, times=None, **options):
+        timeout = SILENT if set(paths) & fault_server.SLOW else patience.seconds(10)
+        urls = [server.url(path, times=times) for path in paths]
+        given = {"sha256": sha256, "timeout": timeout, "pause": 0.001, **options}
+        return downloads.fetch("w.bin", urls, folder=tmp_path / "c", **given)
 
     return call
 
@@ -143,20 +73,22 @@ PERMANENT = {  # fault: what the error says; asking again would not help
     "missing": "HTTP 404 Not Found",
     "page": "bytes .an HTML page. with sha256 .*, not",
     "flipped": f"{len(CONTENT)} bytes with sha256 .*, not {SHA256[:16]}",
-    "short": "5000 bytes with sha256",
-    "tomorrow": "HTTP 503 Service Unavailable",
+    "short": f"{len(CONTENT) // 2} bytes with sha256",
+    "tomorrow": "HTTP 503 Service Unavailable; asks to wait 86400 s",
 }
 PASSING = {  # fault: what the error says; worth another try
-    "down": "HTTP 503 Service Unavailable",
+    "now": "HTTP 503 Service Unavailable",
+    "forbidden": "HTTP 403 Forbidden",
     "cut": "the connection was cut before the end",
     "stall": f"silent for {SILENT} s",
+    "empty": "the answer is empty",
 }
 
 
 @pytest.mark.parametrize(("fault", "reason"), (PERMANENT | PASSING).items())
 def test_fault_is_told_and_leaves_nothing_behind(server, fetch, tmp_path, fault, reason):
     started = time.monotonic()
-    with pytest.raises(ConnectionError, match=f"(?s)could not fetch w.bin:.*/{fault}: .*{reason}"):
+    with pytest.raises(ConnectionError, match=f"(?s)could not fetch w.bin:.*/{fault}/w.bin: .*{reason}"):
         fetch(fault)
     assert files(tmp_path / "c") == []
     assert server.asked == [fault] * (1 if fault in PERMANENT else 3)
@@ -169,23 +101,25 @@ def test_next_source_is_used_after_a_fault(fetch, tmp_path, fault):
     assert files(tmp_path / "c") == ["w.bin"]
 
 
-@pytest.mark.parametrize(("fault", "times"), [("busy", 3), ("once", 2)])
+@pytest.mark.parametrize(("fault", "times"), [("now", 2), ("cut", 1)])
 def test_passing_fault_is_outlived(server, fetch, fault, times):
-    assert fetch(fault).read_bytes() == CONTENT
-    assert server.asked == [fault] * times
+    assert fetch(fault, times=times).read_bytes() == CONTENT
+    assert server.asked == [fault] * (times + 1)
 
 
-def test_server_that_asks_for_a_second_gets_it(fetch):
+@pytest.mark.parametrize("fault", ["soon", "dated"])
+def test_server_that_asks_for_a_second_gets_it(fetch, fault):
     started = time.monotonic()
-    assert fetch("soon").read_bytes() == CONTENT
-    assert time.monotonic() - started >= 1
+    assert fetch(fault, times=1).read_bytes() == CONTENT
+    # a date counts whole seconds, so that up to one of them has passed when it arrives
+    assert time.monotonic() - started >= (1 if fault == "soon" else 0.01)
 
 
 def test_error_names_every_source_and_the_way_out(fetch, tmp_path):
     with pytest.raises(ConnectionError) as caught:
         fetch("missing-1", "page-2", "missing-3")
     lines = str(caught.value).splitlines()
-    assert [line.split(": ")[0].rpartition("/")[2] for line in lines[1:4]] == [
+    assert [line.split(": ")[0].split("/")[-2] for line in lines[1:4]] == [
         "missing-1",
         "page-2",
         "missing-3",
@@ -248,3 +182,215 @@ def test_cache_folder_is_the_readers_choice(tmp_path, monkeypatch):
     assert downloads.cache_folder() == tmp_path / "here"
     monkeypatch.delenv("BOOK_CACHE")
     assert downloads.cache_folder().name == "resnet-book"
+
+
+# waiting
+
+
+@pytest.mark.parametrize(
+    ("said", "date", "seconds"),
+    [
+        ("7", None, 7),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 30),
+        ("Wed, 21 Oct 2026 07:27:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 1999 07:27:00 GMT", None, 0),
+        ("soon", None, 0),
+        ("-3", None, 0),
+        ("", None, 0),
+    ],
+)
+def test_a_wish_to_wait_is_seconds_or_a_date(said, date, seconds):
+    """RFC 9110, section 10.2.3; a date counts from the server's own clock, which may go wrong."""
+    assert downloads._asked_wait({"Retry-After": said} | ({"Date": date} if date else {})) == seconds
+
+
+def test_the_pause_doubles_between_the_tries(fetch, monkeypatch):
+    waited = []
+    monkeypatch.setattr(downloads, "time", types.SimpleNamespace(sleep=waited.append, time=time.time))
+    with pytest.raises(ConnectionError):
+        fetch("broken", pause=3)
+    assert waited == [3, 6]
+
+
+def test_nothing_is_packed_on_the_way_where_the_server_listens(server, fetch):
+    fetch("good")
+    assert server.heads[0]["Accept-Encoding"] == "identity"
+
+
+def test_a_server_that_sends_less_than_a_kilobyte_a_second_is_left(fetch, monkeypatch):
+    monkeypatch.setattr(transfer, "CHUNK", 4)  # as if minutes went by
+    with pytest.raises(ConnectionError, match=r"too slow: \d+ bytes a second"):
+        fetch("drip")
+
+
+def test_a_name_that_is_looked_up_for_ever_does_not_hold_up_the_reader(tmp_path, monkeypatch):
+    released, real = threading.Event(), socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *given, **more: released.wait(60) and real(*given, **more)
+    )
+    started = time.monotonic()
+    with pytest.raises(ConnectionError, match=r"silent for 0\.1 s"):
+        downloads.fetch(
+            "w", ["http://localhost:9/w"], sha256=SHA256, folder=tmp_path, timeout=0.1, pause=0.001
+        )
+    assert time.monotonic() - started < patience.seconds(10)
+    released.set()
+
+
+# checksums and sizes
+
+
+def test_md5_will_do_where_nothing_else_was_published(fetch):
+    md5 = hashlib.md5(CONTENT).hexdigest()
+    assert fetch("good", sha256=None, md5=md5).read_bytes() == CONTENT
+    with pytest.raises(ConnectionError, match=f"with md5 .*, not {'0' * 16}"):
+        fetch("good", sha256=None, md5="0" * 32)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"md5": "0" * 8}, "md5 must be 32 hexadecimal digits"),
+        ({"md5": "0" * 32, "sha256": "0" * 64}, "one checksum is needed, sha256 or md5; got 2"),
+        ({}, "one checksum is needed, sha256 or md5; got 0"),
+    ],
+)
+def test_exactly_one_checksum_is_needed(tmp_path, given, message):
+    with pytest.raises(ValueError, match=message):
+        downloads.fetch("w", ["http://127.0.0.1:9/"], folder=tmp_path, **given)
+
+
+@pytest.mark.parametrize("fault", ["huge", "endless", "repeated"])
+def test_more_bytes_than_expected_are_not_taken(fetch, tmp_path, fault):
+    with pytest.raises(ConnectionError, match="more than the 150,000"):
+        fetch(fault, most_bytes=150_000)
+    assert files(tmp_path / "c") == []
+
+
+@pytest.mark.parametrize("fault", ["compressed", "mislabelled"])
+def test_what_was_packed_for_the_way_or_only_called_so_is_the_file(fetch, fault):
+    assert fetch(fault).read_bytes() == CONTENT
+
+
+# the disk
+
+
+def test_a_full_disk_is_told_before_anything_is_written(fetch, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=1000))
+    with pytest.raises(
+        OSError, match=r"(?s)w\.bin cannot be kept in .*: No space.*0\.1 MB .*BOOK_CACHE"
+    ) as caught:
+        fetch("good")
+    assert caught.value.errno == errno.ENOSPC
+    assert files(tmp_path / "c") == []
+
+
+def test_a_disk_that_fills_up_on_the_way_is_told_and_nothing_stays(fetch, tmp_path, monkeypatch):
+    class Full:
+        def __init__(self, path):
+            self.file, self.name = open(path, "wb"), str(path)  # noqa: SIM115
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, chunk):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = downloads.Path.open
+    monkeypatch.setattr(
+        downloads.Path, "open", lambda path, *mode: Full(path) if mode == ("wb",) else real(path, *mode)
+    )
+    with pytest.raises(OSError, match=r"No space left on device\. Make room .* let BOOK_CACHE name another"):
+        fetch("good", "good")
+    assert files(tmp_path / "c") == []
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_disk_that_fails_at_the_end_is_told(fetch, tmp_path, monkeypatch, step):
+    def full(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(atomic.os, step, full)
+    with pytest.raises(OSError, match=r"cannot be kept in .*Input/output error"):
+        fetch("good")
+    assert files(tmp_path / "c") == []
+
+
+def test_a_cache_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "c").write_text("mine")
+    with pytest.raises(OSError, match="let BOOK_CACHE name another folder"):
+        downloads.fetch("w", ["http://127.0.0.1:9/"], sha256=SHA256, folder=tmp_path / "c")
+    assert (tmp_path / "c").read_text() == "mine"
+
+
+# the switch
+
+
+@pytest.mark.parametrize("value", ["1", "yes"])
+def test_offline_nobody_is_asked_and_the_message_says_what_to_do(server, fetch, tmp_path, monkeypatch, value):
+    monkeypatch.setenv("BOOK_OFFLINE", value)
+    with pytest.raises(ConnectionError, match=r"w\.bin is not here, and BOOK_OFFLINE forbids") as caught:
+        fetch("good")
+    for word in ("Unset BOOK_OFFLINE", str(tmp_path / "c" / "w.bin"), SHA256, server.url("good")):
+        assert word in str(caught.value)
+    assert server.asked == []
+    (tmp_path / "c").mkdir(exist_ok=True)
+    (tmp_path / "c" / "w.bin").write_bytes(CONTENT)
+    assert fetch("good").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("value", ["", "0"])
+def test_offline_may_be_switched_off(fetch, monkeypatch, value):
+    monkeypatch.setenv("BOOK_OFFLINE", value)
+    assert fetch("good").read_bytes() == CONTENT
+
+
+# the bar
+
+
+def test_the_bar_begins_anew_with_each_try_and_is_closed(fetch):
+    with open(os.devnull, "w") as nowhere:
+        bar = tqdm(total=1, file=nowhere)
+        fetch("cut", times=1, bar=bar)
+    assert (bar.n, bar.total, bar.disable) == (len(CONTENT), len(CONTENT), True)
+
+
+# from https to http
+
+
+def test_an_answer_by_https_that_leads_to_http_is_refused():
+    answer = requests.Response()
+    answer.url, answer.status_code = "https://example.org/w", 302
+    answer.headers["Location"] = "http://example.org/w"
+    with open(os.devnull, "wb") as file:
+        sink = transfer.Sink(file, most_bytes=9)
+        with pytest.raises(transfer.RefusedError, match="from https to plain http"):
+            sink.answered(answer)
+        for there in ("https://example.org/v", "/v"):
+            answer.headers["Location"] = there
+            sink.answered(answer)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="a certificate is made by openssl")
+def test_a_server_with_https_is_never_left_for_one_without(server, tmp_path, monkeypatch):
+    """By the whole road: a certificate of this test's own, and one that nobody knows."""
+    made = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-nodes"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", *made, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with fault_server.serving({"w.bin": CONTENT}) as safe:
+        safe.socket = context.wrap_socket(safe.socket, server_side=True)
+        url = safe.url("forward").replace("http:", "https:")  # which leads to http
+        ask = {"sha256": SHA256, "folder": tmp_path / "c", "pause": 0.001, "timeout": patience.seconds(10)}
+        with pytest.raises(ConnectionError, match="its certificate is not accepted"):
+            downloads.fetch("w.bin", [url], **ask)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+        with pytest.raises(ConnectionError, match="leads from https to plain http"):
+            downloads.fetch("w.bin", [url], **ask)
+        good = safe.url("good").replace("http:", "https:")
+        assert downloads.fetch("w.bin", [good], **ask).read_bytes() == CONTENT

@@ -415,13 +415,13 @@ def test_a_file_that_torchvision_has_fetched_before_is_used_where_it_lies(publis
 
 def test_a_bar_counts_the_bytes(published_at_home, monkeypatch):
     _, store, _ = published_at_home
-    bars, real = [], runtime.progress
+    bars, real = [], runtime.download_bar
 
     def kept(*given, **options):
         bars.append(real(*given, **options))
         return bars[-1]
 
-    monkeypatch.setattr(runtime, "progress", kept)
+    monkeypatch.setattr(runtime, "download_bar", kept)
     monkeypatch.setenv("BOOK_PROGRESS", "1")
     models.load_imagenet(models.build("resnet18"), "resnet18")
     size = next(store.iterdir()).stat().st_size
