@@ -77,7 +77,7 @@ notebooks: environment
 
 lock: environment
 	@$(BIN)/python -m uv pip compile -q pyproject.toml --group test --universal --python-version 3.11 \
-		--no-annotate --no-header --upgrade -o requirements.lock
+		--generate-hashes --no-header --upgrade -o requirements.lock
 	@echo "requirements.lock is new: run make notebooks, and commit both together"
 
 address: have-python
