@@ -36,9 +36,9 @@ Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL.
 What has arrived is kept: the same command goes on from there."""
 UNLOCKED = ("keras", "lowest")  # kinds whose versions are not those of the lock
 LOCK = "requirements.lock"
-OTHER_BYTES = """a package that has arrived is not the one that requirements.lock names, so nothing of it is used.
-The lines above say which. Is the package index the one you mean? If the lock is older than a new build of this
-version, `make lock` writes it anew."""
+OTHER_BYTES = """a package that came is not the one that requirements.lock names, so nothing of it is used.
+The lines above say which. Is the package index the one you mean? If the lock is older than a new build of
+this version, `make lock` writes it anew."""
 MISMATCH = re.compile(r"DO NOT MATCH THE HASHES|Hash mismatch", re.IGNORECASE)
 CUT_OFF = re.compile(r"connection broken|Failed to resolve|NewConnection|Network is unreachable|ProxyError")
 PROBE = "tqdm"  # small, without dependencies on Linux and macOS, and one that the book needs anyway
@@ -162,8 +162,8 @@ def asked_for(kind):
 def locked_lines(names):
     """What requirements.lock says of ``names`` and of all that they need: versions, conditions and hashes.
 
-    Below each package the lock says which others need it; so those that a group needs are found without asking
-    an index.
+    Below each package the lock says which others need it; so those that a group needs are found without
+    asking an index.
 
     Raises:
         KeyError: if one of ``names`` is not in the lock.
