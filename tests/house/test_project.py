@@ -214,6 +214,63 @@ def test_workflow_pins_actions_and_grants_nothing_by_default(path):
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}"))
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_has_no_lasting_secret_and_hands_none_to_strangers(path):
+    text = path.read_text(encoding="utf-8")
+    assert "secrets." not in text.replace("secrets and variables", "")
+    assert "pull_request_target" not in text
+    assert "workflow_run" not in text
+    checkouts = [
+        step
+        for job in yaml.safe_load(text)["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/checkout@")
+    ]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+WRITES = {  # what may be written, and by which job alone
+    ("site.yml", "notebooks"): {"contents": "write"},
+    ("site.yml", "deploy"): {"pages": "write", "id-token": "write"},
+}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_may_read_the_repository_and_the_deploy_alone_may_write(path):
+    for name, job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].items():
+        assert job["permissions"] == WRITES.get((path.name, name), {"contents": "read"}), name
+
+
+def test_the_deploy_proves_itself_without_a_stored_secret():
+    job = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]
+    (step,) = job["steps"]
+    assert step["uses"].startswith("actions/deploy-pages@")
+    assert job["environment"]["name"] == "github-pages"
+    assert "with" not in step, "no token is handed over"
+
+
+def test_the_canary_sings_once_a_week_for_the_newest_of_everything():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/canary.yml").read_text(encoding="utf-8"))
+    (when,) = workflow[True]["schedule"]  # YAML takes the word `on` for true
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", when["cron"])
+    job = workflow["jobs"]["newest"]
+    assert job["env"] == {"BOOK_UNLOCKED": "1"}
+    assert any(step.get("run", "").startswith("make test") for step in job["steps"])
+    assert not any("continue-on-error" in step for step in job["steps"])
+    steps = workflow["jobs"]["determinism"]["steps"]
+    assert any(step.get("run", "").startswith("make determinism") for step in steps)
+
+
+def test_the_versions_of_the_lock_run_on_every_system_and_kind_of_processor():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
+    assert {entry["os"].partition("-")[0] for entry in matrix} == {"ubuntu", "macos"}
+    assert any(entry["os"].endswith("-arm") for entry in matrix)
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    assert {entry["python"] for entry in matrix} >= {oldest, "3.14"}
+    assert "BOOK_UNLOCKED" not in str(workflow)
+
+
 def test_gpu_job_runs_the_same_command_and_cannot_pass_without_a_gpu():
     job = yaml.safe_load((ROOT / ".github/workflows/gpu.yml").read_text(encoding="utf-8"))["jobs"]["gpu"]
     commands = [step.get("run", "") for step in job["steps"]]
@@ -223,6 +280,8 @@ def test_gpu_job_runs_the_same_command_and_cannot_pass_without_a_gpu():
     assert job["if"].startswith("vars.BOOK_GPU == 'true' && (")  # without a runner it would wait for one
     assert "`BOOK_GPU` to `true`" in (ROOT / "PUBLISHING.md").read_text(encoding="utf-8")
     assert job["timeout-minutes"] == 20
+    assert "ephemeral" in job["runs-on"]
+    assert job["permissions"] == {"contents": "read"}
     assert not any("continue-on-error" in step or "if" in step for step in job["steps"])
 
 
