@@ -540,3 +540,22 @@ def test_a_skipped_cell_turns_the_run_red(copy):
     done = tiny(copy, code("x = 1"), code("x = 2", tags=["nbval-skip"]))
     assert done.returncode == 1, done.stdout
     assert "1 of 2 passed" in done.stdout
+
+
+OLD_WAY = """import warnings
+
+library = compile("warnings.warn('this goes soon', DeprecationWarning)", "library.py", "exec")
+exec(library, {"__name__": "library", "warnings": warnings})"""
+
+
+@pytest.mark.parametrize("tags", [[], ["nbval-ignore-output"]], ids=["compared", "ignored"])
+def test_a_warning_turns_the_run_red_even_one_that_python_would_not_show(copy, tags):
+    done = tiny(copy, code(OLD_WAY, tags=tags))
+    assert done.returncode == 1, done.stdout
+    assert "DeprecationWarning: this goes soon" in done.stdout
+
+
+def test_a_warning_that_pyproject_names_is_none(copy):
+    named = OLD_WAY.replace("this goes soon", r"\\'parseString\\' deprecated - use \\'parse_string\\'")
+    done = tiny(copy, code(named))
+    assert done.returncode == 0, done.stdout
