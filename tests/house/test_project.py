@@ -313,11 +313,16 @@ def test_a_job_runs_chapter_7_on_the_other_backends():
     assert group >= {"tensorflow-cpu", "jax", "keras"}
 
 
-def test_zizmor_finds_nothing_in_the_workflows():
+def zizmor(*files: Path) -> subprocess.CompletedProcess:
+    """What zizmor says of workflows, or of a folder of them."""
     program = shutil.which("zizmor", path=str(Path(sys.executable).parent))
     assert program, "zizmor belongs to the test environment, but is not there"
-    command = [program, "--offline", "--no-progress", str(ROOT / ".github")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [program, "--offline", "--no-progress", *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_zizmor_finds_nothing_in_the_workflows():
+    done = zizmor(ROOT / ".github")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -337,6 +342,26 @@ def test_actionlint_finds_nothing_in_the_workflows():
     done = actionlint(*WORKFLOWS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"{len(WORKFLOWS)} files, 0 findings\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "who"),
+    [
+        ("runner.os == 'Linux'", "machine.os == 'Linux'", "actionlint"),
+        ("    timeout-minutes: 60", "    timeout-minutes: an hour", "actionlint"),
+        ("  pull_request:\n", "  pull_request_target:\n", "zizmor"),
+        ("@83679a892e2d95755f2dac6acb0bfd1e9ac5d548", "@main", "zizmor"),
+        ("make test-lowest", "echo ${{ github.event.pull_request.title }}", "zizmor"),
+    ],
+)
+def test_a_mistake_planted_in_a_workflow_is_found(tmp_path, old, new, who):
+    text = (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    assert old in text
+    workflow = tmp_path / ".github" / "workflows" / "test.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text(text.replace(old, new), encoding="utf-8")
+    done = {"actionlint": actionlint, "zizmor": zizmor}[who](workflow)
+    assert done.returncode != 0, done.stdout
 
 
 OLD_PYTHON = """
