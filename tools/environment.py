@@ -177,7 +177,8 @@ def locked_lines(names):
                 entries[-1][2].update(line.strip(" #\n").removeprefix("via").split()[:1])
             else:
                 entries[-1][1].append(line)
-    if missing := names - {name for name, _, _ in entries}:
+    missing = names - {name for name, _, _ in entries}
+    if missing:
         raise KeyError(f"not in {LOCK}: {', '.join(sorted(missing))}; run make lock")
     wanted, before = set(names), 0
     while len(wanted) > before:
@@ -275,7 +276,7 @@ def main():
             if file.read() == wanted(kind, locked):
                 return
         os.remove(stamp)
-    python = os.path.join(home, "Scripts" if os.name == "nt" else "bin", "python")
+    python = os.path.join(home, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
     print(f"environment: setting up {folder} (once; {size})", flush=True)
     works = os.path.exists(python) and run(python, "-c", "import pip")
     if not works and not run(sys.executable, "-m", "venv", "--clear", home):

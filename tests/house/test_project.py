@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -370,6 +371,11 @@ sys.version_info = (3, 9, 2, "final", 0)
 sys.argv = ["environment.py", "site"]
 runpy.run_path("tools/environment.py", run_name="__main__")
 """
+
+
+def test_an_old_python_can_read_the_program_that_would_tell_it():
+    text = (ROOT / "tools" / "environment.py").read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 6))
 
 
 def test_an_old_python_gets_a_clear_message():

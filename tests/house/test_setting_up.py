@@ -135,7 +135,7 @@ def test_a_bare_python_is_enough_to(tool):
 @pytest.mark.parametrize(
     ("verb", "kinds"),
     [("address", []), ("publish-check", []), ("lint", ["lint"]), ("format", ["lint"]), ("book", ["site"]),
-     ("test", ["full"]), ("test-lowest", ["lowest"]), ("test-keras", ["keras"])],
+     ("test", ["full"]), ("test-lowest", ["lowest"]), ("test-keras", ["keras"]), ("determinism", ["full"])],
 )  # fmt: skip
 def test_a_verb_asks_for_no_larger_environment_than_it_needs(tmp_path, verb, kinds):
     shutil.copy(ROOT / "Makefile", tmp_path)
