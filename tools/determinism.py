@@ -41,6 +41,7 @@ from tools import executions, home, patience, project, run_tests, sitting, stric
 
 RECORD = "determinism.json"
 SAMPLE = 12
+MOST_SAID = 6000  # characters of what nbval says about an execution that differed
 START_UP = 15  # seconds for pytest, a kernel and the import of torch
 ELSEWHERE = "a place with spaces, 路径 und Größe"
 TREE = (
@@ -329,7 +330,12 @@ def execute(execution: Execution, machine: Machine) -> Outcome:
         check=False,
     )  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
-    return outcome(execution, done, time.monotonic() - start)
+    found = outcome(execution, done, time.monotonic() - start)
+    if found.differed:
+        print(
+            (done.stdout + done.stderr)[-MOST_SAID:], flush=True
+        )  # the outputs side by side, as nbval has them
+    return found
 
 
 def outcome(execution: Execution, done: subprocess.CompletedProcess, seconds: float) -> Outcome:

@@ -133,7 +133,7 @@ def link_or_copy(python, size):
 
 def bare(requirement):
     """The name in a requirement such as ``Sphinx_Exercise>=1.0``, as the lock writes it."""
-    name = re.match(r"[A-Za-z0-9._-]+", requirement).group(0)
+    name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

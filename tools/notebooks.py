@@ -255,6 +255,8 @@ def main(arguments: list[str] | None = None) -> int:
             "RESNET_BOOK_DATA is not set: chapters that use data sets will store the outputs of drawn images."
         )
     home.provide()
+    if not options.prose:
+        home.list_fonts()
     for name in chosen(names):
         start = time.monotonic()
         changed = take_prose(name) if options.prose else make(name)

@@ -548,6 +548,16 @@ library = compile("warnings.warn('this goes soon', DeprecationWarning)", "librar
 exec(library, {"__name__": "library", "warnings": warnings})"""
 
 
+def test_a_new_home_has_its_list_of_fonts_before_the_first_cell(copy, tmp_path_factory, monkeypatch):
+    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    new = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(new))
+    source = f"from pathlib import Path\nassert list(Path({str(new)!r}).rglob('fontlist*.json'))"
+    done = tiny(copy, code(source))
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("tags", [[], ["nbval-ignore-output"]], ids=["compared", "ignored"])
 def test_a_warning_turns_the_run_red_even_one_that_python_would_not_show(copy, tags):
     done = tiny(copy, code(OLD_WAY, tags=tags))
