@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Notebooks for `make notebooks`, `make format` and `make test`: NAMES="03 05_fine_tuning/using_it"
 NAMES ?=
-# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"; `make bench` hands it on too
+# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"; `make bench` and `make determinism` hand it on
 OPTIONS ?=
 # For `make bench`: rows by number, ratios only, the folder of what is done, and the device
 ROWS ?=
@@ -29,7 +29,7 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf bench test test-portable test-lowest test-keras lint format lab notebooks lock address publish-check clean \
+.PHONY: help book pdf bench test test-portable test-lowest test-keras determinism lint format lab notebooks lock address publish-check clean \
 	site-environment pdf-environment lint-environment environment lowest-environment keras-environment
 
 help:
@@ -40,6 +40,8 @@ help:
 	@echo "make test-lowest     run tests and chapters with the lowest versions that pyproject.toml allows"
 	@echo "make test-keras      run chapter 7's tests on TensorFlow and on JAX, in an environment of their own"
 	@echo "make bench           measure how fast it is, on a quiet machine (QUICK=1: five minutes; ROWS=\"1 5\": only these)"
+	@echo "make determinism     run a sample of the chapters elsewhere: other threads, instructions, languages, clocks, paths"
+	@echo "                     (OPTIONS=\"--seed 1 --executions 64\"; OPTIONS=--list only says what it would run)"
 	@echo "make lab             open the chapters in JupyterLab (OPTIONS=--allow-root and others are handed on)"
 	@echo "make notebooks       make the executed notebooks from text/ (NAMES=\"03 04\" for some)"
 	@echo "make lint, format    check the form of the code; repair it (no torch)"
@@ -71,6 +73,9 @@ bench: environment
 	@$(BIN)/python -m benchmarks.all $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick) $(if $(KEEP),--keep "$(KEEP)") \
 		$(if $(DEVICE),--device $(DEVICE)) $(OPTIONS)
 
+determinism: environment
+	@$(BIN)/python tools/determinism.py $(OPTIONS) $(NAMES)
+
 lint: $(LINT)
 	@$(LINT_BIN)/python tools/run_tests.py lint
 
@@ -87,7 +92,7 @@ notebooks: environment
 
 lock: environment
 	@$(BIN)/python -m uv pip compile -q pyproject.toml --group test --universal --python-version 3.11 \
-		--no-annotate --no-header --upgrade -o requirements.lock
+		--generate-hashes --no-header --upgrade -o requirements.lock
 	@echo "requirements.lock is new: run make notebooks, and commit both together"
 
 address: have-python

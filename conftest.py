@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import patience
+from tools import home, patience, strict
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OUTPUT_SECONDS = 60  # for what a finished cell has printed to arrive; nbval itself would wait 5
@@ -116,8 +116,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from nbval import kernel
 
     kernel.start_new_kernel = patience.started_again(kernel.start_new_kernel)
+    strict.kernels(config.rootpath)
     if hasattr(config, "workerinput"):
         return
+    home.list_fonts()
     os.environ.setdefault("BOOK_PROGRESS", "0")  # as the notebooks were executed: a bar is no output
     paths = [config.invocation_params.dir / argument for argument in config.args if "::" not in argument]
     files = [path.resolve() for path in paths if path.suffix == ".ipynb"]

@@ -4,8 +4,9 @@
 at the form of the code, all without torch; ``full`` (.venv) can run and test every chapter; ``lowest``
 (.venv-lowest) can do that with the lowest versions that pyproject.toml allows; ``keras`` (.venv-keras) has
 TensorFlow and JAX for chapter 7.
-Versions come from requirements.lock, unless BOOK_UNLOCKED=1 asks for the newest ones; for ``keras`` from
-pyproject.toml, because TensorFlow does not go with some of the lock.
+What is installed comes from requirements.lock and has to be, to the byte, a file whose SHA-256 stands there.
+Three are exempt, because their versions are not those of the lock: ``lowest``; ``keras``, since TensorFlow
+does not go with some of it; and all of them with BOOK_UNLOCKED=1, which asks for the newest versions.
 Nothing is done when the environment already fits.
 This file runs on any Python 3, so that an old one gets a clear message.
 """
@@ -33,6 +34,12 @@ NO_NETWORK = """nothing can be fetched. Is there a network? pip says:
     {}
 Behind a proxy, set HTTPS_PROXY; with an index of your own, PIP_INDEX_URL.
 What has arrived is kept: the same command goes on from there."""
+UNLOCKED = ("keras", "lowest")  # kinds whose versions are not those of the lock
+LOCK = "requirements.lock"
+OTHER_BYTES = """a package that came is not the one that requirements.lock names, so nothing of it is used.
+The lines above say which. Is the package index the one you mean? If the lock is older than a new build of
+this version, `make lock` writes it anew."""
+MISMATCH = re.compile(r"DO NOT MATCH THE HASHES|Hash mismatch", re.IGNORECASE)
 CUT_OFF = re.compile(r"connection broken|Failed to resolve|NewConnection|Network is unreachable|ProxyError")
 PROBE = "tqdm"  # small, without dependencies on Linux and macOS, and one that the book needs anyway
 
@@ -63,7 +70,7 @@ def check_python():
 def wanted(kind, locked):
     """What the environment depends on, as one short text; it is stored there when all is installed."""
     digest = hashlib.sha256()
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in (LOCK, "pyproject.toml"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return "{} {} {} {}".format(
@@ -124,20 +131,109 @@ def link_or_copy(python, size):
         )
 
 
+def bare(requirement):
+    """The name in a requirement such as ``Sphinx_Exercise>=1.0``, as the lock writes it."""
+    name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def asked_for(kind):
+    """Names of the packages that pyproject.toml asks for in an environment of this kind."""
+    import tomllib  # here: an old Python has no such module, and is told so before
+
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        project = tomllib.load(file)
+    groups = project["dependency-groups"]
+
+    def members(group):
+        for entry in groups[group]:
+            if isinstance(entry, str):
+                yield bare(entry)
+            else:
+                yield from members(entry["include-group"])
+
+    asked = KINDS[kind][1]
+    names = {n for i, word in enumerate(asked) if word == "--group" for n in members(asked[i + 1])}
+    if "-e" in asked:
+        names |= {bare(entry) for entry in project["project"]["dependencies"]}
+    return names
+
+
+def locked_lines(names):
+    """What requirements.lock says of ``names`` and of all that they need: versions, conditions and hashes.
+
+    Below each package the lock says which others need it; so those that a group needs are found without
+    asking an index.
+
+    Raises:
+        KeyError: if one of ``names`` is not in the lock.
+    """
+    entries = []  # name, lines, names of those that need it
+    with open(os.path.join(ROOT, LOCK), encoding="utf-8") as file:
+        for line in file:
+            if line[:1].isalnum():
+                entries.append((line.partition("==")[0], [], set()))
+            if "#" in line:
+                entries[-1][2].update(line.strip(" #\n").removeprefix("via").split()[:1])
+            else:
+                entries[-1][1].append(line)
+    missing = names - {name for name, _, _ in entries}
+    if missing:
+        raise KeyError(f"not in {LOCK}: {', '.join(sorted(missing))}; run make lock")
+    wanted, before = set(names), 0
+    while len(wanted) > before:
+        before = len(wanted)
+        wanted |= {name for name, _, needed_by in entries if needed_by & wanted}
+    return "".join("".join(lines) for name, lines, _ in entries if name in wanted)
+
+
+def steps(kind, locked, folder):
+    """What is handed to ``pip install``, one list after the other; a part of the lock is put into ``folder``.
+
+    The package itself comes last and by itself: a folder has no hash. What builds it is in the lock.
+    """
+    asked = KINDS[kind][1]
+    if kind == "lowest":
+        return [["--resolution", "lowest-direct", *asked]]
+    if not locked or kind in UNLOCKED:
+        return [["--upgrade", *asked]]
+    part = os.path.join(folder, "locked.txt")
+    with open(part, "w", encoding="utf-8") as file:
+        file.write(locked_lines(asked_for(kind)))
+    package = [["--no-deps", "--no-build-isolation", "-e", "."]] if "-e" in asked else []
+    return [["--require-hashes", "-r", part], *package]
+
+
+def uv_requirement(locked, folder):
+    """How pip is asked for uv: by the hashes of the lock, or for any that is new enough."""
+    if not locked:
+        return ["uv>=0.8"]
+    part = os.path.join(folder, "uv.txt")
+    with open(part, "w", encoding="utf-8") as file:
+        file.write(locked_lines({"uv"}))
+    return ["--require-hashes", "-r", part]
+
+
 def install(kind, python, locked):
     """Install what ``kind`` asks for with uv, or with pip where uv cannot be had."""
-    _, requirements, size = KINDS[kind]
-    constraint = ["-c", "requirements.lock"] if locked and kind != "keras" else ["--upgrade"]
+    folder = tempfile.mkdtemp()
+    try:
+        _install(kind, python, locked, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _install(kind, python, locked, folder):
+    todo, size = steps(kind, locked, folder), KINDS[kind][2]
     quiet = [] if sys.stdout.isatty() else ["-q"]
-    works, said = heard(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv>=0.8")
+    pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    works, said = heard(*(pip + uv_requirement(locked, folder)))
     if works:
         link_or_copy(python, size)
         # Compiled once here, not in each process: some machines forbid Python to keep what it compiles, and
         # then every import of torch takes three times as long.
         command = [python, "-m", "uv", "pip", "install", "--compile-bytecode", "--python", python]
-        if kind == "lowest":
-            constraint = ["--resolution", "lowest-direct"]
-        if run(*(command + quiet + constraint + requirements)):
+        if all(run(*(command + quiet + step)) for step in todo):
             return
     else:
         ask_for_a_network(said)
@@ -145,14 +241,18 @@ def install(kind, python, locked):
     if kind == "lowest":
         complain("only uv can choose the lowest versions, and it did not work here:\n" + said)
     print(said + "environment: uv did not work here, pip takes its place (slower)", flush=True)
-    pip = [python, "-m", "pip", "install", "-q"]
-    works, said = heard(*([*pip, "--upgrade", "pip>=25.1"]))
-    if works:
-        works, said = heard(*(pip + constraint + requirements))
+    works = True
+    if "--group" in todo[0]:
+        works, said = heard(*([*pip, "--upgrade", "pip>=25.1"]))  # the first that reads groups
+    for step in todo:
+        if works:
+            works, said = heard(*(pip + step))
     if works:
         return
     ask_for_a_network(said)  # where a folder of packages has some of them, pip would call it a conflict
     print(said, flush=True)
+    if MISMATCH.search(said):
+        complain(OTHER_BYTES)
     complain("the packages could not be installed; the lines above say why. A second try goes on from there.")
 
 
@@ -176,7 +276,7 @@ def main():
             if file.read() == wanted(kind, locked):
                 return
         os.remove(stamp)
-    python = os.path.join(home, "Scripts" if os.name == "nt" else "bin", "python")
+    python = os.path.join(home, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
     print(f"environment: setting up {folder} (once; {size})", flush=True)
     works = os.path.exists(python) and run(python, "-c", "import pip")
     if not works and not run(sys.executable, "-m", "venv", "--clear", home):

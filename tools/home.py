@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -39,3 +40,12 @@ def provide() -> Path | None:
     for name in [name for name in os.environ if name.startswith("XDG_") and name.endswith("_HOME")]:
         del os.environ[name]  # they would lead back into the old one
     return folder
+
+
+def list_fonts() -> None:
+    """Let Matplotlib make its list of fonts now, where this home has none yet.
+
+    A notebook that had to wait for it would say so on its error stream, after five seconds: on a busy machine
+    a run in a new home would differ from the stored one.
+    """
+    subprocess.run([sys.executable, "-c", "import matplotlib.font_manager"], capture_output=True, check=False)

@@ -30,7 +30,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import executions, home, patience, project, references, sitting
+from tools import executions, home, patience, project, references, sitting, strict
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -80,8 +80,12 @@ def sources(notebook: NotebookNode) -> list[tuple]:
 
 
 def execute(notebook: NotebookNode, folder: Path) -> None:
-    """Run every cell in a new kernel whose working directory is ``folder``; outputs are stored in place."""
+    """Run every cell in a new kernel whose working directory is ``folder``; outputs are stored in place.
+
+    A warning is an error there, with the exceptions of pyproject.toml.
+    """
     os.environ["BOOK_PROGRESS"] = "0"
+    strict.kernels()
     client = NotebookClient(
         notebook,
         timeout=int(patience.seconds(patience.CELL)),
@@ -251,6 +255,8 @@ def main(arguments: list[str] | None = None) -> int:
             "RESNET_BOOK_DATA is not set: chapters that use data sets will store the outputs of drawn images."
         )
     home.provide()
+    if not options.prose:
+        home.list_fonts()
     for name in chosen(names):
         start = time.monotonic()
         changed = take_prose(name) if options.prose else make(name)

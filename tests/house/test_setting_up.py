@@ -135,7 +135,7 @@ def test_a_bare_python_is_enough_to(tool):
 @pytest.mark.parametrize(
     ("verb", "kinds"),
     [("address", []), ("publish-check", []), ("lint", ["lint"]), ("format", ["lint"]), ("book", ["site"]),
-     ("test", ["full"]), ("test-lowest", ["lowest"]), ("test-keras", ["keras"])],
+     ("test", ["full"]), ("test-lowest", ["lowest"]), ("test-keras", ["keras"]), ("determinism", ["full"])],
 )  # fmt: skip
 def test_a_verb_asks_for_no_larger_environment_than_it_needs(tmp_path, verb, kinds):
     shutil.copy(ROOT / "Makefile", tmp_path)
@@ -266,6 +266,16 @@ def test_a_home_that_can_be_written_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", str(tmp_path))
     assert home.provide() is None
     assert not list(tmp_path.iterdir())
+
+
+def test_the_list_of_fonts_is_made_before_a_notebook_waits_for_it(tmp_path, monkeypatch):
+    """Matplotlib tells those who wait for more than five seconds, on the error stream."""
+    for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("USERPROFILE" if os.name == "nt" else "HOME", str(tmp_path))
+    home.list_fonts()
+    (made,) = tmp_path.rglob("fontlist*.json")
+    assert "DejaVu Sans" in made.read_text(encoding="utf-8")
 
 
 # limits of time

@@ -10,7 +10,7 @@ import pytest
 from tools import project, web
 
 TOOLS = project.ROOT / "tools"
-SHARED = {"executions", "home", "patience", "project", "references", "sitting"}  # by several verbs
+SHARED = {"executions", "home", "patience", "project", "references", "sitting", "strict"}  # by several verbs
 KNOWS_THE_PARTS = {"tools.website"}
 MODULES = {
     path.relative_to(project.ROOT).with_suffix("").as_posix().replace("/", "."): path
