@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Notebooks for `make notebooks`, `make format` and `make test`: NAMES="03 05_fine_tuning/using_it"
 NAMES ?=
-# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"
+# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"; `make mutants` has options too
 OPTIONS ?=
 
 BIN := .venv/bin
@@ -24,7 +24,7 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-portable test-lowest test-keras lint format lab notebooks lock address publish-check clean \
+.PHONY: help book pdf test test-portable test-lowest test-keras mutants lint format lab notebooks lock address publish-check clean \
 	site-environment pdf-environment lint-environment environment lowest-environment keras-environment
 
 help:
@@ -34,6 +34,8 @@ help:
 	@echo "make test-portable   run the chapters as on the simplest processor"
 	@echo "make test-lowest     run tests and chapters with the lowest versions that pyproject.toml allows"
 	@echo "make test-keras      run chapter 7's tests on TensorFlow and on JAX, in an environment of their own"
+	@echo "make mutants         plant bugs one at a time, and see whether a test or a chapter turns red (hours;"
+	@echo "                     OPTIONS=\"models/blocks --count 30 --workers 2\" and others are handed on)"
 	@echo "make lab             open the chapters in JupyterLab (OPTIONS=--allow-root and others are handed on)"
 	@echo "make notebooks       make the executed notebooks from text/ (NAMES=\"03 04\" for some)"
 	@echo "make lint, format    check the form of the code; repair it (no torch)"
@@ -60,6 +62,9 @@ test-lowest: lowest-environment
 
 test-keras: keras-environment
 	@.venv-keras/bin/python tools/run_tests.py keras
+
+mutants: environment
+	@$(BIN)/python tools/mutants.py $(OPTIONS)
 
 lint: $(LINT)
 	@$(LINT_BIN)/python tools/run_tests.py lint

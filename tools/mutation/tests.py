@@ -1,0 +1,128 @@
+"""Which tests and notebooks may turn red by a bug: those that reach its file by imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+from tools import project
+
+LEFT_OUT = ("tests/site/", "tests/house/test_faults.py", "tests/experiments/test_records.py")  # minutes each
+ALSO = {"resnet_utils/__main__.py": "tests/test_command.py"}
+
+
+def mirrored(file: str, root: Path = project.ROOT) -> str:
+    """The file of tests that belongs to a module; empty where it has none of its own."""
+    name = Path(file).stem
+    parts = Path(file).parent.parts
+    folder = Path("tests", *parts[1:]) if parts[0] == "resnet_utils" else Path("tests/house")
+    found = ALSO.get(file, (folder / f"test_{name}.py").as_posix())
+    return found if (root / found).exists() else ""
+
+
+@cache
+def imports(path: Path, root: Path = project.ROOT) -> frozenset[str]:
+    """The files of the project that a file imports by itself; a package counts as its ``__init__``."""
+    return _imported(ast.parse(path.read_text(encoding="utf-8")), root)
+
+
+def _imported(tree: ast.AST, root: Path) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    found = set()
+    for name in names:
+        if name.split(".")[0] in ("resnet_utils", "tools", "experiments"):
+            path = root / name.replace(".", "/")
+            for each in (path.with_suffix(".py"), path / "__init__.py"):
+                if each.is_file():
+                    found.add(each.relative_to(root).as_posix())
+    return frozenset(found)
+
+
+def _steps(first: frozenset[str], root: Path) -> dict[str, int]:
+    """Every file that is reached from the first ones, and in how many imports."""
+    found, new, step = dict.fromkeys(first, 1), set(first), 1
+    while new:
+        step += 1
+        new = set().union(*(imports(root / file, root) for file in new)) - found.keys()
+        found |= dict.fromkeys(new, step)
+    return found
+
+
+@cache
+def reach(root: Path = project.ROOT) -> dict[str, dict[str, int]]:
+    """File of tests -> file of the project -> how many imports lie between."""
+    files = sorted(path.relative_to(root).as_posix() for path in (root / "tests").rglob("test_*.py"))
+    return {file: _steps(imports(root / file, root), root) for file in files if not file.startswith(LEFT_OUT)}
+
+
+def others(file: str, root: Path = project.ROOT) -> list[str]:
+    """The files of tests that a bug in ``file`` may turn red, but for its own: the nearest first.
+
+    Those of its own wing come before those of others, and the exercises last, which reach everything.
+    """
+    near = {tests: found[file] for tests, found in reach(root).items() if file in found}
+    wing = (Path("tests") / Path(*Path(file).parent.parts[1:])).as_posix()
+
+    def far(tests: str) -> tuple[bool, bool, int, str]:
+        return tests.startswith("tests/exercises/"), not tests.startswith(wing), near[tests], tests
+
+    return sorted(near.keys() - {mirrored(file, root)}, key=far)
+
+
+@cache
+def _notebooks(root: Path = project.ROOT) -> dict[str, tuple[dict[str, int], int]]:
+    import nbformat
+
+    from tools import sitting
+
+    found = {}
+    for path in project.executed(root / "book"):
+        notebook = nbformat.read(path, as_version=4)
+        code = "\n".join(
+            re.sub(r"^([ \t]*)[%!].*$", r"\1pass", cell.source, flags=re.M)
+            for cell in notebook.cells
+            if cell.cell_type == "code"
+        )
+        try:
+            first = _imported(ast.parse(code), root)
+        except SyntaxError:
+            first = frozenset()
+        name = path.relative_to(root).as_posix()
+        found[name] = (_steps(first, root), sitting.promised_seconds(notebook) or 60)
+    return found
+
+
+def notebooks(file: str, root: Path = project.ROOT) -> list[tuple[str, int]]:
+    """The notebooks that reach a module, with their promised seconds: the nearest and shortest first."""
+    known = _notebooks(root).items()
+    near = [(steps[file], seconds, name) for name, (steps, seconds) in known if file in steps]
+    return [(name, seconds) for _, seconds, name in sorted(near)]
+
+
+def lines_of(text: str, first: int, last: int) -> tuple[set[int], set[int]]:
+    """Of the statements on some lines their own lines, and all lines of the functions around.
+
+    Args:
+        text: a module as it stands.
+        first: of the lines, from 1.
+        last: of the lines.
+    """
+    own, around = set(range(first, last + 1)), set()
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.stmt):
+            continue
+        body = getattr(node, "body", None)
+        end = body[0].lineno - 1 if isinstance(body, list) else node.end_lineno or node.lineno
+        if node.lineno <= last and end >= first:
+            own |= set(range(node.lineno, end + 1))
+        inside = node.lineno <= last and (node.end_lineno or node.lineno) >= first
+        if isinstance(node, ast.FunctionDef) and inside:
+            around |= set(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
+    return own, around
