@@ -89,11 +89,17 @@ def test_the_lines_of_a_bug_are_those_of_its_statement_and_of_the_function_aroun
     [
         ("resnet_utils/models/blocks.py", "tests/models/test_blocks.py"),
         ("resnet_utils/__main__.py", "tests/test_command.py"),
-        ("tools/references.py", ""),
+        ("resnet_utils/evaluation/selective.py", "tests/evaluation/test_calibration.py"),
+        ("tools/patience.py", ""),
     ],
 )
 def test_a_module_has_the_tests_of_its_own_name(file, own):
     assert tests.mirrored(file) == own
+
+
+def test_whatever_tells_of_a_module_is_there_and_so_is_the_module():
+    named = {*tests.TOLD_BY, *tests.TOLD_BY.values()}
+    assert not [file for file in named if not (project.ROOT / file).exists()]
 
 
 def test_others_that_reach_a_module_come_by_wing_and_exercises_last():

@@ -5,6 +5,7 @@ A new Python would import torch and pytest anew, some seconds of processor time 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -27,6 +28,8 @@ def warm() -> None:
     for name in HEAVY:
         importlib.import_module(name)
     importlib.import_module("torch").set_num_threads(1)
+    gc.collect()
+    gc.freeze()  # pytest collects garbage in each fork: not that of what is imported here
 
 
 class Watch:
@@ -141,7 +144,7 @@ def _pytest(folder: Path, arguments: list[str], answer: Path, *, cover: bool) ->
         )
         coverage.start()
         watch.begins = coverage.switch_context
-    usual = ["-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:nbval"]
+    usual = ["-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:nbval", "-p", "no:anyio"]
     usual += ["-W", "ignore:Module already imported so cannot be rewritten"]  # by ``warm``
     status = int(pytest.main([*usual, *arguments], plugins=[watch]))
     told: dict[str, Any] = {"status": status, "red": watch.red, "why": watch.why, "reds": watch.reds}

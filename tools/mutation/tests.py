@@ -10,7 +10,34 @@ from pathlib import Path
 from tools import project
 
 LEFT_OUT = ("tests/site/", "tests/house/test_faults.py", "tests/experiments/test_records.py")  # minutes each
-ALSO = {"resnet_utils/__main__.py": "tests/test_command.py"}
+TOLD_BY = {  # a module whose tests have another name
+    "resnet_utils/__main__.py": "tests/test_command.py",
+    "resnet_utils/analysis/paths.py": "tests/analysis/test_gradients.py",
+    "resnet_utils/data/listing.py": "tests/data/test_folder.py",
+    "resnet_utils/data/synthetic/faces.py": "tests/data/synthetic/test_animals.py",
+    "resnet_utils/data/synthetic/parts.py": "tests/data/synthetic/test_animals.py",
+    "resnet_utils/data/synthetic/scene.py": "tests/data/synthetic/test_animals.py",
+    "resnet_utils/dense/learning.py": "tests/dense/test_segmenters.py",
+    "resnet_utils/deployment/card.py": "tests/deployment/test_classifier.py",
+    "resnet_utils/deployment/inputs.py": "tests/deployment/test_classifier.py",
+    "resnet_utils/deployment/page.py": "tests/deployment/test_report.py",
+    "resnet_utils/evaluation/selective.py": "tests/evaluation/test_calibration.py",
+    "resnet_utils/finetuning/backbones.py": "tests/finetuning/test_own.py",
+    "resnet_utils/finetuning/parts.py": "tests/finetuning/test_strategies.py",
+    "resnet_utils/finetuning/photographs.py": "tests/finetuning/test_own.py",
+    "resnet_utils/finetuning/probe.py": "tests/finetuning/test_strategies.py",
+    "resnet_utils/finetuning/tuning.py": "tests/finetuning/test_own.py",
+    "resnet_utils/reporting/digest.py": "tests/reporting/test_plotting.py",
+    "resnet_utils/reporting/numbers.py": "tests/runtime/test_environment.py",
+    "resnet_utils/reporting/svg.py": "tests/reporting/test_drawings.py",
+    "resnet_utils/training/optim.py": "tests/training/test_loop.py",
+    "resnet_utils/training/run.py": "tests/training/test_callbacks.py",
+    "tools/portable/cells.py": "tests/house/test_portable.py",
+    "tools/portable/prose.py": "tests/house/test_portable.py",
+    "tools/references.py": "tests/house/test_portable.py",
+    "tools/sitting.py": "tests/house/test_depth.py",
+    "tools/web/search_index.py": "tests/house/test_pages.py",
+}
 
 
 def mirrored(file: str, root: Path = project.ROOT) -> str:
@@ -18,7 +45,7 @@ def mirrored(file: str, root: Path = project.ROOT) -> str:
     name = Path(file).stem
     parts = Path(file).parent.parts
     folder = Path("tests", *parts[1:]) if parts[0] == "resnet_utils" else Path("tests/house")
-    found = ALSO.get(file, (folder / f"test_{name}.py").as_posix())
+    found = TOLD_BY.get(file, (folder / f"test_{name}.py").as_posix())
     return found if (root / found).exists() else ""
 
 
