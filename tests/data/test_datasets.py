@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import http.server
 import os
+import socket
 import struct
 import tarfile
 import threading
@@ -237,10 +238,11 @@ def test_given_fashion_mnist_is_read(given, capsys):
 def test_download_is_made_once_and_only_when_allowed(monkeypatch, tmp_path):
     from torchvision import datasets
 
-    calls = []
+    calls, timeouts = [], []
 
     def fetch(self):
         calls.append(self.root)
+        timeouts.append(socket.getdefaulttimeout())
         if not self._check_exists():
             write_fashion(Path(self.raw_folder))
 
@@ -255,6 +257,8 @@ def test_download_is_made_once_and_only_when_allowed(monkeypatch, tmp_path):
     assert data.fashion_mnist(download=True)[0].source == "Fashion-MNIST"
     assert len(calls) == 1
     assert os.listdir(downloads.cache_folder()) == ["FashionMNIST"]
+    assert 0 < timeouts[0] <= 60, "a server that falls silent is not waited for"
+    assert socket.getdefaulttimeout() is None, "what else this process connects to keeps its own patience"
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.released = [], threading.Event()
+        self.asked, self.encodings, self.released = [], [], threading.Event()
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}/{path}"
@@ -36,6 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.strip("/")
         self.server.asked.append(path)
+        self.server.encodings.append(self.headers["Accept-Encoding"])
         getattr(self, path.partition("-")[0])(self.server.asked.count(path))
 
     def answer(self, body, status=200, *, length=None, **headers):
@@ -248,3 +249,16 @@ def test_cache_folder_is_the_readers_choice(tmp_path, monkeypatch):
     assert downloads.cache_folder() == tmp_path / "here"
     monkeypatch.delenv("BOOK_CACHE")
     assert downloads.cache_folder().name == "resnet-book"
+
+
+def test_pauses_double_from_try_to_try(server, tmp_path, monkeypatch):
+    slept = []
+    monkeypatch.setattr(downloads.time, "sleep", slept.append)
+    with pytest.raises(ConnectionError, match="HTTP 503"):
+        downloads.fetch("w.bin", [server.url("down")], sha256=SHA256, folder=tmp_path / "c", pause=0.5)
+    assert slept == [0.5, 1.0], "exponential back-off, and no wait after the last try"
+
+
+def test_a_file_comes_as_it_is_and_not_compressed_on_the_way(server, fetch):
+    fetch("good")
+    assert server.encodings == ["identity"], "else the announced length would be another one"

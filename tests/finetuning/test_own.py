@@ -392,3 +392,42 @@ def test_another_file_of_weights_with_the_same_name_does_not_take_over_a_run():
     with torch.no_grad():
         model.conv1.weight[0, 0, 0, 0] += 1
     assert own._digest_of_weights(start) != before
+
+
+def test_training_shuffles_and_augments_and_validation_shows_each_picture_as_it_is(start, monkeypatch):
+    given = []
+    monkeypatch.setattr(tuning.training, "fit", lambda *parts, **_: given.append(parts))
+    parts = finetuning.split_photographs({"all": pictures(90)})
+    finetuning.tune(start, parts, epochs=1)
+    _, train, valid = given[0]
+    shown = torch.cat([images for images, _ in valid])
+    mean, std = (torch.tensor(values)[:, None, None] for values in (start.mean, start.std))
+    torch.testing.assert_close(shown, (parts.valid.images.float() / 255 - mean) / std)
+    assert torch.equal(torch.cat([labels for _, labels in valid]), parts.valid.labels)
+    orders = [torch.cat([labels for _, labels in train]).tolist() for _ in range(3)]
+    assert orders[0] != orders[1] != orders[2], "each epoch has an order of its own"
+    sizes = {tuple(images.shape[1:]) for images, _ in train}
+    assert sizes == {(3, 24, 24)}, "cut out, three quarters as wide as the pictures (TEST_SHARE)"
+    means = [torch.cat([images for images, _ in train]).mean().item() for _ in range(2)]
+    assert abs(means[0]) < 2, "normalised as the weights are used to, not 0 to 255"
+    assert means[0] != means[1], "each epoch cuts out elsewhere"
+
+
+def test_temperature_and_threshold_come_from_the_validation_and_no_other_part(start, monkeypatch):
+    parts = finetuning.split_photographs({"all": pictures(90)})
+    asked = []
+
+    def logits(_, split):
+        asked.append(split)
+        wrong = torch.arange(len(split)) % 4 == 0
+        return 3 * nn.functional.one_hot((split.labels + wrong) % 3, 3).float()
+
+    monkeypatch.setattr(tuning.deployment.Classifier, "logits", logits)
+    judge = finetuning.to_classifier(start.with_head(3), start, parts, risk=0.5)
+    assert asked == [parts.valid]
+    # All are equally sure, so the best temperature lets them be as sure as they are often right.
+    count = len(parts.valid)
+    right = 1 - (torch.arange(count) % 4 == 0).double().mean().item()
+    sure = 1 / (1 + 2 * np.exp(-3 / judge.temperature))
+    assert sure == pytest.approx(right, abs=1e-6)
+    assert judge.threshold in (0.0, pytest.approx(sure)), "a confidence at that temperature, or none"

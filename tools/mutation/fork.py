@@ -144,7 +144,7 @@ def _pytest(folder: Path, arguments: list[str], answer: Path, *, cover: bool) ->
         )
         coverage.start()
         watch.begins = coverage.switch_context
-    usual = ["-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:nbval", "-p", "no:anyio"]
+    usual = ["-q", "--tb=line", *(f"-pno:{name}" for name in ("cacheprovider", "xdist", "nbval", "anyio"))]
     usual += ["-W", "ignore:Module already imported so cannot be rewritten"]  # by ``warm``
     status = int(pytest.main([*usual, *arguments], plugins=[watch]))
     told: dict[str, Any] = {"status": status, "red": watch.red, "why": watch.why, "reds": watch.reds}
