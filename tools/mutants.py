@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--chapters", type=float, default=90, help="seconds of chapters for a bug that no test finds"
     )
+    made.add_argument("--quick", action="store_true", help="do not measure which tests run a line")
     made.add_argument("--near", action="store_true", help="ask only the tests of each bug's own module")
     made.add_argument("--keep", type=Path, help="folder for what is done; a second call goes on from there")
     made.add_argument("--list", action="store_true", help="name the bugs and plant none")
@@ -97,16 +98,22 @@ def row(bug: bugs.Bug, found: trial.Found) -> Row:
     }  # fmt: skip
 
 
-def work(tasks: Any, answers: Any, kept: Path, budget: float, chapters: float) -> None:
-    """One worker: a copy of the project, and bugs until there are no more."""
+def work(tasks: Any, answers: Any, kept: Path, options: argparse.Namespace) -> None:
+    """One worker: a copy of the project, and bugs, or tests to run without one, until there are no more."""
     signal.signal(signal.SIGTERM, _leave)  # so that what it has started ends too
     fork.warm()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         try:
-            ground = trial.Ground(Path(folder) / "book", kept, budget=budget, chapters=chapters)
+            ground = trial.Ground(
+                Path(folder) / "book", kept, budget=options.budget, chapters=options.chapters,
+                covers=trial.COVERS and not options.quick,
+            )  # fmt: skip
             while (task := tasks.get()) is not None:
-                bug, near = task
-                answers.put((key(bug), row(bug, ground.look(bug, near=near))))
+                one, near = task
+                if isinstance(one, bugs.Bug):
+                    answers.put((key(one), row(one, ground.look(one, near=near))))
+                else:
+                    answers.put(("red", ground.reds(one)))
         except BaseException as error:
             answers.put((None, f"{type(error).__name__}: {error}"))
             raise
@@ -114,21 +121,23 @@ def work(tasks: Any, answers: Any, kept: Path, budget: float, chapters: float) -
 
 
 def trials(
-    some: Sequence[bugs.Bug], options: argparse.Namespace, kept: Path, *, near: bool
-) -> Iterator[tuple[str, Row]]:
+    some: Sequence[bugs.Bug] | Sequence[list[str]], options: argparse.Namespace, kept: Path, *, near: bool
+) -> Iterator[tuple[str, Any]]:
     """Each bug and what became of it, as they come; ``near``: by the tests of its own module.
+
+    In place of a bug there may be tests to run without one; then it is said which of them are red.
 
     Raises:
         SystemExit: if a test is red without any bug.
     """
     context = multiprocessing.get_context("spawn")
     tasks, answers = context.Queue(), context.Queue()
-    for bug in some:
-        tasks.put((bug, near))
+    for one in some:
+        tasks.put((one, near))
     workers = []
     for _ in range(max(1, min(options.workers, len(some)))):
         tasks.put(None)
-        given = (tasks, answers, kept, options.budget, options.chapters)
+        given = (tasks, answers, kept, options)
         workers.append(context.Process(target=work, args=given))
         workers[-1].start()
     running = len(workers)
@@ -151,7 +160,9 @@ def trials(
 def measure(some: Sequence[bugs.Bug], options: argparse.Namespace) -> tuple[list[Row], float]:
     """The rows of all bugs, in their order, and the seconds of processor time they took."""
     if not trial.COVERS:
-        print("Which tests run a line is not known, so all of a file are tried: pip install coverage")
+        print(
+            "it is not measured which tests run a line, so more are tried than need be: pip install coverage"
+        )
     with tempfile.TemporaryDirectory() as folder:
         kept = options.keep or Path(folder)
         kept.mkdir(parents=True, exist_ok=True)
@@ -171,8 +182,26 @@ def measure(some: Sequence[bugs.Bug], options: argparse.Namespace) -> tuple[list
                 print(
                     f"{number}/{len(rest)} {made['file']}:{made['line']} {made['bug'][:70]}: {by}", flush=True
                 )
-    rows = [done[key(bug)] for bug in some]
+        rows = [done[key(bug)] for bug in some]
+        if options.quick or not trial.COVERS:
+            _require_green(rows, options, kept)
     return rows, sum(made["seconds"] for made in rows)
+
+
+def _require_green(rows: Sequence[Row], options: argparse.Namespace, kept: Path) -> None:
+    """Run each test that found a bug once more, without any.
+
+    Raises:
+        SystemExit: if one is red.
+    """
+    by_file: dict[str, set[str]] = {}
+    for made in rows:
+        if "::" in made["found_by"]:
+            by_file.setdefault(made["found_by"].partition("::")[0], set()).add(made["found_by"])
+    some = [sorted(names) for names in by_file.values()]
+    reds = [name for _, found in trials(some, options, kept, near=True) for name in found]
+    if reds:
+        raise SystemExit(f"red without any bug: {', '.join(sorted(reds))}")
 
 
 def _leave(*_: object) -> None:

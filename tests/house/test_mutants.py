@@ -102,6 +102,20 @@ def test_whatever_tells_of_a_module_is_there_and_so_is_the_module():
     assert not [file for file in named if not (project.ROOT / file).exists()]
 
 
+def test_tests_that_mention_what_a_line_is_in_come_first_and_none_is_left_out():
+    module = (
+        "LIMIT = 3\n\n\ndef _inner(x):\n    return x + LIMIT\n\n\n"
+        "def outer(x):\n    return _inner(x)\n\n\ndef other():\n    pass\n"
+    )
+    told = (
+        "def helped():\n    return m.outer(1)\n\n\ndef test_a():\n    m.other()\n\n\n"
+        "def test_b():\n    helped()\n\n\ndef test_c(helped):\n    pass\n\n\ndef test_d():\n    m._inner(2)\n"
+    )
+    assert tests.by_mention(told, module, 5) == ["test_d", "test_b", "test_c", "test_a"]
+    assert tests.by_mention(told, module, 1) == ["test_d", "test_b", "test_c", "test_a"]
+    assert tests.by_mention(told, module, 13)[0] == "test_a"
+
+
 def test_others_that_reach_a_module_come_by_wing_and_exercises_last():
     found = tests.others("resnet_utils/models/initialization.py")
     wing = [place for place, file in enumerate(found) if file.startswith("tests/models/")]
@@ -171,7 +185,7 @@ from tools.mutation import bugs, fork, trial
 root, folder = map(Path, sys.argv[1:])
 fork.HEAVY, trial.LEAST = ("pytest", "torch"), 2
 fork.warm()
-ground = trial.Ground(folder / "copy", folder, budget=9, chapters=0, root=root)
+ground = trial.Ground(folder / "copy", folder, budget=9, chapters=0, covers=trial.COVERS, root=root)
 said = {}
 for bug in bugs.written(root):
     said[bug.what] = ground.look(bug, near=True).by

@@ -153,3 +153,47 @@ def lines_of(text: str, first: int, last: int) -> tuple[set[int], set[int]]:
         if isinstance(node, ast.FunctionDef) and inside:
             around |= set(range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1))
     return own, around
+
+
+def by_mention(told: str, text: str, line: int) -> list[str]:
+    """The names of the tests in a file, those first that mention what stands on a line of a module.
+
+    What mentions it in the module counts too, and so does what mentions that; a test mentions what its
+    helpers and fixtures do.
+
+    Args:
+        told: the file of tests.
+        text: the module.
+        line: of it, from 1.
+    """
+    parts = _mentions(ast.parse(text))
+    near = [{name for name, (first, last, _) in parts.items() if first <= line <= last}]
+    helpers = _mentions(ast.parse(told))
+    while new := {n for n, (_, _, words) in parts.items() if words & near[-1]} - set().union(*near):
+        near.append(new)
+    tests = [name for name in helpers if name.startswith("test")]
+    order: dict[str, None] = {}
+    for names in near:
+        wanted = set(names)
+        while more := {n for n, (_, _, words) in helpers.items() if words & wanted} - wanted:
+            wanted |= more
+        order |= dict.fromkeys(name for name in tests if name in wanted)
+    return list(order | dict.fromkeys(tests))
+
+
+def _mentions(tree: ast.Module) -> dict[str, tuple[int, int, set[str]]]:
+    """What a file defines: first and last line, and all names in it."""
+    found: dict[str, tuple[int, int, set[str]]] = {}
+    for node in tree.body:
+        inside = [node, *(getattr(node, "body", []) if isinstance(node, ast.ClassDef) else [])]
+        for part in inside:
+            names = [part.name] if isinstance(part, ast.FunctionDef | ast.ClassDef) else []
+            if isinstance(part, ast.Assign):
+                names = [target.id for target in part.targets if isinstance(target, ast.Name)]
+            words = {getattr(n, "id", None) or getattr(n, "attr", None) for n in ast.walk(part)}
+            words |= {
+                argument.arg for n in ast.walk(part) if isinstance(n, ast.arguments) for argument in n.args
+            }
+            first = min([part.lineno, *(d.lineno for d in getattr(part, "decorator_list", []))])
+            found |= dict.fromkeys(names, (first, part.end_lineno or first, words))
+    return found

@@ -12,6 +12,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tools.mutation.bugs import Bug
 
 NOT_COPIED = (".git", ".venv*", "_build", "dist", "__pycache__", ".*_cache", ".hypothesis", "node_modules")
 LEAST = 30.0  # seconds of processor time that any run may take
+MOST = 200.0  # where it is not known how long they take
 TIMES = 6  # and so many times what the same tests take without a bug
 COVERS = importlib.util.find_spec("coverage") is not None
 GREEN = (0, 5)  # pytest's status: all passed; no test was chosen
@@ -53,13 +55,22 @@ class Ground:
         kept: where it is noted which lines each test runs, for the next time.
         budget: seconds of tests, measured without the bug, after which a bug is said to live.
         chapters: seconds of notebooks that are run for a bug that no test finds.
+        covers: whether to measure which tests run a line; else those come first that mention what it is in.
         root: the project.
     """
 
     def __init__(
-        self, folder: Path, kept: Path, *, budget: float, chapters: float, root: Path = project.ROOT
+        self,
+        folder: Path,
+        kept: Path,
+        *,
+        budget: float,
+        chapters: float,
+        covers: bool,
+        root: Path = project.ROOT,
     ) -> None:
         self.root, self.folder, self.kept, self.budget, self.chapters = root, folder, kept, budget, chapters
+        self.covers = covers
         shutil.copytree(root, folder, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
         for name in ("resnet_utils", "tools", "experiments"):
             # By its content, not by its time, is a file known to have changed: a bug lives for a second.
@@ -75,12 +86,11 @@ class Ground:
         """
         if file in self.maps:
             return self.maps[file]
-        lines = "lines" if COVERS else "no-lines"
-        path = self.kept / f"{file.replace('/', '.')}-{_digest(self.root, file)}-{lines}.json"
+        path = self.kept / f"{file.replace('/', '.')}-{_digest(self.folder, file)}.json"
         if path.exists():
             found = json.loads(path.read_text(encoding="utf-8"))
         else:
-            found = fork.run(self.folder, [file], limit=patience.seconds(1800), cover=COVERS)
+            found = fork.run(self.folder, [file], limit=patience.seconds(1800), cover=True)
             if found["status"] not in GREEN:
                 said = (self.folder / ".said.txt").read_text(encoding="utf-8", errors="replace")[-1500:]
                 raise SystemExit(f"red without any bug: {', '.join(found['reds'][:5]) or file}\n{said}")
@@ -92,11 +102,13 @@ class Ground:
 
     def tests_for(self, bug: Bug, file: str) -> dict[str, float]:
         """The tests of ``file`` that run what the bug changes, the quickest first, with their seconds."""
+        text = (self.folder / bug.file).read_text(encoding="utf-8")
+        if not self.covers:
+            told = (self.folder / file).read_text(encoding="utf-8")
+            return {f"{file}::{name}": 0.0 for name in tests.by_mention(told, text, bug.line)}
         known = self.map_of(file)
-        if not COVERS:
-            return dict(sorted(known["tests"].items(), key=lambda test: test[1]))
         names, lines = list(known["tests"]), known["lines"].get(bug.file, {})
-        own, around = tests.lines_of((self.root / bug.file).read_text(encoding="utf-8"), bug.line, bug.last)
+        own, around = tests.lines_of(text, bug.line, bug.last)
         places: set[int] = set()
         for some in (own, around):
             places = places or {place for line in some for place in lines.get(str(line), [])}
@@ -130,7 +142,7 @@ class Ground:
                 continue
             left, count = left - total, count + len(chosen)
             path.write_text(bug.text, encoding="utf-8")
-            limit = patience.seconds(LEAST + TIMES * total)
+            limit = patience.seconds(LEAST + TIMES * total if self.covers else MOST)
             try:
                 said = fork.run(self.folder, ["-x", *chosen], limit=limit)
                 if said["status"] == NOT_FOUND:
@@ -144,6 +156,10 @@ class Ground:
                 )
         lived = Found("", "", count, spent)
         return lived if near else self._chapters(bug, lived)
+
+    def reds(self, some: Sequence[str]) -> list[str]:
+        """Which of some tests fail without any bug."""
+        return fork.run(self.folder, list(some), limit=patience.seconds(1800))["reds"]
 
     def _chapters(self, bug: Bug, lived: Found) -> Found:
         """Run the notebooks that reach a bug which no test has found."""
