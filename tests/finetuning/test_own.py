@@ -431,3 +431,33 @@ def test_temperature_and_threshold_come_from_the_validation_and_no_other_part(st
     sure = 1 / (1 + 2 * np.exp(-3 / judge.temperature))
     assert sure == pytest.approx(right, abs=1e-6)
     assert judge.threshold in (0.0, pytest.approx(sure)), "a confidence at that temperature, or none"
+
+
+def test_the_report_judges_the_test_and_the_risk_asked_for_is_the_one_that_counts(
+    start, tmp_path, monkeypatch
+):
+    """The steps of ``finetune_folder`` without its training: each gets what the step before gave."""
+    whole = pictures(90)
+    parts = finetuning.split_photographs({"all": whole}, seed=5)
+    model, seen = start.with_head(3), {}
+    monkeypatch.setattr(own, "find_layout", lambda folder: None)
+    monkeypatch.setattr(own, "choose_backbone", lambda *_, **__: start)
+    monkeypatch.setattr(own, "beyond_memory", lambda *_, **__: "")
+    monkeypatch.setattr(own, "read_photographs", lambda *_, **__: {"all": whole})
+    monkeypatch.setattr(
+        own, "tune", lambda *_, **options: seen.update(options) or (model, own.training.History())
+    )
+    usual = own.to_classifier
+    monkeypatch.setattr(own, "to_classifier", lambda *a, **o: seen.update(o) or usual(*a, **o))
+    done = own.finetune_folder(
+        tmp_path / "pets", tmp_path / "out", seed=5, epochs=4, lr=0.25, balanced=True, risk=0.3,
+        tell=lambda line: None, progress=False,
+    )  # fmt: skip
+    assert {name: seen[name] for name in ("seed", "epochs", "lr", "balanced", "risk")} == {
+        "seed": 5, "epochs": 4, "lr": 0.25, "balanced": True, "risk": 0.3,
+    }  # fmt: skip
+    right = done.classifier.logits(parts.test).argmax(dim=1) == parts.test.labels
+    assert (done.report.count, done.report.accuracy) == (len(parts.test), right.double().mean().item())
+    card = (done.folder / own.CARD).read_text(encoding="utf-8")
+    assert f"on {len(parts.test)} images" in card
+    assert f"| {100 * right.double().mean():.1f} % (95 % interval" in card
