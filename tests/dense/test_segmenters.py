@@ -176,3 +176,17 @@ def test_each_step_has_the_gradient_of_its_own_batch_and_the_rate_ends_near_zero
     # torch's one cycle begins at a 25th of the rate, and ends at a ten-thousandth of where it began.
     assert rates[0] == pytest.approx(1e-9 / 25)
     assert rates[-1] == pytest.approx(1e-9 / 25e4)
+
+
+def test_every_stage_has_a_vote_and_they_are_added():
+    model = small().eval()
+    x = torch.rand(1, 3, 32, 32)
+    whole, parts = model(x)["out"], []
+    scales = [vote[1].weight.detach().clone() for vote in model.votes]
+    for one in range(len(model.votes)):
+        with torch.no_grad():
+            for number, (vote, scale) in enumerate(zip(model.votes, scales, strict=True)):
+                vote[1].weight.copy_(scale if number == one else torch.zeros_like(scale))
+        parts.append(model(x)["out"])
+        assert parts[-1].abs().max() > 0, f"the vote of stage {one + 1}"
+    torch.testing.assert_close(sum(parts), whole)

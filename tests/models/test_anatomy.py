@@ -326,8 +326,10 @@ def test_equal_channels_give_a_map_of_the_stated_size(how, channels):
 def test_a_state_dict_is_copied_and_its_network_trains():
     model = network("ours")
     before = state(model)
-    adapted = models.adapt_input(model.state_dict(), 1)
+    given = model.state_dict()
+    adapted = models.adapt_input(given, 1)
     assert_same_bits(state(model), before)
+    assert_same_bits(given, before)
     grey = models.build("resnet18", 5, width=8, in_channels=1)
     grey.load_state_dict(adapted)
     training.train_one_epoch(grey, [(images()[:, :1], torch.tensor([0, 1, 1, 0]))], training.sgd(grey, 0.1))

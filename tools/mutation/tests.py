@@ -35,7 +35,6 @@ TOLD_BY = {  # a module whose tests have another name
     "tools/portable/cells.py": "tests/house/test_portable.py",
     "tools/portable/prose.py": "tests/house/test_portable.py",
     "tools/references.py": "tests/house/test_portable.py",
-    "tools/sitting.py": "tests/house/test_depth.py",
     "tools/web/search_index.py": "tests/house/test_pages.py",
 }
 
