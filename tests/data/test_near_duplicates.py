@@ -278,8 +278,8 @@ def test_no_part_misses_its_share_by_more_than_half_a_group(seed):
     for label in (0, 1):  # forty of each class, in groups of eight
         mine = (split.labels == label).nonzero()[:, 0]
         group[mine] = mine[torch.arange(40) // 8 * 8]
-    first, _ = near_duplicates.split_groups(split, group, share=0.3, seed=seed)
-    assert all(abs(count - 12) <= 4 for count in first.labels.bincount().tolist())
+    first, _ = near_duplicates.split_groups(split, group, share=0.25, seed=seed)
+    assert all(abs(count - 10) <= 4 for count in first.labels.bincount().tolist())
 
 
 def test_bits_of_coefficients_that_are_zero_by_symmetry_are_not_left_to_the_last_digits_of_floats():
