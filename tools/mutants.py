@@ -228,7 +228,6 @@ def report(rows: Sequence[Row]) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks; return the exit status."""
     options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _leave)
     home.provide()
     some = chosen(options)
     if options.list:
@@ -243,4 +242,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _leave)
     raise SystemExit(main())

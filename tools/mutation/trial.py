@@ -75,7 +75,7 @@ class Ground:
         for name in ("resnet_utils", "tools", "experiments"):
             # By its content, not by its time, is a file known to have changed: a bug lives for a second.
             mode = py_compile.PycInvalidationMode.CHECKED_HASH
-            compileall.compile_dir(folder / name, quiet=1, invalidation_mode=mode)
+            compileall.compile_dir(folder / name, quiet=2, invalidation_mode=mode)
         self.maps: dict[str, dict[str, Any]] = {}
 
     def map_of(self, file: str) -> dict[str, Any]:
