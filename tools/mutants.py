@@ -151,6 +151,7 @@ def trials(
             else:
                 raise SystemExit(made)
     finally:
+        tasks.cancel_join_thread()  # else a run that is stopped waits for somebody to take what is left
         for worker in workers:
             if worker.is_alive() and running:
                 worker.terminate()
