@@ -3,7 +3,7 @@
 PYTHON ?= python3
 # Notebooks for `make notebooks`, `make format` and `make test`: NAMES="03 05_fine_tuning/using_it"
 NAMES ?=
-# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"; `make bench` and `make determinism` hand it on
+# What JupyterLab is told by `make lab`: OPTIONS="--no-browser --port=8890"; bench, determinism and mutants have options too
 OPTIONS ?=
 # For `make bench`: rows by number, ratios only, the folder of what is done, and the device
 ROWS ?=
@@ -29,7 +29,7 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf bench test test-portable test-lowest test-keras determinism lint format lab notebooks lock address publish-check clean \
+.PHONY: help book pdf bench test test-portable test-lowest test-keras determinism mutants lint format lab notebooks lock address publish-check clean \
 	site-environment pdf-environment lint-environment environment lowest-environment keras-environment
 
 help:
@@ -42,6 +42,8 @@ help:
 	@echo "make bench           measure how fast it is, on a quiet machine (QUICK=1: five minutes; ROWS=\"1 5\": only these)"
 	@echo "make determinism     run a sample of the chapters elsewhere: other threads, instructions, languages, clocks, paths"
 	@echo "                     (OPTIONS=\"--seed 1 --executions 64\"; OPTIONS=--list only says what it would run)"
+	@echo "make mutants         plant bugs one at a time, and see whether a test or a chapter turns red (hours;"
+	@echo "                     OPTIONS=\"models/blocks --count 30 --workers 2\" and others are handed on)"
 	@echo "make lab             open the chapters in JupyterLab (OPTIONS=--allow-root and others are handed on)"
 	@echo "make notebooks       make the executed notebooks from text/ (NAMES=\"03 04\" for some)"
 	@echo "make lint, format    check the form of the code; repair it (no torch)"
@@ -75,6 +77,9 @@ bench: environment
 
 determinism: environment
 	@$(BIN)/python tools/determinism.py $(OPTIONS) $(NAMES)
+
+mutants: environment
+	@$(BIN)/python tools/mutants.py $(OPTIONS)
 
 lint: $(LINT)
 	@$(LINT_BIN)/python tools/run_tests.py lint

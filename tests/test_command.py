@@ -243,3 +243,23 @@ def test_no_command_line_ends_in_a_traceback(tmp_path, monkeypatch, words):
     except SystemExit as end:  # argparse has said what is wrong
         status = end.code
     assert status in (0, 1, 2)
+
+
+def test_every_option_reaches_what_it_is_meant_for(monkeypatch, tmp_path):
+    asked = []
+
+    def finetune(folder, output, **options):
+        asked.append((folder, output, options))
+        raise ValueError("that is all")
+
+    monkeypatch.setattr(own, "finetune_folder", finetune)
+    words = ["--output", "o", "--weights", "w.pth", "--network", "resnet50", "--size", "64", "--epochs", "7"]
+    words += ["--lr", "0.5", "--seed", "3", "--balanced", "--risk", "0.25"]
+    assert main(["finetune", "pets", *words]) == 2
+    folder, output, options = asked[0]
+    assert (folder, output) == ("pets", "o")
+    del options["tell"]
+    assert options == {
+        "weights": "w.pth", "network": "resnet50", "size": 64, "epochs": 7, "lr": 0.5, "seed": 3,
+        "balanced": True, "risk": 0.25,
+    }  # fmt: skip

@@ -218,3 +218,11 @@ def test_names_that_are_not_utf8_are_refused_or_put_aside(tmp_path):
 def test_an_empty_name_is_not_the_working_folder():
     with pytest.raises(ValueError, match="name of the folder is empty"):
         layout.find_layout("")
+
+
+def test_a_single_file_of_its_name_is_no_class(tmp_path):
+    found = layout.find_layout(
+        plant(tmp_path, "cat.1.jpg", "cat.2.jpg", "dog.1.jpg", "dog.2.jpg", "owl.1.jpg")
+    )
+    assert found.classes == ("cat", "dog")
+    assert found.aside == (("owl.1.jpg", "its name begins with no class that others have"),)

@@ -269,3 +269,21 @@ def test_copies_are_found_wherever_the_images_lie():
     images = pictures(20)
     both = torch.cat([images, images[:3].flip(3)])
     assert near_duplicates.find_copies(both.cuda()) == near_duplicates.find_copies(both)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_part_misses_its_share_by_more_than_half_a_group(seed):
+    split = data.drawn_animals(80, size=8)
+    group = torch.zeros(80, dtype=torch.int64)
+    for label in (0, 1):  # forty of each class, in groups of eight
+        mine = (split.labels == label).nonzero()[:, 0]
+        group[mine] = mine[torch.arange(40) // 8 * 8]
+    first, _ = near_duplicates.split_groups(split, group, share=0.25, seed=seed)
+    assert all(abs(count - 10) <= 4 for count in first.labels.bincount().tolist())
+
+
+def test_bits_of_coefficients_that_are_zero_by_symmetry_are_not_left_to_the_last_digits_of_floats():
+    # All lines of a ramp are alike, so only eight of the 64 frequencies are there, and the median is zero.
+    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).expand(1, 3, 32, 32)
+    assert near_duplicates.perceptual_hash(ramp).sum() <= 8
+    assert near_duplicates.perceptual_hash(ramp.transpose(2, 3)).sum() <= 8

@@ -103,3 +103,12 @@ def test_the_root_may_be_a_text(tmp_path):
     Image.new("RGB", (8, 8), "red").save(tmp_path / "1.png")
     split = data.SplitOnDisk(str(tmp_path), ("1.png",), torch.tensor([0]), ("a", "b"), size=8)
     assert split.images_at([0])[0, 0].eq(255).all()
+
+
+def test_a_subset_in_another_order_keeps_pictures_names_and_labels_together(both):
+    memory, disk = both
+    places = [9, 2, 11, 0, 5]
+    some = disk.subset(places)
+    assert torch.equal(some.images_at(range(5)), memory.images[places])
+    assert torch.equal(some.labels, memory.labels[places])
+    assert some.names == tuple(memory.names[place] for place in places)

@@ -38,6 +38,14 @@ def test_images_and_classes_are_cut_alike(folder):
     assert len(trimaps.pet_trimaps(size=8, most=1)[0]) == 1
 
 
+def test_classes_are_never_mixed_as_they_shrink(folder):
+    stripes = np.ones((40, 60), dtype=np.uint8)
+    stripes[:, ::2] = 3  # pet and border; their mean would be 2, the background
+    Image.fromarray(stripes).save(folder / "annotations" / "trimaps" / "pug_3.png")
+    _, test = trimaps.pet_trimaps(size=16)
+    assert set(test.masks.unique().tolist()) <= {0, 2}
+
+
 def test_without_the_photographs_it_says_where_they_should_be(monkeypatch, tmp_path):
     monkeypatch.setenv("RESNET_BOOK_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="should hold oxford-iiit-pet/"):

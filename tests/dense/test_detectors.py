@@ -101,3 +101,9 @@ def test_a_detector_refuses_images_that_it_would_scale_twice_or_that_are_grey(im
         learning.detect(model, images)
     with pytest.raises(ValueError, match=r"images must be uint8 \(N, 3, H, W\), got"):
         learning.train_detector(model, images, [{}], steps=1)
+
+
+def test_proposals_and_boxes_are_sampled_as_asked():
+    model = small(sampled=(32, 16))
+    assert model.rpn.fg_bg_sampler.batch_size_per_image == 32
+    assert model.roi_heads.fg_bg_sampler.batch_size_per_image == 16

@@ -11,6 +11,7 @@ from resnet_utils import dense, models
 from resnet_utils.data.synthetic import groups
 from resnet_utils.dense import learning
 from resnet_utils.evaluation import segmentation
+from resnet_utils.training import optim
 
 published = torchvision.models.segmentation
 
@@ -136,3 +137,56 @@ def test_masks_are_mirrored_with_their_images():
     assert {mirror for _, mirror in places} == {True, False}, "both are asked"
     losses = learning.train_segmenter(Perfect(), bright, masks, steps=12, batch=4, lr=1e-9, seed=0)
     assert max(losses) < 1e-6, "a perfect answer stays perfect in the mirror"
+
+
+class Pixelwise(nn.Module):
+    """A 1x1 convolution, whose gradient of a batch does not depend on what came before."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Conv2d(3, 2, 1)
+
+    def forward(self, x):
+        return {"out": self.layer(x)}
+
+
+def test_each_step_has_the_gradient_of_its_own_batch_and_the_rate_ends_near_zero(monkeypatch):
+    rates = []
+
+    def sgd(*arguments, **options):
+        made = optim.sgd(*arguments, **options)
+        made.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+        return made
+
+    monkeypatch.setattr(learning, "sgd", sgd)
+    images = torch.randint(
+        0, 256, (8, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+    masks = (images[:, 0] > 127).long()
+    model = Pixelwise()
+    learning.train_segmenter(model, images, masks, steps=4, batch=2, lr=1e-9, seed=3)
+    *_, (last, _) = learning.mirrored_batches(8, 2, steps=4, seed=3)
+    # A mirror image has the same pixels, and at this rate the weights are those of the start.
+    mean, std = (torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    fresh = Pixelwise()
+    logits = fresh((images[last].float() / 255 - mean) / std)["out"]
+    nn.functional.cross_entropy(logits, masks[last]).backward()
+    torch.testing.assert_close(model.layer.weight.grad, fresh.layer.weight.grad, rtol=1e-4, atol=1e-6)
+    # torch's one cycle begins at a 25th of the rate, and ends at a ten-thousandth of where it began.
+    assert rates[0] == pytest.approx(1e-9 / 25)
+    assert rates[-1] == pytest.approx(1e-9 / 25e4)
+
+
+def test_every_stage_has_a_vote_and_they_are_added():
+    model = small().eval()
+    x = torch.rand(1, 3, 32, 32)
+    whole, parts = model(x)["out"], []
+    scales = [vote[1].weight.detach().clone() for vote in model.votes]
+    for one in range(len(model.votes)):
+        with torch.no_grad():
+            for number, (vote, scale) in enumerate(zip(model.votes, scales, strict=True)):
+                vote[1].weight.copy_(scale if number == one else torch.zeros_like(scale))
+        parts.append(model(x)["out"])
+        assert parts[-1].abs().max() > 0, f"the vote of stage {one + 1}"
+    torch.testing.assert_close(sum(parts), whole)

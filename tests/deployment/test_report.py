@@ -202,3 +202,33 @@ def test_a_page_without_limits_or_with_other_images_is_refused(made):
 def test_a_share_that_is_not_there_is_a_dash(made):
     assert page._percent(None) == "–"
     assert page._percent(0.5) == "50.0\u00a0%"
+
+
+def test_precision_and_the_largest_class_and_the_mistakes_among_the_answers_are_counted_by_hand(monkeypatch):
+    """Three cats, two dogs, one rabbit; answered cat cat dog, cat dog, dog; sure of all but the last two."""
+    judge, whole, _ = judged(count=30, threshold=0.6)
+    places = [
+        int((whole.labels == k).nonzero()[n]) for k, n in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0))
+    ]
+    test = whole.subset(places)
+    answers = torch.tensor([0, 0, 1, 0, 1, 1])
+    sure = torch.tensor([9.0, 9, 9, 9, 0.1, 0.1])  # the last two with a probability of 0.36
+    logits = torch.nn.functional.one_hot(answers, 3) * sure[:, None]
+    monkeypatch.setattr(deployment.Classifier, "logits", lambda *_: logits)
+    found = deployment.judge(judge, test, strangers={})
+    assert [row.precision for row in found.classes] == [pytest.approx(2 / 3), pytest.approx(1 / 3), None]
+    assert [row.recall for row in found.classes] == [pytest.approx(2 / 3), 0.5, 0.0]
+    assert found.always_largest == 0.5
+    assert (found.accuracy, found.given) == (0.5, pytest.approx(4 / 6))
+    assert found.wrong_of_given == 0.5, "two of the four answers that are given"
+
+
+def test_the_diagram_has_each_bin_at_its_probability_and_its_share_of_right_answers(made):
+    _, test, found = made
+    circles = Page(html(found, test)).all("circle")
+    frame = Page(html(found, test)).all("rect")[0]
+    side = float(frame["width"])
+    assert len(circles) == len(found.bins)
+    for circle, (_, _, _, sure, right) in zip(circles, found.bins, strict=True):
+        assert float(circle["cx"]) == pytest.approx(side * sure, abs=0.05)
+        assert float(circle["cy"]) == pytest.approx(side - side * right, abs=0.05), "0 is below, 1 above"

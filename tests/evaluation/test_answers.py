@@ -223,3 +223,10 @@ def test_a_loss_that_no_parameter_can_lower_is_refused():
 def test_logarithms_of_probabilities_go_with_their_loss():
     logits = torch.tensor([[1.0, 4.0, 0.0]]).log_softmax(dim=1)
     answers.require_labels(logits, torch.tensor([1]), loss_function=torch.nn.NLLLoss())
+
+
+@pytest.mark.parametrize("share", [0.9, 1.1, 0.5])
+def test_shares_of_classes_have_to_add_up_to_one(share):
+    labels = torch.tensor([[share, 0.0], [0.5, 0.5]])
+    with pytest.raises(ValueError, match="shares of classes"):
+        evaluation.evaluate(nn.Flatten(), [(torch.rand(2, 2, 1, 1), labels)])

@@ -376,3 +376,23 @@ def test_masks_of_right_and_wrong_are_not_dropped():
     with pytest.raises(ValueError, match="first is a masked array"):
         evaluation.mcnemar(masked, masked)
     assert evaluation.mcnemar([True, False], np.array([True, True])).only_second == 1
+
+
+def test_the_luck_of_seeds_and_that_of_images_are_at_right_angles():
+    accuracies, total = [0.80, 0.84, 0.82, 0.86], 400
+    seeds = evaluation.mean_interval(accuracies).half
+    images = 1.959963984540054 * (0.83 * 0.17 / total) ** 0.5  # the normal quantile, and a binomial share
+    found = evaluation.recipe_interval(accuracies, total)
+    assert found.half == pytest.approx((seeds**2 + images**2) ** 0.5, rel=1e-12)
+    assert found.middle == pytest.approx(0.83)
+
+
+def test_a_gain_holds_the_luck_of_its_seeds_and_that_of_its_images():
+    first = torch.tensor([[1, 1, 1, 0, 1, 1], [1, 1, 0, 0, 1, 1], [1, 1, 1, 1, 1, 0]], dtype=torch.bool)
+    second = torch.tensor([[1, 0, 1, 0, 1, 0], [0, 1, 0, 0, 1, 1], [1, 0, 0, 1, 0, 0]], dtype=torch.bool)
+    change = first.double().numpy() - second.double().numpy()
+    seeds = stats.sem(change.mean(axis=1)) * stats.t.ppf(0.975, 2)
+    images = stats.sem(change.mean(axis=0)) * stats.norm.ppf(0.975)
+    found = evaluation.recipe_gain(first, second)
+    assert found.middle == pytest.approx(change.mean())
+    assert found.half == pytest.approx((seeds**2 + images**2) ** 0.5)

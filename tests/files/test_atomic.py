@@ -36,13 +36,14 @@ def test_the_new_content_takes_the_place_of_the_old(old):
     assert names(old.parent) == ["kept.bin"]
 
 
-def test_an_error_leaves_the_old_file_and_nothing_else(old):
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])  # the second is not even an Exception
+def test_an_error_leaves_the_old_file_and_nothing_else(old, error):
     def fail():
         with atomic.whole(old) as unfinished:
             unfinished.write_bytes(b"ne")
-            raise KeyboardInterrupt  # not even an Exception
+            raise error
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         fail()
     assert old.read_bytes() == b"old"
     assert names(old.parent) == ["kept.bin"]

@@ -392,3 +392,72 @@ def test_another_file_of_weights_with_the_same_name_does_not_take_over_a_run():
     with torch.no_grad():
         model.conv1.weight[0, 0, 0, 0] += 1
     assert own._digest_of_weights(start) != before
+
+
+def test_training_shuffles_and_augments_and_validation_shows_each_picture_as_it_is(start, monkeypatch):
+    given = []
+    monkeypatch.setattr(tuning.training, "fit", lambda *parts, **_: given.append(parts))
+    parts = finetuning.split_photographs({"all": pictures(90)})
+    finetuning.tune(start, parts, epochs=1)
+    _, train, valid = given[0]
+    shown = torch.cat([images for images, _ in valid])
+    mean, std = (torch.tensor(values)[:, None, None] for values in (start.mean, start.std))
+    torch.testing.assert_close(shown, (parts.valid.images.float() / 255 - mean) / std)
+    assert torch.equal(torch.cat([labels for _, labels in valid]), parts.valid.labels)
+    orders = [torch.cat([labels for _, labels in train]).tolist() for _ in range(3)]
+    assert orders[0] != orders[1] != orders[2], "each epoch has an order of its own"
+    sizes = {tuple(images.shape[1:]) for images, _ in train}
+    assert sizes == {(3, 24, 24)}, "cut out, three quarters as wide as the pictures (TEST_SHARE)"
+    means = [torch.cat([images for images, _ in train]).mean().item() for _ in range(2)]
+    assert abs(means[0]) < 2, "normalised as the weights are used to, not 0 to 255"
+    assert means[0] != means[1], "each epoch cuts out elsewhere"
+
+
+def test_temperature_and_threshold_come_from_the_validation_and_no_other_part(start, monkeypatch):
+    parts = finetuning.split_photographs({"all": pictures(90)})
+    asked = []
+
+    def logits(_, split):
+        asked.append(split)
+        wrong = torch.arange(len(split)) % 4 == 0
+        return 3 * nn.functional.one_hot((split.labels + wrong) % 3, 3).float()
+
+    monkeypatch.setattr(tuning.deployment.Classifier, "logits", logits)
+    judge = finetuning.to_classifier(start.with_head(3), start, parts, risk=0.5)
+    assert asked == [parts.valid]
+    # All are equally sure, so the best temperature lets them be as sure as they are often right.
+    count = len(parts.valid)
+    right = 1 - (torch.arange(count) % 4 == 0).double().mean().item()
+    sure = 1 / (1 + 2 * np.exp(-3 / judge.temperature))
+    assert sure == pytest.approx(right, abs=1e-6)
+    assert judge.threshold in (0.0, pytest.approx(sure)), "a confidence at that temperature, or none"
+
+
+def test_the_report_judges_the_test_and_the_risk_asked_for_is_the_one_that_counts(
+    start, tmp_path, monkeypatch
+):
+    """The steps of ``finetune_folder`` without its training: each gets what the step before gave."""
+    whole = pictures(90)
+    parts = finetuning.split_photographs({"all": whole}, seed=5)
+    model, seen = start.with_head(3), {}
+    monkeypatch.setattr(own, "find_layout", lambda folder: None)
+    monkeypatch.setattr(own, "choose_backbone", lambda *_, **__: start)
+    monkeypatch.setattr(own, "beyond_memory", lambda *_, **__: "")
+    monkeypatch.setattr(own, "read_photographs", lambda *_, **__: {"all": whole})
+    monkeypatch.setattr(
+        own, "tune", lambda *_, **options: seen.update(options) or (model, own.training.History())
+    )
+    usual = own.to_classifier
+    monkeypatch.setattr(own, "to_classifier", lambda *a, **o: seen.update(o) or usual(*a, **o))
+    done = own.finetune_folder(
+        tmp_path / "pets", tmp_path / "out", seed=5, epochs=4, lr=0.25, balanced=True, risk=0.3,
+        tell=lambda line: None, progress=False,
+    )  # fmt: skip
+    assert {name: seen[name] for name in ("seed", "epochs", "lr", "balanced", "risk")} == {
+        "seed": 5, "epochs": 4, "lr": 0.25, "balanced": True, "risk": 0.3,
+    }  # fmt: skip
+    right = done.classifier.logits(parts.test).argmax(dim=1) == parts.test.labels
+    assert (done.report.count, done.report.accuracy) == (len(parts.test), right.double().mean().item())
+    card = (done.folder / own.CARD).read_text(encoding="utf-8")
+    assert f"on {len(parts.test)} images" in card
+    assert f"| {100 * right.double().mean():.1f} % (95 % interval" in card

@@ -286,6 +286,7 @@ def test_the_linear_probe_is_the_best_head_on_the_features():
     torch.testing.assert_close(model.fc.weight, head.weight, rtol=1e-3, atol=1e-4)
     expected = nn.functional.cross_entropy(head(features), labels).item()
     assert history.train_loss == pytest.approx([expected], abs=1e-4)
+    assert history.train_accuracy == [evaluation.accuracy(head(features), labels)]
     assert history.valid_accuracy == [evaluation.evaluate(model, small_task(), device="cpu")[1]]
 
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 from frameworks import networks  # noqa: F401  (it leaves all of this out where there is no Keras)
 
+from resnet_utils.frameworks import backend
 from tools import project
 
 IMPORT = """
@@ -103,3 +104,11 @@ def test_a_notebook_without_keras_shows_one_sentence_and_stops(tmp_path):
     )
     said = answer(code, tmp_path, IPYTHONDIR=str(tmp_path)).stdout.strip().splitlines()
     assert said == ["Keras is not installed: pip install 'resnet-utils[keras]', or: pip install keras"]
+
+
+def test_what_the_reader_has_set_is_left_to_the_reader(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    monkeypatch.delenv("KERAS_TORCH_DEVICE", raising=False)
+    wanted = backend._wanted()
+    assert "TF_CPP_MIN_LOG_LEVEL" not in wanted
+    assert "KERAS_TORCH_DEVICE" in wanted

@@ -11,7 +11,6 @@ from tools import project, web
 
 TOOLS = project.ROOT / "tools"
 SHARED = {"executions", "home", "patience", "project", "references", "sitting", "strict"}  # by several verbs
-KNOWS_THE_PARTS = {"tools.website"}
 MODULES = {
     path.relative_to(project.ROOT).with_suffix("").as_posix().replace("/", "."): path
     for path in TOOLS.rglob("*.py")
@@ -31,14 +30,18 @@ def imported(name: str) -> set[str]:
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_only_what_stands_below_it(name):
     short = {other.removeprefix("tools.") for other in imported(name)}
-    parts = {other for other in short if other.startswith(("web.", "portable."))}
+    parts = {other for other in short if other.startswith(("web.", "portable.", "mutation."))}
     own = name.removeprefix("tools.").rpartition(".")[0]
     if name.removeprefix("tools.") in SHARED:
         assert short <= SHARED
     elif own:
         assert short - parts <= SHARED | {"address"}
         assert all(part.startswith(f"{own}.") for part in parts)
-    elif name not in KNOWS_THE_PARTS:
+    elif name == "tools.website":
+        assert not any(part.startswith("mutation.") for part in parts)
+    elif name == "tools.mutants":
+        assert all(part.startswith("mutation.") for part in parts)
+    else:
         assert not parts
 
 

@@ -326,8 +326,10 @@ def test_equal_channels_give_a_map_of_the_stated_size(how, channels):
 def test_a_state_dict_is_copied_and_its_network_trains():
     model = network("ours")
     before = state(model)
-    adapted = models.adapt_input(model.state_dict(), 1)
+    given = model.state_dict()
+    adapted = models.adapt_input(given, 1)
     assert_same_bits(state(model), before)
+    assert_same_bits(given, before)
     grey = models.build("resnet18", 5, width=8, in_channels=1)
     grey.load_state_dict(adapted)
     training.train_one_epoch(grey, [(images()[:, :1], torch.tensor([0, 1, 1, 0]))], training.sgd(grey, 0.1))
@@ -357,3 +359,15 @@ def test_channels_that_make_no_sense_are_refused(channels, how, message):
 def test_a_state_dict_without_a_first_convolution_is_refused():
     with pytest.raises(ValueError, match=r"the state dict has no conv1.weight"):
         models.adapt_input({"features.0.weight": torch.zeros(1)}, 1)
+
+
+def test_an_error_on_the_way_leaves_no_hook_behind():
+    model = network("ours")
+    body = anatomy.anatomy(model)
+
+    def fail(maps):
+        raise KeyError("on the way")
+
+    with pytest.raises(KeyError, match="on the way"):
+        body.with_map(images(), body.stages[-1], fail)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

@@ -120,6 +120,8 @@ def test_a_network_ends_with_the_steps_that_the_next_block_would_begin_with():
 
 def test_published_errors_name_the_orders():
     assert list(preactivation.PUBLISHED_ERROR) == list(preactivation.ORDERS)
+    table_2 = [6.61, 8.17, 7.84, 6.71, 6.37]  # He et al. 2016, arXiv:1603.05027, ResNet-110
+    assert list(preactivation.PUBLISHED_ERROR.values()) == table_2
 
 
 def test_unknown_order_is_refused_with_the_valid_ones():

@@ -91,3 +91,12 @@ def test_without_its_weights_the_network_of_a_card_is_a_fresh_one(tmp_path):
     fresh = models.from_card(path, pretrained=False)
     assert fresh.state_dict().keys() == net.state_dict().keys()
     assert not torch.equal(fresh.conv1.weight, net.conv1.weight)
+
+
+def test_a_card_is_believed_only_with_the_weights_of_the_checksum_asked_for(tmp_path):
+    net = models.build("resnet20", 2, width=4)
+    path = tmp_path / "w.safetensors"
+    digest = weights.save_weights(net, path, card=models.card_of(net, "resnet20", ("a", "b")))
+    assert_same_bits(models.from_card(path, sha256=digest).state_dict(), net.state_dict())
+    with pytest.raises(ValueError, match="expected 00000000"):
+        models.from_card(path, sha256="0" * 64)

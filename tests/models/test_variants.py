@@ -184,6 +184,8 @@ def test_group_norm_judges_each_image_alone_and_has_no_mode():
     x = torch.randn(6, 3, 32, 32)
     torch.testing.assert_close(model.train()(x)[:1], model(x[:1]), rtol=1e-4, atol=1e-5)  # float32 sums
     assert torch.equal(model.train()(x), model.eval()(x))
+    still = variants.group_norm(models.build("resnet20", 10).eval(), groups=4)
+    assert not any(module.training for module in still.modules()), "the mode is left as it came"
     assert model.state_dict().keys() == {
         name
         for name in models.build("resnet20", 10).state_dict()

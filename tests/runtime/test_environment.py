@@ -1,6 +1,7 @@
 """Tests of ``resnet_utils.runtime``."""
 
 import math
+import os
 import random
 import sys
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -171,6 +172,9 @@ def test_setup_makes_torch_deterministic_and_exact(torch_settings, monkeypatch):
     assert not torch.utils.deterministic.fill_uninitialized_memory
     assert torch.get_float32_matmul_precision() == "highest"
     assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cudnn.benchmark
+    # One of the two values with which cuBLAS is deterministic, by NVIDIA's documentation (section 2.1.4).
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in (":4096:8", ":16:8")
 
 
 @pytest.mark.parametrize(

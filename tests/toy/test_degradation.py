@@ -25,6 +25,10 @@ def test_points_of_another_seed_lie_around_the_same_centres():
     centres = [x.view(200, 100, 8).mean(dim=0) for x in (first, second)]  # 200 points in each of 100 clusters
     # The mean of 200 points is known to 0.4 / 200 ** 0.5 = 0.028; two means differ by 0.04; allow 5 times
     torch.testing.assert_close(centres[0], centres[1], atol=0.2, rtol=0)
+    around = (first.view(200, 100, 8) - centres[0]).square().sum(dim=0) / 199
+    # 800 variances of 0.16, each known to 10 %, so their mean to 0.4 %; the docstring says 0.4 and 1
+    assert around.mean().item() == pytest.approx(0.4**2, rel=0.03)
+    assert centres[0].std().item() == pytest.approx(1, rel=0.15)
 
 
 def test_twins_start_with_the_same_numbers():

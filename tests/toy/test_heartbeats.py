@@ -77,3 +77,42 @@ def test_a_block_without_its_branch_is_its_shortcut():
 def test_what_makes_no_network_is_refused():
     with pytest.raises(ValueError, match="must be at least 1, got 0 and 8"):
         heartbeats.SignalNet(0, residual=True)
+
+
+def around(signals, labels, kind, *, begin, end):
+    """Mean of a rhythm from ``begin`` to ``end`` samples after each R, the first and the last left out."""
+    found = []
+    for signal in signals[labels == kind, 0]:
+        found += [signal[k + begin : k + end].mean() for k in peaks(signal)[1:-1].tolist()]
+    return torch.stack(found).double().mean().item()
+
+
+def test_an_irregular_rhythm_has_no_p_wave_and_a_regular_one_has(quiet):
+    # P comes a fifth of a beat of 0.6 to 1 s before R, so 15 to 26 of 128 samples a second; it is 0.12 high.
+    regular, irregular = (around(*quiet, kind, begin=-26, end=-14) for kind in (0, 1))
+    assert regular > irregular + 0.02
+
+
+def test_only_the_inverted_rhythm_has_its_t_wave_downward(quiet):
+    # T comes 0.28 of a beat after R, 21 to 36 samples, and is 0.25 high.
+    means = [around(*quiet, kind, begin=21, end=37) for kind in (0, 1, 3)]
+    assert means[0] > 0.05
+    assert means[1] > 0.05
+    assert means[2] < -0.05
+
+
+def test_one_beat_of_its_rhythm_comes_early_and_no_other_is_late(quiet):
+    signals, labels = quiet
+    for signal in signals[labels == 2, 0]:
+        gaps = peaks(signal).diff().double()
+        if len(gaps) > 2:
+            assert gaps.max() < 1.3 * gaps.median(), "a late beat is another rhythm"
+    shortest = [peaks(signal[0]).diff().double() for signal in signals[labels == 2]]
+    early = [float(gaps.min() / gaps.median()) for gaps in shortest if len(gaps) > 2]
+    assert sorted(early)[len(early) // 2] < 0.75  # it comes at 0.6 of a beat
+
+
+def test_a_block_ends_in_a_relu():
+    torch.manual_seed(0)
+    for residual in (True, False):
+        assert heartbeats.SignalBlock(3, 3, residual=residual)(torch.randn(4, 3, 16)).min() == 0

@@ -65,3 +65,23 @@ def test_what_makes_no_stream_is_refused():
         residual_stream.Stream(0)
     with pytest.raises(ValueError, match="steps must be at least 1"):
         residual_stream.train_backward(residual_stream.Stream(1), steps=0, lr=0.1)
+
+
+def test_before_the_head_pre_norm_norms_the_sum_and_post_norm_has_done_so():
+    letters, _ = residual_stream.words(3)
+    pre = residual_stream.Stream(2, width=16, norm="pre")
+    nn.init.zeros_(pre.last.weight)  # then nothing of the stream gets through
+    nn.init.constant_(pre.fc.bias, 0.5)
+    assert torch.equal(pre(letters), torch.full((3, residual_stream.LENGTH, residual_stream.LETTERS), 0.5))
+    post = residual_stream.Stream(2, width=16, norm="post")
+    assert isinstance(post.last, nn.Identity)
+
+
+@pytest.mark.parametrize(("warmup", "share"), [(0, 1.0), (1, 0.5), (3, 0.25)])
+def test_warm_up_begins_with_its_share_of_the_rate(warmup, share):
+    stream = residual_stream.Stream(1, width=16)
+    before = stream.fc.bias.detach().clone()
+    residual_stream.train_backward(stream, steps=1, lr=0.01, warmup=warmup)
+    moved = (stream.fc.bias.detach() - before).abs()
+    # Kingma and Ba 2015, section 2.1: Adam's first step is as long as the rate, whatever the gradient.
+    torch.testing.assert_close(moved, torch.full_like(moved, 0.01 * share), rtol=1e-3, atol=0)
