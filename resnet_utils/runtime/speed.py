@@ -8,7 +8,8 @@ Every function of the package that trains a network or asks it about many images
 ``False``   float32, in the order of memory that the network and its images have: the same numbers
             on every machine, to the last digits
 ``True``    channels last, and 16 bits (``autocast``) where the processor has instructions for them
-``"auto"``  whichever is fastest in a check on the first batch, if it gains at least 15 %
+``"auto"``  whichever is fastest in a check on the first batch, if it gains at least 15 %; the check takes
+            about two seconds at most, and a tenth of the work to come where that is less
 ``None``    what ``use`` has said for this process; ``"auto"`` where nobody has said anything
 ==========  =========================================================================================
 
@@ -35,8 +36,17 @@ from torch import Tensor, nn
 from resnet_utils.runtime.seeding import kept_generators
 
 GAIN = 1.15  # at least so many times as fast as float32, or nothing is changed
-ROUNDS, MOST_SECONDS = 4, 3.0  # of a check: each pace so many times in turn, unless that takes too long
-FEW, MANY, SHORT = 8, 64, 0.02  # images in a check; many where a pass of a few takes less than 0.02 s
+ROUNDS = 5  # of a check, each pace once a round, the first of them to warm up
+CLEAR = 1.3  # a difference that two rounds in a row suffice for
+MOST_SECONDS, MOST_SHARE = (
+    2.0,
+    0.1,
+)  # of a check, and of the time that all images to come take; the less counts
+FEW, MANY, SHORT = (
+    2,
+    64,
+    0.5,
+)  # images in a check; seconds below which the first pass, still cold, is repeated
 WORTH = 512  # images to come; for fewer a check would cost more than it brings
 BELOW_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # as oneDNN calls them
 
@@ -158,13 +168,15 @@ def choose(
     training: bool = False,
     half: bool | None = None,
     to_come: int | None = None,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] | None = None,
 ) -> Pace:
     """How ``model`` is to compute.
 
     For "auto" it measures a pass, in training with its backward pass, of a copy of the model on a few of the
     images, in each pace that the device has, in turn. The model, its optimiser, its BatchNorms and all
-    generators are afterwards what they were, to the bit. What was measured for a model is remembered.
+    generators are afterwards what they were, to the bit. What was measured for a model is remembered. The
+    check ends when two rounds agree clearly, or after about two seconds, or a tenth of the time that the
+    images to come take; only a network that needs a good part of that for two images gets one round more.
 
     Args:
         fast: as at the top of this module; a ``Pace`` is the answer.
@@ -174,7 +186,8 @@ def choose(
         half: what an explicit ``autocast=`` says, which decides alone; None: nothing was said.
         to_come: how many images there are in all; below 512 a check is not worth it, and nothing is changed.
             None: unknown, so many.
-        clock: gives seconds.
+        clock: gives seconds. None: on a processor with one thread the processor time, which stands still
+            while other programs run; else, and on Windows, where that is too coarse, the time of day.
 
     Returns:
         The pace. Its ``half`` is ``half`` wherever that was given.
@@ -192,7 +205,8 @@ def choose(
     known = _chosen.setdefault(model, {})
     key = (training, half, tuple(images.shape[1:]), images.dtype, images.device, torch.get_num_threads())
     if key not in known:
-        known[key] = _measured(paces, model, images, training=training, clock=clock)
+        clock = clock or _clock(images.device)
+        known[key] = _measured(paces, model, images, training=training, to_come=to_come, clock=clock)
     return settle(known[key]) if training else known[key]
 
 
@@ -267,29 +281,55 @@ def _with(pace: Pace, half: bool | None) -> Pace:
     return pace if half is None else Pace(pace.channels_last, half)
 
 
+def _clock(device: torch.device) -> Callable[[], float]:
+    """What measures a check: processor time where that is the time of one thread."""
+    alone = device.type == "cpu" and torch.get_num_threads() == 1 and os.name != "nt"
+    return time.process_time if alone else time.perf_counter
+
+
 def _measured(
-    paces: list[Pace], model: nn.Module, images: Tensor, *, training: bool, clock: Callable[[], float]
+    paces: list[Pace],
+    model: nn.Module,
+    images: Tensor,
+    *,
+    training: bool,
+    to_come: int | None,
+    clock: Callable[[], float],
 ) -> Pace:
     """The fastest of the paces; the first one unless another gains enough, or nothing can be measured."""
     if len(paces) == 1:
         return paces[0]
+    times: dict[Pace, list[float]] = {pace: [] for pace in paces}
+    began = time.perf_counter()
     try:
         with kept_generators(None):
             stand_in = _copy(model)
             few = images[:FEW].detach().clone()
-            seconds = _pass(stand_in, few, paces[0], training, clock)  # also warms up
-            if seconds < SHORT:
-                few = images[:MANY].detach().clone()
-            times: dict[Pace, list[float]] = {pace: [] for pace in paces}
-            for number in range(-1, ROUNDS):  # the first round only warms up
+            first = _pass(stand_in, few, paces[0], training, clock)
+            if first < SHORT:
+                first = min(first, _pass(stand_in, few, paces[0], training, clock))
+            each = first / max(1, len(few))
+            most = MOST_SECONDS if to_come is None else min(MOST_SECONDS, MOST_SHARE * each * to_come)
+            count = most / (ROUNDS * len(paces) * each) if each else MANY
+            few = images[: max(FEW, min(MANY, int(count)))].detach().clone()
+            for _ in range(ROUNDS):
                 for pace in paces:
-                    spent = _pass(stand_in, few, pace, training, clock)
-                    times[pace] += [spent] if number >= 0 else []
-                if sum(map(sum, times.values())) > MOST_SECONDS:
+                    times[pace].append(_pass(stand_in, few, pace, training, clock))
+                spent = max(first + sum(map(sum, times.values())), time.perf_counter() - began)
+                if spent > most or _is_clear(times):
                     break
     except Exception:  # whatever is wrong with model or images, the computing itself says it in words
         return paces[0]
-    return fastest_of({pace: min(each) for pace, each in times.items() if each})
+    return fastest_of({pace: min(each) for pace, each in times.items()})
+
+
+def _is_clear(times: dict[Pace, list[float]]) -> bool:
+    """Whether the last two rounds say the same beyond doubt; the first one of all does not count."""
+    plain, *others = times.values()
+    if len(plain) < 3:
+        return False
+    gains = [max(plain[number] / other[number] for other in others) for number in (-1, -2)]
+    return min(gains) >= CLEAR or max(gains) <= 1.0
 
 
 def fastest_of(seconds: dict[Pace, float]) -> Pace:

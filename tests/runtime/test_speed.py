@@ -2,9 +2,11 @@
 
 import copy
 import itertools
+import os
 import random
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -101,17 +103,69 @@ def test_the_fastest_pace_is_taken_if_it_gains_at_least_fifteen_percent(seconds,
     assert speed.fastest_of(seconds) == best
 
 
+def tried(seen):
+    """The rounds of a check, without the passes before them that see how long one takes."""
+    start = next(place for place, pace in enumerate(seen) if pace != PLAIN) - 1
+    return seen[start:]
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_the_paces_are_tried_in_turn_and_the_fastest_is_taken(monkeypatch, training):
-    seen = clock_of(monkeypatch, {PLAIN: 0.1, LAST: 0.08, BOTH: 0.05})
+    seen = clock_of(monkeypatch, {PLAIN: 0.02, LAST: 0.019, BOTH: 0.017})
     assert speed.choose("auto", network(), images(), training=training) == BOTH
-    assert seen[1:] == [PLAIN, LAST, BOTH] * (speed.ROUNDS + 1)  # the first pass sees how long one takes
+    assert tried(seen) == [PLAIN, LAST, BOTH] * speed.ROUNDS
 
 
-def test_a_check_that_takes_long_has_fewer_rounds(monkeypatch):
+@pytest.mark.parametrize(
+    ("seconds", "best"),
+    [
+        ({PLAIN: 0.02, LAST: 0.018, BOTH: 0.01}, BOTH),
+        ({PLAIN: 0.02, LAST: 0.021, BOTH: 0.03}, PLAIN),
+    ],
+)
+def test_a_check_ends_when_two_rounds_after_the_first_agree_clearly(monkeypatch, seconds, best):
+    seen = clock_of(monkeypatch, seconds)
+    assert speed.choose("auto", network(), images()) == best
+    assert tried(seen) == [PLAIN, LAST, BOTH] * 3
+
+
+def test_a_check_that_takes_long_has_one_round(monkeypatch):
     seen = clock_of(monkeypatch, {PLAIN: 3.0, LAST: 2.0, BOTH: 1.0})
     assert speed.choose("auto", network(), images()) == BOTH
-    assert seen[1:] == [PLAIN, LAST, BOTH] * 2
+    assert seen == [PLAIN, PLAIN, LAST, BOTH]
+
+
+def spent_in_check(monkeypatch, an_image, *, to_come):
+    """Seconds of a check of a network that needs ``an_image`` seconds for one, whatever the pace."""
+    monkeypatch.setattr(speed, "has_half", lambda device: True)
+    passes = []
+
+    def take(model, images, pace, training, clock):
+        passes.append(len(images) * an_image / (1 + 0.1 * pace.half))  # no round is clear
+        return passes[-1]
+
+    monkeypatch.setattr(speed, "_pass", take)
+    speed.choose("auto", network(), images(128, size=4), to_come=to_come)
+    return sum(passes)
+
+
+@pytest.mark.parametrize("an_image", [1e-4, 1e-3, 1e-2, 3e-2])
+def test_a_check_takes_about_two_seconds_at_most(monkeypatch, an_image):
+    # One round of two images may lie on top: 6 * 0.03 s.
+    assert spent_in_check(monkeypatch, an_image, to_come=None) < speed.MOST_SECONDS + 0.2
+
+
+@pytest.mark.parametrize("an_image", [1e-4, 1e-3, 1e-2])
+def test_a_check_for_few_images_takes_about_a_tenth_of_their_time(monkeypatch, an_image):
+    # Passes of two images, two to begin with and a round that has begun: ten images in all on top.
+    assert spent_in_check(monkeypatch, an_image, to_come=600) < (60 + 10) * an_image
+
+
+def test_on_one_thread_a_check_is_measured_by_processor_time(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert speed._clock(CPU) is (time.perf_counter if os.name == "nt" else time.process_time)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert speed._clock(CPU) is time.perf_counter
 
 
 def test_without_instructions_sixteen_bits_are_not_even_tried(monkeypatch):
