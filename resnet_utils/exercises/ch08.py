@@ -436,7 +436,7 @@ def check_busiest(function: Callable[[int, int], float]) -> str:
 
 
 def _busiest(function: object) -> None:
-    for parameters, count in ((10, 2), (1000, 4), (25_000_000, 64)):
+    for parameters, count in ((1000, 4), (10, 2), (25_000_000, 64)):  # for two, wrong ways look alike
         where = f"for {parameters} parameters and {count} processes"
         value, right = _value(function, parameters, count, where=where), 4 * parameters * (count - 1)
         if _near(value, right):

@@ -248,10 +248,10 @@ def test_whole_gradient_counts_each_share_by_its_size():
 def test_the_busiest_process_sends_the_sum_to_all_others():
     assert ch08.check_busiest(lambda parameters, count: 4 * parameters * (count - 1)) == "correct"
     assert ch08.check_busiest(lambda p, n: float(sum(4 * p for _ in range(n - 1)))) == "correct"
-    assert "in a ring" in ch08.check_busiest(lambda p, n: 8 * p * (n - 1) / n if n > 2 else 4 * p)
+    assert "in a ring" in ch08.check_busiest(lambda p, n: 8 * p * (n - 1) / n)
     assert "four bytes" in ch08.check_busiest(lambda p, n: p * (n - 1))
     assert "to itself" in ch08.check_busiest(lambda p, n: 4 * p * n)
-    assert "receives" in ch08.check_busiest(lambda p, n: 8 * p * (n - 1) if n > 2 else 4 * p)
+    assert "receives" in ch08.check_busiest(lambda p, n: 8 * p * (n - 1))
     assert "another number" in ch08.check_busiest(lambda p, n: 1.0)
 
 
