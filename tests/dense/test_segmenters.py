@@ -72,7 +72,8 @@ def test_a_second_head_is_weighed():
     losses = []
     for weight in (0.0, 0.5):
         torch.manual_seed(0)
-        model = dense.fcn(models.build("resnet18", width=4), 2, aux=True)
+        # with width=4 torch 2.15 writes past its memory here on a processor without AVX-512, and is ended
+        model = dense.fcn(models.build("resnet18", width=16), 2, aux=True)
         losses += learning.train_segmenter(model, images, masks, steps=1, batch=2, aux_weight=weight)
     assert losses[1] > losses[0]
 
