@@ -22,6 +22,7 @@ from tools.web import (
     cover,
     icons,
     lists,
+    measured,
     one_sheet,
     pages,
     previews,
@@ -157,6 +158,7 @@ def main() -> int:
     reference.write()
     lists.write()
     cover.write()
+    measured.write()
     settings = project.ROOT / "_build" / "config.yml"
     settings.parent.mkdir()
     settings.write_text(

@@ -22,6 +22,7 @@ TOLD_BY = {  # a module whose tests have another name
     "resnet_utils/deployment/inputs.py": "tests/deployment/test_classifier.py",
     "resnet_utils/deployment/page.py": "tests/deployment/test_report.py",
     "resnet_utils/evaluation/selective.py": "tests/evaluation/test_calibration.py",
+    "resnet_utils/files/transfer.py": "tests/files/test_downloads.py",
     "resnet_utils/finetuning/backbones.py": "tests/finetuning/test_own.py",
     "resnet_utils/finetuning/parts.py": "tests/finetuning/test_strategies.py",
     "resnet_utils/finetuning/photographs.py": "tests/finetuning/test_own.py",

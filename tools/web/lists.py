@@ -25,6 +25,7 @@ RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
 LOADS, QUOTED = "results.load(", re.compile(r"\"(\w+)\"")
 REFERRED = re.compile(r"<record-(\w+)>`")
 EXERCISE = re.compile(r"^```\{exercise-start\}[ \t]*(.*)\n:label: (\S+)\n```\n+(.*)", re.M)
+MEASURED = ("reliability_", "speed_")  # records of which ``measured`` makes tables
 PROVENANCE = ("command", "commit", "date", "data", "hardware", "versions")
 
 
@@ -42,7 +43,8 @@ def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
 def users(text: Path = project.TEXT) -> dict[str, list[str]]:
     """Name of a record -> the notebooks that load records and name this one, in reading order.
 
-    Behind them the figures to touch, and the pages with a network in them.
+    Behind them the figures to touch, the pages with a network in them, and "Running this book yourself" with
+    its tables of reliability and speed.
     """
     kept, found = set(records()), {}
     for name in project.chapters(text):
@@ -55,6 +57,9 @@ def users(text: Path = project.TEXT) -> dict[str, list[str]]:
     for path in sorted((project.BOOK / "live").glob("*.md")):
         for record in sorted(set(REFERRED.findall(path.read_text(encoding="utf-8"))) & kept):
             found.setdefault(record, []).append(f"live/{path.stem}")
+    for record in sorted(kept):
+        if record.startswith(MEASURED):
+            found.setdefault(record, []).append("reproducing")
     return found
 
 
