@@ -410,7 +410,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.head(**{f"X-{number}": "a" for number in range(1000)})
         self.send(self.content)
 
-    def longwinded(self):
+    def wordy(self):
         """A line of the head that is 100 kB long."""
         self.head(X_Long="a" * 10**5)
         self.send(self.content)
@@ -435,7 +435,7 @@ CURED = {  # what may be over the next time, and is asked for again; words of th
     "cut": "cut before the end", "overstated": "cut before the end", "beheaded": "empty", "mute": "broke off",
     "reset_at_once": "broke off", "reset_later": "broke off", "chunk_cut": "cut before the end",
     "chunk_lost": "cut before the end", "chunk_garbled": "", "closed": "connection refused", "garbage": "",
-    "flood": "", "longwinded": "", "twofold": "", "empty": "empty", "nothing": "empty", "unchanged": "empty",
+    "flood": "", "wordy": "", "twofold": "", "empty": "empty", "nothing": "empty", "unchanged": "empty",
     "lost": "empty",
     "deaf": "silent for", "stuck": "silent for", "stall": "silent for", "stall_half": "silent for",
     "stall_end": "silent for", "drip": "silent for", "drip_head": "silent for",

@@ -254,12 +254,12 @@ def test_every_option_reaches_what_it_is_meant_for(monkeypatch, tmp_path):
 
     monkeypatch.setattr(own, "finetune_folder", finetune)
     words = ["--output", "o", "--weights", "w.pth", "--network", "resnet50", "--size", "64", "--epochs", "7"]
-    words += ["--lr", "0.5", "--seed", "3", "--balanced", "--risk", "0.25"]
+    words += ["--lr", "0.5", "--seed", "3", "--balanced", "--risk", "0.25", "--fast", "yes"]
     assert main(["finetune", "pets", *words]) == 2
     folder, output, options = asked[0]
     assert (folder, output) == ("pets", "o")
     del options["tell"]
     assert options == {
         "weights": "w.pth", "network": "resnet50", "size": 64, "epochs": 7, "lr": 0.5, "seed": 3,
-        "balanced": True, "risk": 0.25,
+        "balanced": True, "risk": 0.25, "fast": True,
     }  # fmt: skip

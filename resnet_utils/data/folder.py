@@ -174,7 +174,8 @@ def _decoded(
     scaler: str = "pillow",
     share: float = 1.0,
 ) -> Split:
-    require_scaler(scaler), require_share(share)
+    require_scaler(scaler)
+    require_share(share)
     images = np.empty((len(listing.names), 3, size, size), dtype=np.uint8)
 
     def read(place: int, path: Path) -> None:

@@ -59,7 +59,8 @@ class SplitOnDisk:
         if not isinstance(self.labels, Tensor):
             raise TypeError(f"labels must be a tensor, got {type(self.labels).__name__}")
         given.whole_number("size", self.size, unit="pixel")
-        require_scaler(self.scaler), require_share(self.share)
+        require_scaler(self.scaler)
+        require_share(self.share)
         if self.labels.dtype != torch.int64 or self.labels.shape != (len(self.names),):
             kind = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
             raise ValueError(f"labels must be int64 ({len(self.names)},), got {kind}")

@@ -92,7 +92,8 @@ def read_picture(
     share = require_share(share)
     with _readable(path), _opened(path) as image:
         _check_head(image, path, smallest=smallest)
-        image.draft("RGB", (math.ceil(4 * size / share),) * 2)
+        enough = math.ceil(4 * size / share)
+        image.draft("RGB", (enough, enough))
         image.load()
         upright = _to_rgb(_upright(image), head=image)
         return scaled(upright, _middle(upright, share), size)

@@ -134,6 +134,35 @@ def pays_after_fast(compiling, seconds, times):
     return np.float64(compiling) / saved if saved > 0 else float("inf")
 
 
+# --- many devices, imagenet --------------------------------------------------------------------------------
+
+
+def weighted(gradients, sizes):
+    return sum(n * g for g, n in zip(gradients, sizes, strict=True) if n) / sum(sizes)
+
+
+def weighted_as_list(gradients, sizes):
+    kept = [(g, n) for g, n in zip(gradients, sizes, strict=True) if n > 0]
+    return [sum(n * g[k] for g, n in kept) / sum(sizes) for k in range(2)]
+
+
+def mean_of_means(gradients, sizes):
+    return sum(gradients) / len(gradients)
+
+
+def with_the_empty(gradients, sizes):
+    return sum(n * g for g, n in zip(gradients, sizes, strict=True)) / sum(sizes)
+
+
+def warm(step, batch, steps):
+    goal = 0.1 * batch / 256
+    return goal if step >= steps else 0.1 + (goal - 0.1) * step / steps
+
+
+def warm_by_numpy(step, batch, steps):
+    return np.interp(step, [0, steps], [0.1, 0.1 * batch / 256])
+
+
 RIGHT = [
     (ch08.check_share_of_peak, (lambda images, cost, peak: images * cost / peak,)),
     (ch08.check_share_of_peak, (lambda images, cost, peak: np.float32(images) / (peak / cost),)),
@@ -155,6 +184,14 @@ RIGHT = [
     (ch08.check_break_even, (pays_after_fast,)),
     (ch08.check_device_seconds, (timed,)),
     (ch08.check_device_seconds, (timed_with_a_warm_up,)),
+    (ch08.check_whole_gradient, (weighted,)),
+    (ch08.check_whole_gradient, (weighted_as_list,)),
+    (ch08.check_busiest, (lambda parameters, count: 4 * parameters * (count - 1),)),
+    (ch08.check_busiest, (lambda p, n: float(sum(4 * p for _ in range(n - 1))),)),
+    (ch08.check_gpu_hours, (lambda n, e, pace, share: n * e / (3600 * pace * share),)),
+    (ch08.check_gpu_hours, (lambda n, e, p, s: Fraction(n * e) / Fraction(3600 * p * s),)),
+    (ch08.check_warm_up, (warm,)),
+    (ch08.check_warm_up, (warm_by_numpy,)),
 ]
 
 WRONG = [
@@ -206,6 +243,25 @@ WRONG = [
     (ch08.check_device_seconds, (waits_at_the_end_only,), "somebody else's work"),
     (ch08.check_device_seconds, (twice,), "one is to be timed"),
     (ch08.check_device_seconds, (lambda work, wait, clock: 10.0,), "never handed over"),
+    (ch08.check_whole_gradient, (mean_of_means,), "counts alike"),
+    (ch08.check_whole_gradient, (with_the_empty,), "without images has spoilt"),
+    (ch08.check_whole_gradient, (lambda gradients, sizes: sum(gradients),), "another vector"),
+    (ch08.check_whole_gradient, (lambda gradients, sizes: 1.0,), "shape"),
+    (ch08.check_whole_gradient, (lambda gradients, sizes: "mean",), "an array of numbers is wanted"),
+    (ch08.check_busiest, (lambda p, n: 8 * p * (n - 1) / n,), "in a ring"),
+    (ch08.check_busiest, (lambda p, n: p * (n - 1),), "four bytes"),
+    (ch08.check_busiest, (lambda p, n: 4 * p * n,), "to itself"),
+    (ch08.check_busiest, (lambda p, n: 8 * p * (n - 1),), "receives"),
+    (ch08.check_busiest, (lambda p, n: 1.0,), "another number"),
+    (ch08.check_gpu_hours, (lambda n, e, pace, share: n * e / pace / share,), "seconds"),
+    (ch08.check_gpu_hours, (lambda n, e, pace, share: n * e / pace * share / 3600,), "dearer"),
+    (ch08.check_gpu_hours, (lambda n, e, pace, share: n * e / pace / 3600,), "no part"),
+    (ch08.check_gpu_hours, (lambda n, e, pace, share: 1.0,), "another number"),
+    (ch08.check_warm_up, (lambda step, batch, steps: 0.1 * batch / 256,), "without a warm-up"),
+    (ch08.check_warm_up, (lambda s, b, w: 0.1 * b / 256 * min(1, s / w),), "rate is 0"),
+    (ch08.check_warm_up, (lambda s, b, w: 0.1 + (0.1 * b / 256 - 0.1) * s / w,), "goes on rising"),
+    (ch08.check_warm_up, (lambda s, b, w: 0.1 if s == 0 else 0.1 * math.sqrt(b / 256),), "proportion"),
+    (ch08.check_warm_up, (lambda step, batch, steps: 7.0,), "another rate"),
 ]
 SECRETS = {
     ch08.check_quarter_side: ["112"],
@@ -213,71 +269,3 @@ SECRETS = {
     ch08.check_fair_ratio: ["median"],
     ch08.check_roof: ["min("],
 }
-
-
-# --- many devices, imagenet --------------------------------------------------------------------------------
-
-
-def weighted(gradients, sizes):
-    return sum(n * g for g, n in zip(gradients, sizes, strict=True) if n) / sum(sizes)
-
-
-def weighted_as_list(gradients, sizes):
-    kept = [(g, n) for g, n in zip(gradients, sizes, strict=True) if n > 0]
-    return [sum(n * g[k] for g, n in kept) / sum(sizes) for k in range(2)]
-
-
-def mean_of_means(gradients, sizes):
-    return sum(gradients) / len(gradients)
-
-
-def with_the_empty(gradients, sizes):
-    return sum(n * g for g, n in zip(gradients, sizes, strict=True)) / sum(sizes)
-
-
-def test_whole_gradient_counts_each_share_by_its_size():
-    assert ch08.check_whole_gradient(weighted) == "correct"
-    assert ch08.check_whole_gradient(weighted_as_list) == "correct"
-    assert "counts alike" in ch08.check_whole_gradient(mean_of_means)
-    assert "without images has spoilt" in ch08.check_whole_gradient(with_the_empty)
-    assert "another vector" in ch08.check_whole_gradient(lambda gradients, sizes: sum(gradients))
-    assert "shape" in ch08.check_whole_gradient(lambda gradients, sizes: 1.0)
-    assert "an array of numbers is wanted" in ch08.check_whole_gradient(lambda gradients, sizes: "mean")
-
-
-def test_the_busiest_process_sends_the_sum_to_all_others():
-    assert ch08.check_busiest(lambda parameters, count: 4 * parameters * (count - 1)) == "correct"
-    assert ch08.check_busiest(lambda p, n: float(sum(4 * p for _ in range(n - 1)))) == "correct"
-    assert "in a ring" in ch08.check_busiest(lambda p, n: 8 * p * (n - 1) / n)
-    assert "four bytes" in ch08.check_busiest(lambda p, n: p * (n - 1))
-    assert "to itself" in ch08.check_busiest(lambda p, n: 4 * p * n)
-    assert "receives" in ch08.check_busiest(lambda p, n: 8 * p * (n - 1))
-    assert "another number" in ch08.check_busiest(lambda p, n: 1.0)
-
-
-def test_gpu_hours_rise_where_efficiency_falls():
-    assert ch08.check_gpu_hours(lambda n, e, pace, share: n * e / (3600 * pace * share)) == "correct"
-    assert ch08.check_gpu_hours(lambda n, e, p, s: Fraction(n * e) / Fraction(3600 * p * s)) == "correct"
-    assert "seconds" in ch08.check_gpu_hours(lambda n, e, pace, share: n * e / pace / share)
-    assert "dearer" in ch08.check_gpu_hours(lambda n, e, pace, share: n * e / pace * share / 3600)
-    assert "no part" in ch08.check_gpu_hours(lambda n, e, pace, share: n * e / pace / 3600)
-    assert "another number" in ch08.check_gpu_hours(lambda n, e, pace, share: 1.0)
-
-
-def warm(step, batch, steps):
-    goal = 0.1 * batch / 256
-    return goal if step >= steps else 0.1 + (goal - 0.1) * step / steps
-
-
-def warm_by_numpy(step, batch, steps):
-    return np.interp(step, [0, steps], [0.1, 0.1 * batch / 256])
-
-
-def test_warm_up_is_a_straight_line_from_the_small_rate_to_the_large_one():
-    assert ch08.check_warm_up(warm) == "correct"
-    assert ch08.check_warm_up(warm_by_numpy) == "correct"
-    assert "without a warm-up" in ch08.check_warm_up(lambda step, batch, steps: 0.1 * batch / 256)
-    assert "rate is 0" in ch08.check_warm_up(lambda s, b, w: 0.1 * b / 256 * min(1, s / w))
-    assert "goes on rising" in ch08.check_warm_up(lambda s, b, w: 0.1 + (0.1 * b / 256 - 0.1) * s / w)
-    assert "proportion" in ch08.check_warm_up(lambda s, b, w: 0.1 if s == 0 else 0.1 * math.sqrt(b / 256))
-    assert "another rate" in ch08.check_warm_up(lambda step, batch, steps: 7.0)

@@ -142,8 +142,8 @@ def test_mechanical_bugs_are_drawn_by_their_seed_and_compile():
 
 
 def test_an_unknown_module_is_refused_by_name():
-    with pytest.raises(SystemExit, match=r"no module begins with models/bloks; there are: .*models/blocks"):
-        mutants.main(["models/bloks", "--list"])
+    with pytest.raises(SystemExit, match=r"no module begins with models/bricks; there are: .*models/blocks"):
+        mutants.main(["models/bricks", "--list"])
 
 
 def a_row(what, by):

@@ -1,7 +1,8 @@
 """The parts of the website, in the order in which ``tools/website.py`` and Jupyter Book let them work.
 
-Before, three write pages from what is kept elsewhere: ``reference`` (the package, name by name), ``lists``
-(notebooks, executions, records, exercises) and ``cover`` (the pictures and the map of the first page).
+Before, four write pages from what is kept elsewhere: ``reference`` (the package, name by name), ``lists``
+(notebooks, executions, records, exercises), ``measured`` (how reliable and how fast it is) and ``cover`` (the
+pictures and the map of the first page).
 
 While Jupyter Book builds, it calls eight small extensions of Sphinx: ``formulas`` (rendered by KaTeX),
 ``glossary_links`` (the first use of a word), ``room_numbers``, ``page_facts`` (the foot of a page),
