@@ -18,7 +18,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ import torch
 from torch import nn
 
 from resnet_utils import runtime
-from resnet_utils.runtime import given
+from resnet_utils.runtime import given, timing
 
 LEAST_ROUNDS = 7
 MODES = ("full", "quick", "tiny")
@@ -155,20 +155,13 @@ def orders(names: list[str], rounds: int) -> list[list[str]]:
     return found
 
 
-@contextmanager
-def one_thread(device: torch.device):
+def one_thread(device: torch.device) -> AbstractContextManager[None]:
     """Inside, torch computes with one thread on a CPU; afterwards with as many as before.
 
     Args:
         device: what is computed on.
     """
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return timing.torch_threads(1) if device.type == "cpu" else nullcontext()
 
 
 def seconds(work: Work, device: torch.device) -> float:

@@ -5,14 +5,13 @@ by SHA-256, one by its first digits as torchvision's weights have them, or a dat
 """
 
 import hashlib
-import io
 import random
-import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import bad_files
 import fault_server
 from fault_server import CURED, FAULTS, NO_FAULT, SLOW
 
@@ -24,20 +23,10 @@ BOUND = 12.0  # seconds: three tries, each silent for 1.5 times that, and a seco
 INNER = {"images/1.jpg": b"\xff\xd8 a cat", "images/2.jpg": bytes(range(256)) * 40, "lists/all.txt": b"1 2\n"}
 
 
-def _tar() -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in INNER.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 FILES = {
     "w.bin": bytes(range(256)) * 400 + b"\n",
     "weights.pth": b"PK\x03\x04" + bytes(range(255)) * 90,
-    "set.tar.gz": _tar(),
+    "set.tar.gz": bad_files.tarred(*INNER.items(), mode="w:gz"),
 }
 KINDS = {"file": "w.bin", "weights": "weights.pth", "data set": "set.tar.gz"}
 MOST = 150_000  # bytes, more than any of these has

@@ -15,7 +15,6 @@ import random
 import shutil
 import signal
 import sys
-import tarfile
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 # pooch, requests and dynamo are imported late by whoever needs them; here they are, once for all forks.
+import bad_files  # noqa: E402
 import fault_server  # noqa: E402
 import pooch  # noqa: E402, F401
 import requests  # noqa: E402, F401
@@ -43,17 +43,7 @@ PICTURES = {
 } | {"lists/all.txt": b"1 2 3 4 5\n"}
 
 
-def _packed() -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, content in PICTURES.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-PACKED = _packed()
+PACKED = bad_files.tarred(*PICTURES.items(), mode="w:gz")
 
 
 class Killer:

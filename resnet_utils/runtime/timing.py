@@ -54,7 +54,7 @@ def alternated(
             )
     clock = clock or (time.perf_counter if os.name == "nt" else time.process_time)
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    with _threads(threads):
+    with torch_threads(threads):
         for work in works.values():
             work()
         for number in range(rounds):
@@ -89,8 +89,12 @@ def times_faster(seconds: Mapping[str, Sequence[float]], name: str, *, than: str
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads inside."""
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads of the CPU inside, and afterwards as many as before.
+
+    Args:
+        count: at least 1.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -5,28 +5,22 @@ Introduced in chapter 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
 from resnet_utils import runtime
 from resnet_utils.evaluation import accuracy, kept_modes
+from resnet_utils.runtime import timing
 
 BATCH_SIZE = 100
 Data = tuple[Tensor, Tensor]  # points (N, 8) or pictures (N, 1, 8, 8), and their classes (N,)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """One CPU thread inside: in networks this small several threads mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return timing.torch_threads(1)
 
 
 def moved(data: Data, device: torch.device | str) -> Data:

@@ -25,6 +25,7 @@ SHIFTS = """() => new Promise((done) => {
   observer.observe({ type: "layout-shift", buffered: true });
   setTimeout(() => done(found), 500);
 })"""
+A_HAIR = 0.005  # of the screen; seen: 0.0003 and 0.0025, at a load of seven on two cores, in one load of many
 WAITS = """(id) => !document.querySelector(`#${id} > p`).checkVisibility({ contentVisibilityAuto: true })"""
 LEFT_OUT = """() => [...document.querySelectorAll("article section:not(details *)")].filter(
   (section) => !section.checkVisibility({ contentVisibilityAuto: true })).map((section) => section.id)"""
@@ -66,7 +67,7 @@ def test_nothing_moves_while_a_page_is_loaded(browser, site, name, width):
     ):  # with the machine full of other work a frame may come too early; a page's own fault stays
         with in_browser.visit(browser, site, name, width=width) as seen:
             moved = seen.page.evaluate(SHIFTS)
-        if not moved:
+        if not moved or max(float(shift.partition(":")[0]) for shift in moved) > A_HAIR:
             break
     assert moved == []
 
