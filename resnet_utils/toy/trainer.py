@@ -5,7 +5,8 @@ Introduced in chapter 1.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,11 @@ BATCH_SIZE = 100
 Data = tuple[Tensor, Tensor]  # points (N, 8) or pictures (N, 1, 8, 8), and their classes (N,)
 
 
-def one_thread() -> AbstractContextManager[None]:
+@contextmanager
+def one_thread() -> Iterator[None]:
     """One CPU thread inside: in networks this small several threads mostly wait for each other."""
-    return timing.torch_threads(1)
+    with timing.torch_threads(1):
+        yield
 
 
 def moved(data: Data, device: torch.device | str) -> Data:
