@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnet_utils.models.variants import SqueezeExcite, StochasticDepth
+from resnet_utils.runtime import given
 
 
+@given.explained
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     """Number of parameters of ``model``; a parameter that two layers share counts once.
 
@@ -25,6 +27,7 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 
+@given.explained
 def multiply_adds(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Multiply-adds (MACs) of one forward pass.
 
@@ -45,6 +48,7 @@ def multiply_adds(model: nn.Module, input_shape: tuple[int, ...]) -> int:
     return counter.get_total_flops() // 2
 
 
+@given.explained
 def weighted_layers(model: nn.Module) -> int:
     """The depth in the paper's sense: convolutions and linear layers on the longest way from input to output.
 
@@ -60,6 +64,7 @@ def weighted_layers(model: nn.Module) -> int:
     )
 
 
+@given.explained
 def activation_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str, int]:
     """Bytes that a forward pass in train mode keeps for the backward pass, by direct part of ``model``.
 
@@ -102,6 +107,7 @@ def activation_bytes(model: nn.Module, input_shape: tuple[int, ...]) -> dict[str
     return total
 
 
+@given.explained
 def receptive_field(model: nn.Module) -> dict[str, tuple[int, int]]:
     """After each direct part of ``model`` up to the global pooling: the side of the square of pixels that
     one place sees, and the step from one place to the next, both in pixels of the image.

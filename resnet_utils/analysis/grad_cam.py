@@ -19,10 +19,12 @@ from resnet_utils.evaluation import kept_modes
 from resnet_utils.evaluation.answers import logits_of
 from resnet_utils.models.anatomy import anatomy
 from resnet_utils.models.initialization import redraw
+from resnet_utils.runtime import given
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
+@given.explained
 def grad_cam(model: nn.Module, x: Tensor, target: Tensor, *, stage: str | None = None) -> Tensor:
     """How much each place of a feature map speaks for a class, image by image: ``(N, h, w)``, at least 0.
 
@@ -75,6 +77,7 @@ def grad_cam(model: nn.Module, x: Tensor, target: Tensor, *, stage: str | None =
     return (weights * maps.detach()).sum(dim=1).relu()
 
 
+@given.explained
 def enlarge(maps: Tensor, size: int) -> Tensor:
     """Maps on the image's grid, ``(N, size, size)``: bilinear, as the makers of Grad-CAM show them.
 
@@ -85,6 +88,7 @@ def enlarge(maps: Tensor, size: int) -> Tensor:
     return nn.functional.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]
 
 
+@given.explained
 def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
     """The share of each map's sum that lies where ``masks`` (N, H, W) are True: ``(N,)`` in [0, 1].
 
@@ -110,6 +114,7 @@ def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
     return (whole * masks.cpu()).sum(dim=(1, 2)) / whole.sum(dim=(1, 2))
 
 
+@given.explained
 def randomized(model: Model, down_to: str = "stem", *, seed: int = 0) -> Model:
     """A copy of ``model`` with fresh weights from the head ``fc`` down to the part ``down_to``.
 

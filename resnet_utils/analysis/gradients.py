@@ -13,9 +13,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
+
 Function = Callable[[Tensor], Tensor]
 
 
+@given.explained
 def relative_error(value: Tensor, truth: Tensor) -> float:
     """``|value - truth| / |truth|`` with the Euclidean (Frobenius) norm, a pure number.
 
@@ -34,6 +37,7 @@ def relative_error(value: Tensor, truth: Tensor) -> float:
     return ((value - truth).norm() / scale).item()
 
 
+@given.explained
 def jacobian(function: Function, x: Tensor) -> Tensor:
     """The matrix of all partial derivatives of ``function`` at ``x``: ``(outputs, inputs)``.
 
@@ -60,6 +64,7 @@ def jacobian(function: Function, x: Tensor) -> Tensor:
     return torch.stack(rows)  # (outputs, inputs)
 
 
+@given.explained
 def gradient_norms(loss: Tensor, model: nn.Module) -> dict[str, float]:
     """Euclidean norm of d loss / d weight for every weight matrix and kernel, by parameter name, in order.
 
@@ -83,6 +88,7 @@ def gradient_norms(loss: Tensor, model: nn.Module) -> dict[str, float]:
     return {name: gradient.norm().item() for name, gradient in found if gradient is not None}
 
 
+@given.explained
 def input_gradients(network: Function, points: Tensor) -> Tensor:
     """dy/dx at every point: ``(P,)`` for a ``network`` that maps ``(P,)`` points to ``(P,)`` outputs.
 
@@ -105,6 +111,7 @@ def input_gradients(network: Function, points: Tensor) -> Tensor:
     return torch.autograd.grad(y.sum(), x)[0]
 
 
+@given.explained
 def autocorrelation(series: Tensor, *, lag: int = 1) -> Tensor:
     """Correlation of a series with itself ``lag`` points later: ``(..., P) -> (...)``, in [-1, 1].
 

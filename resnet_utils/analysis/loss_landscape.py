@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils import runtime
+from resnet_utils.runtime import given
 
 Direction = dict[str, Tensor]  # one tensor for each parameter, by name and of its shape
 
 
+@given.explained
 def filter_norms(weight: Tensor) -> Tensor:
     """Euclidean norm of each filter: ``(out, ...) -> (out,)``, float64, on the CPU.
 
@@ -37,6 +39,7 @@ def filter_norms(weight: Tensor) -> Tensor:
     return weight.detach().cpu().double().flatten(1).norm(dim=1)
 
 
+@given.explained
 def random_direction(model: nn.Module, *, seed: int) -> Direction:
     """A random direction in weight space, in which each filter is as long as the model's own.
 
@@ -62,6 +65,7 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
     return direction
 
 
+@given.explained
 @torch.no_grad()
 def loss_slice(
     model: nn.Module,
@@ -103,6 +107,7 @@ def loss_slice(
     return torch.stack(losses).reshape([len(ticks)] * len(directions))
 
 
+@given.explained
 def nonconvexity(losses: Tensor) -> Tensor:
     """How much a curve bends downward: ``(..., T) -> (...)``, 0 for a convex curve and 1 for a concave one.
 

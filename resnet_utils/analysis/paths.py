@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from resnet_utils.analysis.gradients import Function
+from resnet_utils.runtime import given
 
 
+@given.explained
 @torch.no_grad()
 def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]:
     """Variance after each block, and the branch's share of it: two tensors ``(num_blocks,)``.
@@ -42,6 +44,7 @@ def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]
     return torch.stack(variances), torch.stack(shares)
 
 
+@given.explained
 def path_lengths(num_blocks: int, *, probability: float = 0.5) -> Tensor:
     """Share of the paths that go through 0, 1, ... ``num_blocks`` branches: ``(num_blocks + 1,)``, sums to 1.
 
@@ -67,6 +70,7 @@ def path_lengths(num_blocks: int, *, probability: float = 0.5) -> Tensor:
     return torch.tensor(shares, dtype=torch.float64)
 
 
+@given.explained
 def path_terms(jacobians: Tensor) -> Tensor:
     """Sum over all paths of each length: ``(L, d, d)`` branch Jacobians -> ``(L + 1, d, d)``.
 

@@ -31,6 +31,7 @@ from resnet_utils.runtime import given, seeding
 _CHUNK = 256  # pictures decoded at a time to measure them
 
 
+@given.explained
 def mean_std(split: Split | SplitOnDisk) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, for pixels in [0, 1].
 
@@ -60,6 +61,7 @@ def mean_std(split: Split | SplitOnDisk) -> tuple[tuple[float, ...], tuple[float
     return tuple(mean), tuple(std)
 
 
+@given.explained
 def class_weights(split: Split | SplitOnDisk) -> Tensor:
     """Weights of the classes for ``torch.nn.functional.cross_entropy``, float32 (num_classes,).
 
@@ -92,6 +94,7 @@ def _counts(split: Split | SplitOnDisk) -> Tensor:
     return counts
 
 
+@given.explained
 def loader(
     split: Split | SplitOnDisk,
     batch_size: int,

@@ -26,6 +26,7 @@ from resnet_utils.data.in_memory import Split
 from resnet_utils.data.same_classes import require_same_classes
 from resnet_utils.files import downloads
 from resnet_utils.files.archives import Archive, fetch_folder
+from resnet_utils.runtime import given
 
 PROJECT = Path(__file__).parents[2]
 # Beside the addresses that torchvision states: the same files, by its checksums, from other hosts.
@@ -55,6 +56,7 @@ def data_folder() -> Path | None:
     raise FileNotFoundError(f"RESNET_BOOK_DATA is {value!r}, but there is no folder {places}")
 
 
+@given.explained
 def drawn_animals(
     count: int,
     *,
@@ -87,6 +89,7 @@ def drawn_animals(
     return Split(images, torch.from_numpy(made.labels) + first_label, classes, source="drawn animals")
 
 
+@given.explained
 def fashion_mnist(*, download: bool = False) -> tuple[Split, Split]:
     """Images of clothes, (N, 1, 28, 28), ten classes: train and test, 60,000 and 10,000.
 
@@ -117,6 +120,7 @@ def _clothes(root: Path, *, train: bool) -> Split:
     return Split(found.data[:, None], found.targets, tuple(found.classes), source="Fashion-MNIST")
 
 
+@given.explained
 def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Split]:
     """Images of cats (label 0) and dogs (1), (N, 3, size, size): train and validation.
 
@@ -147,6 +151,7 @@ def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Spli
     return train, valid
 
 
+@given.explained
 def cifar10(
     *, only: Literal["train", "test"] | None = None, download: bool = False
 ) -> tuple[Split | None, Split | None]:
@@ -236,6 +241,7 @@ def _downloaded(name: str, download: bool) -> Path | None:
         ) from None
 
 
+@given.explained
 def published_archives(name: str) -> list[Archive]:
     """The archives of one of torchvision's data sets: its addresses and checksums, and other hosts besides.
 

@@ -23,6 +23,7 @@ from resnet_utils.runtime import given
 _SHOWN = 5  # bad files named in an error
 
 
+@given.explained
 def image_folder(
     root: str | os.PathLike[str],
     *,
@@ -65,6 +66,7 @@ def image_folder(
     return _decoded(Path(root), listing, size, **how)
 
 
+@given.explained
 def image_folder_on_disk(
     root: str | os.PathLike[str],
     *,
@@ -106,6 +108,7 @@ def image_folder_on_disk(
     return _left_on_disk(Path(root), listing, size, source, scaler, share)
 
 
+@given.explained
 def split_on_disk(
     root: Path,
     names: Sequence[str],
@@ -135,6 +138,7 @@ def split_on_disk(
     return _left_on_disk(root, listing, size, source, "pillow")
 
 
+@given.explained
 def read_split(
     root: Path,
     names: Sequence[str],

@@ -111,6 +111,7 @@ class Split:
         return self.subset(take_places(self.labels, self.classes, per_class, seed=seed))
 
 
+@given.explained
 def checked_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """The names of the classes as a tuple.
 
@@ -136,6 +137,7 @@ def _is_slice(places: object) -> TypeGuard[range]:
     return isinstance(places, range) and places.step == 1  # no copy then
 
 
+@given.explained
 def places_of(indices: Sequence[int] | Tensor, count: int) -> Tensor:
     """``indices`` as int64 on the CPU.
 
@@ -158,6 +160,7 @@ def places_of(indices: Sequence[int] | Tensor, count: int) -> Tensor:
     return places
 
 
+@given.explained
 def take_places(labels: Tensor, classes: Sequence[str], per_class: int, *, seed: int) -> Tensor:
     """Places of ``per_class`` random samples of every class, in random order: int64, on the CPU.
 

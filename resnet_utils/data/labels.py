@@ -10,7 +10,10 @@ import os
 import re
 from pathlib import PurePosixPath
 
+from resnet_utils.runtime import given
 
+
+@given.explained
 def name_prefix(name: str) -> str:
     """The class that stands before the number in a file's name: "cat" for ``train/cat.0.jpg``.
 
@@ -31,6 +34,7 @@ def name_prefix(name: str) -> str:
     return found[1]
 
 
+@given.explained
 def labels_from_csv(
     path: str | os.PathLike[str],
     *,

@@ -30,6 +30,7 @@ from resnet_utils.data.listing import (
     walk,
 )
 from resnet_utils.data.pieces import AnySplit
+from resnet_utils.runtime import given
 
 USES = {"train": "train", "test": "test"}  # every other part validates
 CAMERAS = {"img", "image", "dsc", "dscn", "dscf", "photo", "picture", "pic", "pxl", "screenshot", "p", "vid"}
@@ -68,6 +69,7 @@ class Layout:
         }
 
 
+@given.explained
 def find_layout(folder: str | os.PathLike[str]) -> Layout:
     """How a folder of photographs is laid out; the files themselves are not opened.
 
@@ -106,6 +108,7 @@ def find_layout(folder: str | os.PathLike[str]) -> Layout:
     return Layout(root, classes, {"all": _numbered(found, classes)}, tuple(aside))
 
 
+@given.explained
 def read_layout(
     layout: Layout, *, size: int, source: str = "photographs", on_disk: bool = False
 ) -> dict[str, AnySplit]:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from resnet_utils.runtime import given
+
 # Left behind by file managers and archives; not part of anybody's data.
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 PARTS = re.compile(r"(train|val|valid|validation|test|dev|eval)(ing|_?set|ing_?set)?[ _-]?\d*", re.IGNORECASE)
@@ -39,6 +41,7 @@ class Listing:
     ignored: tuple[tuple[str, str], ...] = ()
 
 
+@given.explained
 def by_folder(root: Path, classes: Sequence[str] | None) -> Listing:
     """The files of a folder that holds one folder a class.
 
@@ -78,6 +81,7 @@ def by_folder(root: Path, classes: Sequence[str] | None) -> Listing:
     return listing
 
 
+@given.explained
 def by_labels(root: Path, labels: Labels, classes: Sequence[str] | None) -> Listing:
     """The files of a folder whose classes a mapping or a function tells; folders mean nothing.
 
@@ -110,6 +114,7 @@ def by_labels(root: Path, labels: Labels, classes: Sequence[str] | None) -> List
     return Listing(listing.classes, listing.names, listing.labels, listing.unusable + lost, listing.ignored)
 
 
+@given.explained
 def folder_of(root: str | os.PathLike[str]) -> Path:
     """The path; an empty text, as an unset variable leaves, is not the working folder.
 
@@ -127,6 +132,7 @@ def folder_of(root: str | os.PathLike[str]) -> Path:
     return Path(root)
 
 
+@given.explained
 def require_folder(root: Path) -> None:
     """Raise FileNotFoundError or NotADirectoryError if ``root`` is no folder.
 
@@ -172,6 +178,7 @@ def _holds(link: Path, folder: Path) -> bool:
     return folder.resolve().is_relative_to(link.resolve())
 
 
+@given.explained
 def require_clear(root: Path, classes: Sequence[str]) -> None:
     """Refuse folders that cannot be classes: by their names, or because two of them are the same folder.
 
@@ -201,6 +208,7 @@ def require_clear(root: Path, classes: Sequence[str]) -> None:
                 )
 
 
+@given.explained
 def require_different(names: Sequence[str], *, what: str) -> None:
     """Refuse two names of classes that look the same: a reader would never mean two classes by them.
 
@@ -227,6 +235,7 @@ def _is_text(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
+@given.explained
 def is_class(entry: Path) -> bool:
     """Whether an entry of a folder is a folder of its own, or a link to one elsewhere.
 

@@ -45,6 +45,7 @@ class Copy(NamedTuple):
     mirrored: bool
 
 
+@given.explained
 def fingerprints(images: Images) -> list[str]:
     """SHA-256 of the pixels of each image, as 64 hex digits.
 
@@ -59,6 +60,7 @@ def fingerprints(images: Images) -> list[str]:
     return [_mark(image) for piece in pieces(images, _PIECE) for image in piece]
 
 
+@given.explained
 def perceptual_hash(images: Images) -> Tensor:
     """64 bits an image that hardly change when it is re-compressed, resized or made brighter: bool (N, 64).
 
@@ -78,6 +80,7 @@ def perceptual_hash(images: Images) -> Tensor:
     return _bits(torch.cat([_low_frequencies(piece) for piece in pieces(images, _PIECE)]))
 
 
+@given.explained
 def find_copies(
     images: Images,
     others: Images | None = None,
@@ -128,6 +131,7 @@ def find_copies(
     return sorted(found.values(), key=lambda pair: (pair.bits, -pair.likeness, pair[:2]))
 
 
+@given.explained
 def bits_apart(first: Tensor, second: Tensor) -> Tensor:
     """In how many bits each hash of one list differs from each of another: int (N, M).
 
@@ -139,6 +143,7 @@ def bits_apart(first: Tensor, second: Tensor) -> Tensor:
     return ((first.shape[1] - a @ b.T) / 2).round().int()
 
 
+@given.explained
 def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
     """The number of each picture's group, int64 (count,): copies of copies are in one group.
 
@@ -167,6 +172,7 @@ def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
     return torch.tensor([root(place) for place in range(count)], dtype=torch.int64)
 
 
+@given.explained
 def split_groups(split: AnySplit, group: Tensor, *, share: float, seed: int = 0) -> tuple[AnySplit, AnySplit]:
     """A split in two, with no group in both parts.
 

@@ -56,6 +56,7 @@ BEGINNINGS = (
 )
 
 
+@given.explained
 def read_picture(
     path: str | os.PathLike[str] | bytes,
     size: int,
@@ -99,6 +100,7 @@ def read_picture(
         return scaled(upright, _middle(upright, share), size)
 
 
+@given.explained
 def require_scaler(scaler: str) -> str:
     """``scaler``, if it is one of ``SCALERS``.
 
@@ -113,6 +115,7 @@ def require_scaler(scaler: str) -> str:
     return scaler
 
 
+@given.explained
 def require_share(share: float) -> float:
     """``share``, if it is the share of a side.
 
@@ -128,6 +131,7 @@ def require_share(share: float) -> float:
     return share
 
 
+@given.explained
 def check_picture(path: str | os.PathLike[str]) -> None:
     """Raise what ``read_picture`` would raise, without decoding a JPEG of the usual kind.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from resnet_utils.data.in_memory import Split
 from resnet_utils.data.on_disk import SplitOnDisk
+from resnet_utils.runtime import given
 
 AnySplit = Split | SplitOnDisk
 Images = Tensor | Split | SplitOnDisk
@@ -32,6 +33,7 @@ def require_images(images: object) -> None:
         raise TypeError(f"images must be a split or a tensor, got {type(images).__name__}")
 
 
+@given.explained
 def images_from(images: Images, start: int, stop: int) -> Tensor:
     """The images from place ``start`` to the one before ``stop``: uint8 (stop - start, C, H, W).
 

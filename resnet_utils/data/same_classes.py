@@ -5,9 +5,11 @@ Introduced in chapters 4 and 5.
 
 from __future__ import annotations
 
+from resnet_utils.runtime import given
 from resnet_utils.runtime.classes import classes_of, difference
 
 
+@given.explained
 def require_same_classes(
     first: object, second: object, *, names: tuple[str, str] = ("the first", "the second")
 ) -> tuple[str, ...] | None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from resnet_utils.runtime import seeding
+from resnet_utils.runtime import given, seeding
 from resnet_utils.runtime.classes import classes_of
 
 MIXERS = {"CutMix", "MixUp"}  # they change the labels too
@@ -108,6 +108,7 @@ class MixedBatches(seeding.SeededBatches):
             yield images, shares
 
 
+@given.explained
 def seeded_if_torchvision(transform: Callable[[Tensor], Tensor], *, seed: int) -> Callable[[Tensor], Tensor]:
     """``PerImage(transform, seed=seed)`` for one of torchvision's transforms; any other as it is.
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from resnet_utils.data.datasets import data_folder
 from resnet_utils.data.pictures import read_picture
+from resnet_utils.runtime import given
 
 PIXELS = ("pet", "background", "border")
 
@@ -36,6 +37,7 @@ class Trimaps:
         return len(self.names)
 
 
+@given.explained
 def pet_trimaps(*, size: int = 96, most: int | None = None) -> tuple[Trimaps, Trimaps]:
     """Oxford-IIIT Pet's official parts for training and test, from ``oxford-iiit-pet/`` in the data folder.
 

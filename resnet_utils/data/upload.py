@@ -13,10 +13,12 @@ from typing import Any
 
 from resnet_utils.data.listing import LITTER
 from resnet_utils.files import archives, atomic
+from resnet_utils.runtime import given
 
 MOST_BYTES = 8e9  # that an archive may become
 
 
+@given.explained
 def ask_for_photographs(folder: str | os.PathLike[str], *, kind: str = "") -> int:
     """In Colab, open the upload dialog and put what comes into a folder; elsewhere do nothing.
 
@@ -38,6 +40,7 @@ def ask_for_photographs(folder: str | os.PathLike[str], *, kind: str = "") -> in
     return store(dialog.upload(), folder, kind=kind)
 
 
+@given.explained
 def store(
     uploaded: Mapping[str, bytes] | Iterable[Mapping[str, Any]],
     folder: str | os.PathLike[str],
@@ -83,6 +86,7 @@ def _files(uploaded: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[tu
     return [(name, bytes(content)) for name, content in contents]
 
 
+@given.explained
 def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> int:
     """Unpack an archive of photographs into a folder, and say how many files it held.
 

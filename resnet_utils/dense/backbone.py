@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from resnet_utils.analysis.complexity import receptive_field
 from resnet_utils.models.blocks import PadShortcut
 from resnet_utils.models.resnet import ResNet
+from resnet_utils.runtime import given
 
 
 class Taps(nn.Module):
@@ -119,6 +120,7 @@ class Pyramid(nn.Module):
         return self.fpn(self.body(x))
 
 
+@given.explained
 def dilate(model: ResNet, stages: Sequence[str] = ("layer3", "layer4")) -> ResNet:
     """Let stages keep the size of their maps, in place: dilation takes the place of their stride.
 
@@ -156,6 +158,7 @@ def dilate(model: ResNet, stages: Sequence[str] = ("layer3", "layer4")) -> ResNe
     return model
 
 
+@given.explained
 def freeze_norms(model: nn.Module, *, eps: float | None = None) -> nn.Module:
     """Put torchvision's FrozenBatchNorm2d in the place of every BatchNorm, in place, with the same numbers.
 

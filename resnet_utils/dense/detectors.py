@@ -11,11 +11,13 @@ from torch import nn
 
 from resnet_utils.dense.backbone import Pyramid
 from resnet_utils.models.resnet import ResNet
+from resnet_utils.runtime import given
 
 SIZES = (32, 64, 128, 256, 512)  # sides of torchvision's anchors, one a map of the pyramid
 MASK_CHANNELS = 256
 
 
+@given.explained
 def faster_rcnn(
     model: ResNet,
     num_classes: int,
@@ -75,6 +77,7 @@ def faster_rcnn(
     )
 
 
+@given.explained
 def mask_rcnn(model: ResNet, num_classes: int) -> nn.Module:
     """torchvision's Mask R-CNN over our ResNet and a feature pyramid, in train mode.
 

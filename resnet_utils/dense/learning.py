@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from resnet_utils import runtime
 from resnet_utils.data.synthetic.groups import DrawnGroups
 from resnet_utils.evaluation import kept_modes
+from resnet_utils.runtime import given
 from resnet_utils.training.optim import one_cycle, sgd
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as the shipped backbone wants them
 
 
+@given.explained
 def normalized(images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
     """float32 ``(N, 3, H, W)`` with ImageNet's mean and deviation taken out, channels last.
 
@@ -66,6 +68,7 @@ def mirrored_batches(count: int, batch: int, *, steps: int, seed: int) -> Iterat
         yield chosen, bool(torch.rand((), generator=generator, device="cpu") < 0.5)
 
 
+@given.explained
 def train_segmenter(
     model: nn.Module,
     images: Tensor,
@@ -122,6 +125,7 @@ def _pixel_loss(logits: Tensor, classes: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits.movedim(1, -1).flatten(0, -2), classes.flatten())
 
 
+@given.explained
 @torch.no_grad()
 def segment(model: nn.Module, images: Tensor, *, batch: int = 50) -> Tensor:
     """The likeliest class of each pixel: int64 ``(N, H, W)``, on the CPU. The model's mode is left as it
@@ -144,6 +148,7 @@ def segment(model: nn.Module, images: Tensor, *, batch: int = 50) -> Tensor:
     return torch.cat(parts)
 
 
+@given.explained
 def box_targets(groups: DrawnGroups, *, masks: bool = False) -> list[dict[str, Tensor]]:
     """What torchvision's detectors learn from, one an image: "boxes" float (k, 4), "labels" (k,) from 1.
 
@@ -158,6 +163,7 @@ def box_targets(groups: DrawnGroups, *, masks: bool = False) -> list[dict[str, T
     return found
 
 
+@given.explained
 def mirrored(target: dict[str, Tensor], width: int) -> dict[str, Tensor]:
     """The target of the mirrored image, as another dictionary.
 
@@ -170,6 +176,7 @@ def mirrored(target: dict[str, Tensor], width: int) -> dict[str, Tensor]:
     return turned | ({"masks": target["masks"].flip(-1)} if "masks" in target else {})
 
 
+@given.explained
 def train_detector(
     model: nn.Module,
     images: Tensor,
@@ -222,6 +229,7 @@ def train_detector(
     return history
 
 
+@given.explained
 @torch.no_grad()
 def detect(model: nn.Module, images: Tensor, *, batch: int = 25) -> list[dict[str, Tensor]]:
     """The answers of a detector, one an image, on the CPU. The model's mode is left as it came.

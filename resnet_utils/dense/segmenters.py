@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from resnet_utils.dense.backbone import Taps, dilate
 from resnet_utils.models.resnet import ResNet
+from resnet_utils.runtime import given
 
 
+@given.explained
 def fcn(model: ResNet, num_classes: int, *, aux: bool = False) -> nn.Module:
     """torchvision's FCN over our ResNet, in train mode; ``model`` loses its last two strides (``dilate``).
 
@@ -37,6 +39,7 @@ def fcn(model: ResNet, num_classes: int, *, aux: bool = False) -> nn.Module:
     return FCN(taps, FCNHead(taps.channels[-1], num_classes), second)
 
 
+@given.explained
 def deeplab(model: ResNet, num_classes: int, *, aux: bool = False) -> nn.Module:
     """torchvision's DeepLabV3 over our ResNet, in train mode; else as ``fcn``.
 

@@ -11,8 +11,10 @@ from resnet_utils import evaluation
 from resnet_utils.data.pieces import AnySplit
 from resnet_utils.deployment.classifier import Classifier
 from resnet_utils.evaluation import calibration
+from resnet_utils.runtime import given
 
 
+@given.explained
 def model_card(
     classifier: Classifier, test: AnySplit, *, name: str, trained_on: str, limits: Sequence[str]
 ) -> str:

@@ -26,6 +26,7 @@ def missing() -> list[str]:
     return [name for name in ONNX_PACKAGES if find_spec(name) is None]
 
 
+@given.explained
 def to_program(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int]) -> None:
     """Write a model as it answers in eval mode to a ``.pt2`` file, with its operations and its weights.
 
@@ -46,6 +47,7 @@ def to_program(model: nn.Module, path: str | Path, image_shape: tuple[int, int, 
         torch.export.save(program, file)
 
 
+@given.explained
 def to_onnx(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int]) -> None:
     """Write a model as it answers in eval mode to an ``.onnx`` file: input "images", output "logits".
 
@@ -76,6 +78,7 @@ def to_onnx(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int
         program.save(unfinished)
 
 
+@given.explained
 def run_onnx(path: str | Path, images: Tensor) -> Tensor:
     """Logits ``(N, num_classes)``, on the CPU, by onnxruntime and without PyTorch.
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from resnet_utils import data
+from resnet_utils.runtime import given
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,6 +26,7 @@ AS_PNG = {"1", "L", "LA", "I;16", "P", "RGB", "RGBA"}  # Pillow's modes that a P
 RED, GREEN, BLUE, HALF = 19595, 38470, 7471, 1 << 15
 
 
+@given.explained
 def pixels_of(picture: object, size: int, *, resize: int) -> Tensor:
     """The middle of a picture, uint8 ``(3, size, size)``: its largest centred square, scaled, then cut.
 
@@ -57,6 +59,7 @@ def name_of(picture: object) -> str:
     return Path(picture).name or str(picture) if isinstance(picture, str | os.PathLike) else "the picture"
 
 
+@given.explained
 def with_channels(images: Tensor, channels: int) -> Tensor:
     """Images (N, 1 or 3, H, W) for a network of 1 or 3 channels: grey repeated, or colour made grey.
 

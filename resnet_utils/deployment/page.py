@@ -15,6 +15,7 @@ from torch import Tensor
 
 from resnet_utils.data.pieces import Images, images_from
 from resnet_utils.deployment.report import Report
+from resnet_utils.runtime import given
 
 THUMBNAIL = 96  # side in pixels
 SIDE = 240  # of the diagram, in its own units
@@ -39,6 +40,7 @@ class Section:
     rows: Sequence[Sequence[object]] = ()
 
 
+@given.explained
 def to_html(
     report: Report, images: Images, *, title: str, sections: Sequence[Section] = (), limits: Sequence[str]
 ) -> str:
@@ -77,6 +79,7 @@ def to_html(
     )
 
 
+@given.explained
 def thumbnail(image: Tensor) -> str:
     """An image as a small JPEG in a data URI, which stands in a page instead of a file.
 

@@ -17,6 +17,7 @@ from resnet_utils.data import synthetic
 from resnet_utils.data.pieces import AnySplit
 from resnet_utils.deployment.classifier import Classifier
 from resnet_utils.evaluation import calibration
+from resnet_utils.runtime import given
 
 WORST = 12  # mistakes that are shown
 STRANGERS = 20  # pictures of each kind of stranger
@@ -134,6 +135,7 @@ class Report:
         return "\n".join(lines)
 
 
+@given.explained
 def judge(classifier: Classifier, test: AnySplit, strangers: Mapping[str, Tensor] | None = None) -> Report:
     """All that a test says about a classifier.
 
@@ -181,6 +183,7 @@ def judge(classifier: Classifier, test: AnySplit, strangers: Mapping[str, Tensor
     )
 
 
+@given.explained
 def strangers_for(classifier: Classifier, *, seed: int = 0) -> dict[str, Tensor]:
     """Pictures of none of the classes, by kind: noise, blurred colours, drawn animals of other species.
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 from resnet_utils.runtime.types import LossFunction
 
 NEAR = 1e-3  # how far the shares of classes may be from a sum of one, in 16 bits too
@@ -36,6 +37,7 @@ ONE_SHAPE_FUNCTIONS = (
 )
 
 
+@given.explained
 def is_binary(loss_function: LossFunction | None) -> bool:
     """Whether a loss takes each logit for an answer of its own, yes or no.
 
@@ -57,6 +59,7 @@ def _layers(loss_function: LossFunction | None) -> Iterator[object]:
         yield loss
 
 
+@given.explained
 def require_labels(logits: Tensor, labels: Tensor, *, loss_function: LossFunction | None = None) -> None:
     """Check that labels ask for what a network answers.
 
@@ -134,6 +137,7 @@ def _require_one_shape(
         )
 
 
+@given.explained
 def loss_of(loss_function: LossFunction | None, logits: Tensor, labels: Tensor) -> Tensor:
     """The loss of a batch, a single number, with what goes wrong said in words.
 
@@ -195,6 +199,7 @@ def _require_shares(logits: Tensor, labels: Tensor, given: str) -> None:
         )
 
 
+@given.explained
 def right_answers(logits: Tensor, labels: Tensor, *, loss_function: LossFunction | None = None) -> Tensor:
     """Which answers are right: bool ``(N,)``, or in the shape of the logits where each is an answer.
 
@@ -208,6 +213,7 @@ def right_answers(logits: Tensor, labels: Tensor, *, loss_function: LossFunction
     return logits.argmax(dim=1) == (labels if labels.ndim == 1 else labels.argmax(dim=1))
 
 
+@given.explained
 def require_numbers(logits: Tensor, images: Tensor, *, where: str) -> None:
     """Check that the answers to a batch are numbers: the largest of logits that are NaN is any class.
 
@@ -230,6 +236,7 @@ def require_numbers(logits: Tensor, images: Tensor, *, where: str) -> None:
     )
 
 
+@given.explained
 def require_finite_images(images: Tensor, *, where: str) -> None:
     """Check the values of images, after something has gone wrong with them.
 
@@ -244,6 +251,7 @@ def require_finite_images(images: Tensor, *, where: str) -> None:
         raise ValueError(f"{where}: {odd} of {len(images)} images have values that are NaN or infinite")
 
 
+@given.explained
 def logits_of(
     compute: Callable[[Tensor], Tensor], images: Tensor, *, model: nn.Module | None = None
 ) -> Tensor:

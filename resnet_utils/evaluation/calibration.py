@@ -39,6 +39,7 @@ class Reliability:
     accuracy: Tensor
 
 
+@given.explained
 def confidence(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
     """The probability of the most likely class, ``(N,)`` in float64, on the CPU.
 
@@ -58,6 +59,7 @@ def confidence(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
     return tempered.softmax(dim=1).amax(dim=1)
 
 
+@given.explained
 def reliability(logits: Tensor, labels: Tensor, *, temperature: float = 1.0, bins: int = BINS) -> Reliability:
     """Mean confidence and accuracy of the answers in each of ``bins`` bins, (0, 1/bins] to (1 - 1/bins, 1].
 
@@ -84,6 +86,7 @@ def reliability(logits: Tensor, labels: Tensor, *, temperature: float = 1.0, bin
     return Reliability(edges, counts, mean(sure), mean(right))
 
 
+@given.explained
 def expected_calibration_error(
     logits: Tensor, labels: Tensor, *, temperature: float = 1.0, bins: int = BINS
 ) -> float:
@@ -107,6 +110,7 @@ def expected_calibration_error(
     return float((table.counts * gaps).sum() / table.counts.sum())
 
 
+@given.explained
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The temperature whose softmax gives these labels the largest likelihood; above 1: it was too sure.
 
@@ -140,6 +144,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     return 1 / math.sqrt(low * high)
 
 
+@given.explained
 def prior_corrected(
     logits: Tensor, *, trained: Sequence[float] | Tensor, wanted: Sequence[float] | Tensor | None = None
 ) -> Tensor:

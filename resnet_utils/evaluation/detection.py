@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
+from resnet_utils.runtime import given
+
 Boxes = Mapping[str, Tensor]
 
 
@@ -31,6 +33,7 @@ class BoxAP:
     ap75: float
 
 
+@given.explained
 def box_ap(answers: Sequence[Boxes], truths: Sequence[Boxes]) -> BoxAP:
     """The average precision of boxes over all images together, as the COCO challenge counts it.
 
@@ -76,11 +79,11 @@ def _check(answers: Sequence[Boxes], truths: Sequence[Boxes]) -> None:
     """Refuse lists that do not go together."""
     if len(answers) != len(truths):
         raise ValueError(f"one answer and one truth an image: got {len(answers)} and {len(truths)}")
-    for name, given, parts in (
+    for name, boxes, parts in (
         ("answers", answers, ("boxes", "labels", "scores")),
         ("truths", truths, ("boxes", "labels")),
     ):
-        for number, one in enumerate(given):
+        for number, one in enumerate(boxes):
             missing = [part for part in parts if part not in one]
             if missing:
                 raise ValueError(f"{name}[{number}] lacks {', '.join(missing)}")

@@ -38,6 +38,7 @@ def kept_modes(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+@given.explained
 @torch.no_grad()
 def collected(
     model: nn.Module,
@@ -91,6 +92,7 @@ def collected(
     return torch.cat(results), torch.cat(all_labels)
 
 
+@given.explained
 def predict(
     model: nn.Module, loader: Batches, *, device: Device | None = None, fast: Fast = None
 ) -> tuple[Tensor, Tensor]:
@@ -118,6 +120,7 @@ def predict(
     return logits, labels
 
 
+@given.explained
 @torch.no_grad()
 def evaluate(
     model: nn.Module,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from resnet_utils.runtime import given
 
 
+@given.explained
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
     """Whether the largest logit is that of the label: bool ``(N,)``, on the CPU.
 
@@ -28,6 +29,7 @@ def correct(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.argmax(dim=1) == labels
 
 
+@given.explained
 def accuracy(logits: Tensor, labels: Tensor) -> float:
     """Fraction in [0, 1] of the samples whose largest logit is that of their label.
 
@@ -41,6 +43,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
     return correct(logits, labels).sum().item() / len(labels)
 
 
+@given.explained
 def confusion(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """Counts ``(num_classes, num_classes)``, int64: row = true class, column = predicted class.
 
@@ -60,6 +63,7 @@ def confusion(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     return torch.bincount(cells, minlength=num_classes**2).view(num_classes, num_classes)
 
 
+@given.explained
 def recall(logits: Tensor, labels: Tensor) -> Tensor:
     """Of the samples of each class the share that is answered right: float64 ``(num_classes,)`` in [0, 1].
 
@@ -78,6 +82,7 @@ def recall(logits: Tensor, labels: Tensor) -> Tensor:
     return table.diagonal() / table.sum(dim=1)
 
 
+@given.explained
 def balanced_accuracy(logits: Tensor, labels: Tensor) -> float:
     """The mean of ``recall`` over the classes that have samples, in [0, 1]; guessing gives 1 / their number.
 
@@ -91,6 +96,7 @@ def balanced_accuracy(logits: Tensor, labels: Tensor) -> float:
     return float(recall(logits, labels).nanmean())
 
 
+@given.explained
 def most_wrong(logits: Tensor, labels: Tensor, count: int) -> Tensor:
     """Indices of the wrongly classified samples with the largest loss, the worst first: int64, on the CPU.
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from resnet_utils.runtime import given
 
+
+@given.explained
 def pixel_confusion(answers: Tensor, truths: Tensor, num_classes: int) -> Tensor:
     """Counts of pixels ``(num_classes, num_classes)``, int64, on the CPU: row = true class, column = answer.
 
@@ -25,9 +28,9 @@ def pixel_confusion(answers: Tensor, truths: Tensor, num_classes: int) -> Tensor
     """
     if answers.shape != truths.shape:
         raise ValueError(f"one truth a pixel: got {tuple(answers.shape)} and {tuple(truths.shape)}")
-    for name, given in (("answers", answers), ("truths", truths)):
-        if given.is_floating_point() or given.dtype == torch.bool:
-            raise ValueError(f"{name} must be whole numbers of classes, got {given.dtype}")
+    for name, classes in (("answers", answers), ("truths", truths)):
+        if classes.is_floating_point() or classes.dtype == torch.bool:
+            raise ValueError(f"{name} must be whole numbers of classes, got {classes.dtype}")
     answers, truths = answers.detach().cpu().long().flatten(), truths.cpu().long().flatten()
     known = truths >= 0
     answers, truths = answers[known], truths[known]
@@ -41,6 +44,7 @@ def pixel_confusion(answers: Tensor, truths: Tensor, num_classes: int) -> Tensor
     return torch.bincount(cells, minlength=num_classes**2).view(num_classes, num_classes)
 
 
+@given.explained
 def iou(counts: Tensor) -> Tensor:
     """Intersection over union of each class, float64 ``(num_classes,)`` in [0, 1].
 
@@ -61,6 +65,7 @@ def iou(counts: Tensor) -> Tensor:
     return both / (counts.sum(dim=0) + counts.sum(dim=1) - both)
 
 
+@given.explained
 def mean_iou(counts: Tensor) -> float:
     """The mean of ``iou`` over the classes that occur, in [0, 1].
 

@@ -31,6 +31,7 @@ class RiskCurve:
     risk: Tensor
 
 
+@given.explained
 def risk_curve(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> RiskCurve:
     """Coverage and risk for every threshold that makes a difference.
 
@@ -54,6 +55,7 @@ def risk_curve(logits: Tensor, labels: Tensor, *, temperature: float = 1.0) -> R
     return RiskCurve(sure[last], (answers / len(sure))[last], (wrong.cumsum(0) / answers)[last])
 
 
+@given.explained
 def threshold_for_risk(
     logits: Tensor,
     labels: Tensor,
@@ -110,6 +112,7 @@ def threshold_for_risk(
     )
 
 
+@given.explained
 def fewest_images(*, risk: float, delta: float = 0.05) -> int:
     """The number of images from which ``threshold_for_risk`` can promise a risk, if the surest are all right.
 

@@ -55,6 +55,7 @@ class Paired(NamedTuple):
     p: float
 
 
+@given.explained
 def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Interval:
     """Student's t interval for the mean of a few runs; its ``middle`` is the mean, in the unit of ``values``.
 
@@ -80,6 +81,7 @@ def mean_interval(values: Sequence[float], *, confidence: float = 0.95) -> Inter
     return Interval(mean - half, mean + half)
 
 
+@given.explained
 def paired_interval(first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95) -> Interval:
     """Student's interval for the mean of ``first - second`` over runs with the same seeds.
 
@@ -99,6 +101,7 @@ def paired_interval(first: Sequence[float], second: Sequence[float], *, confiden
     return mean_interval([a - b for a, b in zip(first, second, strict=True)], confidence=confidence)
 
 
+@given.explained
 def paired_gains(
     runs: Mapping[str, Sequence[float]], *, over: str, confidence: float = 0.95
 ) -> dict[str, Interval]:
@@ -121,6 +124,7 @@ def paired_gains(
     }
 
 
+@given.explained
 def recipe_interval(accuracies: Sequence[float], total: int, *, confidence: float = 0.95) -> Interval:
     """Interval for what a recipe reaches with a new seed's training on new images, as fractions in [0, 1].
 
@@ -146,6 +150,7 @@ def recipe_interval(accuracies: Sequence[float], total: int, *, confidence: floa
     return Interval(max(0.0, seeds.middle - half), min(1.0, seeds.middle + half))
 
 
+@given.explained
 def recipe_gain(first: Tensor, second: Tensor, *, confidence: float = 0.95) -> Interval:
     """Interval for how much more often one recipe is right than another, for new seeds and new images.
 
@@ -176,6 +181,7 @@ def recipe_gain(first: Tensor, second: Tensor, *, confidence: float = 0.95) -> I
     return Interval(seeds.middle - half, seeds.middle + half)
 
 
+@given.explained
 def accuracy_interval(correct: int, total: int, *, confidence: float = 0.95) -> Interval:
     """Wilson's interval for an accuracy, as fractions in [0, 1].
 
@@ -205,6 +211,7 @@ def accuracy_interval(correct: int, total: int, *, confidence: float = 0.95) -> 
     return Interval(0.0 if correct == 0 else center - half, 1.0 if correct == total else center + half)
 
 
+@given.explained
 def risk_bound(mistakes: int, total: int, *, delta: float = 0.05) -> float:
     """The error rate, in [0, 1], at which so few mistakes have only the chance ``delta``.
 
@@ -233,6 +240,7 @@ def risk_bound(mistakes: int, total: int, *, delta: float = 0.05) -> float:
     return float(stats.beta.ppf(1 - delta, mistakes + 1, total - mistakes))
 
 
+@given.explained
 def mcnemar(first: Tensor, second: Tensor) -> Paired:
     """Two classifiers on the same images: ``(only_first, only_second, p)``.
 

@@ -61,6 +61,7 @@ class Backbone:
         return model
 
 
+@given.explained
 def choose_backbone(
     weights: str | Path = "auto", *, network: str | None = None, size: int | None = None
 ) -> Backbone:

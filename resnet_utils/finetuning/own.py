@@ -53,6 +53,7 @@ class Finished:
     folder: Path
 
 
+@given.explained
 def default_output(folder: str | os.PathLike[str]) -> Path:
     """The folder, in the working folder, in which a run writes unless it is told another: NAME-classifier.
 
@@ -62,6 +63,7 @@ def default_output(folder: str | os.PathLike[str]) -> Path:
     return Path(f"{Path(folder).resolve().name or 'photographs'}-classifier")
 
 
+@given.explained
 def finetune_folder(
     folder: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
@@ -246,6 +248,7 @@ def _write(
     atomic.write(target / REPORT, to_html(report, parts.test, title=title, sections=sections, limits=LIMITS))
 
 
+@given.explained
 def about_parts(parts: Parts) -> list[Section]:
     """What a report says about the photographs: how many, which are copies, which were put aside, and why.
 

@@ -19,6 +19,7 @@ from resnet_utils.runtime import given
 ALL_BUT_HEAD = "all but head"
 
 
+@given.explained
 def freeze(model: nn.Module, through: str = ALL_BUT_HEAD) -> None:
     """Freeze the parameters from the stem up to and including one part; leave the others alone.
 
@@ -40,6 +41,7 @@ def freeze(model: nn.Module, through: str = ALL_BUT_HEAD) -> None:
         _set_trainable(parts[name], False)
 
 
+@given.explained
 def unfreeze(model: nn.Module, part: str) -> None:
     """Make the parameters of one part trainable again; leave the others alone.
 
@@ -62,6 +64,7 @@ def _set_trainable(modules: list[nn.Module], trainable: bool) -> None:
         module.requires_grad_(trainable)
 
 
+@given.explained
 def parameter_groups(model: nn.Module, lr: float, *, factor: float = 0.3) -> list[dict[str, Any]]:
     """One group of trainable parameters a part, for ``training.sgd(model, lr, groups=...)``, stem first.
 
@@ -91,6 +94,7 @@ def parameter_groups(model: nn.Module, lr: float, *, factor: float = 0.3) -> lis
     return groups
 
 
+@given.explained
 def unfreezing(model: nn.Module, epochs: int) -> list[tuple[list[str], int]]:
     """Which parts to open and for how many epochs to train then, phase by phase, from the head downward.
 

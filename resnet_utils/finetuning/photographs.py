@@ -56,6 +56,7 @@ class Parts:
         return [(self.train, "train"), (self.valid, "set the temperature"), (self.test, "test")]
 
 
+@given.explained
 def beyond_memory(layout: Layout, *, size: int) -> str:
     """A line that says how much memory the photographs would take; "" where they may be held in it.
 
@@ -82,6 +83,7 @@ def beyond_memory(layout: Layout, *, size: int) -> str:
     )
 
 
+@given.explained
 def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, AnySplit]:
     """All photographs of a folder, by part: {"all": ...} where it has no parts of its own.
 
@@ -107,6 +109,7 @@ def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, 
     return found
 
 
+@given.explained
 def split_photographs(found: Mapping[str, AnySplit], *, seed: int = 0) -> Parts:
     """Three parts that share no picture: those of the folder where it has them, else drawn, class by class.
 

@@ -20,6 +20,7 @@ from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device
 
 
+@given.explained
 def cached_features(
     model: nn.Module, loader: Batches, *, device: Device | None = None, fast: Fast = None
 ) -> tuple[Tensor, Tensor]:
@@ -59,6 +60,7 @@ def _folded(body: Anatomy) -> Anatomy:
         return body
 
 
+@given.explained
 def linear_probe(
     features: Tensor, labels: Tensor, *, num_classes: int, weight_decay: float = 1e-3
 ) -> nn.Linear:

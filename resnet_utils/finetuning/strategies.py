@@ -54,6 +54,7 @@ WAYS = {
 }
 
 
+@given.explained
 def fine_tune(
     model: nn.Module,
     train_loader: DataLoader,

@@ -28,6 +28,7 @@ STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 120, 8, 60  # enough steps for few photograp
 WEIGHT_DECAY = 1e-3
 
 
+@given.explained
 def default_epochs(count: int) -> int:
     """Passes over so many training photographs: at least 8, at most 60, else those that make 120 steps.
 
@@ -39,6 +40,7 @@ def default_epochs(count: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(STEPS / steps)))
 
 
+@given.explained
 def tune(
     start: Backbone,
     parts: Parts,
@@ -108,6 +110,7 @@ def tune(
     return model, history
 
 
+@given.explained
 def to_classifier(
     model: ResNet, start: Backbone, parts: Parts, *, risk: float = 0.1
 ) -> deployment.Classifier:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from resnet_utils.models.resnet import ResNet, fresh_head
+from resnet_utils.runtime import given
 
 HEADS = ("fc", "linear")  # torchvision and timm; many repositories for CIFAR-10
 STAGE = re.compile(r"layer\d+")
@@ -105,6 +106,7 @@ def _hooked(handle: RemovableHandle) -> Iterator[None]:
         handle.remove()
 
 
+@given.explained
 def anatomy(model: nn.Module, *, caller: str = "anatomy") -> Anatomy:
     """The parts of a residual network.
 
@@ -147,6 +149,7 @@ def anatomy(model: nn.Module, *, caller: str = "anatomy") -> Anatomy:
     return Anatomy(bare, parts, head_name, _outputs(children[head_name], bare, caller))
 
 
+@given.explained
 def replace_head(model: nn.Module, num_classes: int, *, dropout: float = 0.0) -> None:
     """Put a fresh linear layer with ``num_classes`` outputs in place of the head, as ``ResNet.reset_head``.
 
@@ -171,6 +174,7 @@ def replace_head(model: nn.Module, num_classes: int, *, dropout: float = 0.0) ->
         vars(body.model)["num_classes"] = num_classes  # timm's networks know theirs
 
 
+@given.explained
 def adapt_input(model_or_state: ModelOrState, channels: int, *, how: str = "sum") -> ModelOrState:
     """Trained weights for images with another number of channels: the first convolution gets other filters.
 
@@ -217,6 +221,7 @@ def adapt_input(model_or_state: ModelOrState, channels: int, *, how: str = "sum"
     return model_or_state
 
 
+@given.explained
 def first_convolution(model: nn.Module) -> nn.Conv2d:
     """The convolution that sees the image.
 
@@ -245,6 +250,7 @@ def _other_channels(weight: Tensor, channels: int, how: str) -> Tensor:
     return whole.repeat(1, channels, 1, 1)
 
 
+@given.explained
 def innermost(model: nn.Module) -> nn.Module:
     """The network inside DataParallel, an average or a compiled network; any other is handed back.
 

@@ -22,9 +22,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
+
 SHORTCUTS = ("A", "B", "C", "D", "none")
 
 
+@given.explained
 def conv(
     in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1
 ) -> nn.Conv2d:
@@ -76,6 +79,7 @@ class PadShortcut(nn.Module):
         return f"stride={self.stride}, zero channels={self.front}+{self.behind}"
 
 
+@given.explained
 def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut: str) -> nn.Module | None:
     """The module that brings ``x`` to the branch's shape, or None where ``x`` can be added as it is.
 
@@ -109,6 +113,7 @@ def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut:
     return nn.Sequential(conv(in_channels, out_channels, 1, stride=stride), norm)
 
 
+@given.explained
 def strides(stride: int, stride_on: str) -> tuple[int, int]:
     """The strides of a bottleneck's first 1x1 and of its 3x3 convolution.
 
@@ -260,6 +265,7 @@ class Bottleneck(_Block):
         return self.bn3(self.conv3(out))  # (N, 4 * width, H/s, W/s)
 
 
+@given.explained
 def zero_last_scale(block: nn.Module) -> None:
     """Start ``block`` as the identity by zeroing the scale of the last BatchNorm of its branch, in place.
 

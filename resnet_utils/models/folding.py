@@ -102,6 +102,7 @@ class Unchanged(nn.Module):
         return x
 
 
+@given.explained
 def fuse(model: nn.Module) -> nn.Module:
     """A copy of ``model`` in eval mode, with every BatchNorm folded into the layer that it directly follows.
 
@@ -135,6 +136,7 @@ def fuse(model: nn.Module) -> nn.Module:
     return fused
 
 
+@given.explained
 def fold_normalization(
     model: nn.Module, mean: float | Sequence[float] | Tensor, std: float | Sequence[float] | Tensor
 ) -> nn.Module:

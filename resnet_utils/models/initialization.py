@@ -13,7 +13,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 
+
+@given.explained
 def he_normal(weight: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
     """Fill ``weight`` in place with draws of mean 0 and variance 2 / fan, and return it.
 
@@ -32,6 +35,7 @@ def he_normal(weight: Tensor, *, generator: torch.Generator | None = None) -> Te
         return weight.copy_(drawn * (2 / fan) ** 0.5)
 
 
+@given.explained
 def he_start(
     model: nn.Module,
     *,
@@ -52,6 +56,7 @@ def he_start(
             he_normal(module.weight, generator=generator)
 
 
+@given.explained
 @torch.no_grad()
 def looks_linear(layers: Sequence[nn.Linear], *, generator: torch.Generator) -> None:
     """Give a chain of linear layers with ReLUs between them, in place, a start at which it is a linear map.
@@ -98,6 +103,7 @@ def _orthonormal(shape: tuple[int, int], generator: torch.Generator) -> Tensor:
     return q if shape == (high, low) else q.T
 
 
+@given.explained
 def redraw(module: nn.Module) -> None:
     """Give one layer, in place, fresh weights such as it has in a network just built; other modules stay.
 

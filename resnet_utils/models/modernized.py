@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils.models.blocks import PadShortcut
+from resnet_utils.runtime import given
 
 STEPS = (
     "ResNet: two 3x3",
@@ -106,6 +107,7 @@ def _norm(channels: int, step: int) -> nn.Module:
     return ChannelNorm(channels, eps=1e-6) if late else nn.BatchNorm2d(channels)
 
 
+@given.explained
 def modernized(step: int, *, num_classes: int = 10, in_channels: int = 3, width: int = 16) -> nn.Sequential:
     """A network of nine blocks at one of ``STEPS``: images (N, in_channels, H, W) -> logits (N, num_classes).
 

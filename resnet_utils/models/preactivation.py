@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from resnet_utils.models.blocks import Weighed, conv, make_shortcut, strides
+from resnet_utils.runtime import given
 
 
 class Order(NamedTuple):
@@ -51,6 +52,7 @@ PUBLISHED_ERROR = {  # %, CIFAR-10, ResNet-110, median of five runs: He et al. 2
 }
 
 
+@given.explained
 def order_of(name: str, orders: dict[str, Order]) -> Order:
     """The row ``name`` of a table of ``orders``.
 
@@ -200,6 +202,7 @@ class OrderedBottleneck(_Ordered):
         self.is_plain = shortcut == "none"
 
 
+@given.explained
 def closing_steps(order: str, channels: int) -> nn.Sequential:
     """What a network needs after its last block: the steps with which one more block would begin.
 

@@ -19,11 +19,13 @@ from resnet_utils import runtime
 from resnet_utils.files import downloads
 from resnet_utils.files.weights import card, fitted, load_weights
 from resnet_utils.models.resnet import SPECS, ResNet, build
+from resnet_utils.runtime import given
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
 
+@given.explained
 def shipped(name: str) -> Path:
     """Path of a checkpoint that comes with the package.
 
@@ -40,6 +42,7 @@ def shipped(name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
+@given.explained
 def load_imagenet(
     model: nn.Module, name: str, *, weights: str = "DEFAULT", keep_head: bool = False, progress: bool = True
 ) -> WeightsEnum:
@@ -89,6 +92,7 @@ def load_imagenet(
     return chosen
 
 
+@given.explained
 def published_input(weights: WeightsEnum) -> dict[str, Any]:
     """What torchvision's weights want to see: ``size``, ``resize``, ``mean`` and ``std``.
 
@@ -104,6 +108,7 @@ def published_input(weights: WeightsEnum) -> dict[str, Any]:
     return sides | {"mean": tuple(wanted.mean), "std": tuple(wanted.std)}
 
 
+@given.explained
 def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, Any]:
     """What it takes to build a network again: "network", "options" of ``build`` and "classes", for a card.
 
@@ -168,6 +173,7 @@ def _unlike(model: ResNet, twin: ResNet) -> str:
     return ""
 
 
+@given.explained
 def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None = None) -> ResNet:
     """The network that the card of a checkpoint describes, with its weights and the head it was trained with.
 

@@ -29,6 +29,7 @@ from resnet_utils.models.variants import (
     WideBottleneck,
     stem_d,
 )
+from resnet_utils.runtime import given
 
 STEMS = ("imagenet", "cifar", "deep")
 
@@ -136,6 +137,7 @@ class DropoutLinear(nn.Linear):
         return super().forward(nn.functional.dropout(input, self.chance, self.training))
 
 
+@given.explained
 def fresh_head(old: nn.Linear, num_classes: int, *, dropout: float = 0.0) -> nn.Linear:
     """A linear layer that takes what ``old`` takes, with torch's own initialisation, drawn on the CPU.
 
@@ -291,6 +293,7 @@ def _block(spec: Spec, in_channels: int, width: int, stride: int, *, number: int
     return block
 
 
+@given.explained
 def build(
     name: str,
     num_classes: int | None = None,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from resnet_utils.models.blocks import BasicBlock, Bottleneck, conv
+from resnet_utils.runtime import given
 
 
 class WideBottleneck(Bottleneck):
@@ -122,6 +123,7 @@ class DroppedBlock(BasicBlock):
         self.survival = StochasticDepth(drop)
 
 
+@given.explained
 def stem_d(in_channels: int = 3, width: int = 64) -> nn.Sequential:
     """ResNet-D's stem up to the max-pool: three 3x3 convolutions in place of one 7x7.
 
@@ -181,6 +183,7 @@ class BlurredBlock(BasicBlock):
             self.downsample = nn.Sequential(BlurPool(), projection, nn.BatchNorm2d(width))
 
 
+@given.explained
 def group_norm(model: nn.Module, *, groups: int = 8) -> nn.Module:
     """Put a GroupNorm in the place of every BatchNorm of ``model``, under the same name; returns ``model``.
 
@@ -219,6 +222,7 @@ class _Standardized(nn.Module):
         return (weight - mean) / (variance + 1e-5).sqrt()
 
 
+@given.explained
 def standardize_weights(model: nn.Module) -> nn.Module:
     """Make every convolution of ``model`` use its weights less their mean, at variance 1; returns ``model``.
 

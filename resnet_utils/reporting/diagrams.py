@@ -21,6 +21,7 @@ from torch import fx, nn
 
 from resnet_utils.reporting.roles import COLORS
 from resnet_utils.reporting.svg import INK, MOST_WIDE, PALE, PAPER, Point, Svg
+from resnet_utils.runtime import given
 
 BOX, TALL, PITCH = 118, 32, 44  # width and height of a box, distance from one row to the next (pixels)
 ASIDE, LANE = 134, 9  # from the main column to the one beside it; from one long line to the next
@@ -51,6 +52,7 @@ class _Tracer(fx.Tracer):
         return super().is_leaf_module(m, module_qualified_name) or not any(m.children())
 
 
+@given.explained
 def trace(block: nn.Module, input_shape: tuple[int, ...]) -> list[Step]:
     """The steps of a block, the input itself first.
 
@@ -105,6 +107,7 @@ def _words(block: nn.Module, node: fx.Node) -> tuple[str, str]:
     return name, "norm" if "Norm" in name else "other"
 
 
+@given.explained
 def main_path(steps: list[Step]) -> list[int]:
     """Indices of the longest way from the input to the last step: the branch of a block.
 
@@ -120,6 +123,7 @@ def main_path(steps: list[Step]) -> list[int]:
     return path
 
 
+@given.explained
 def shortcuts(steps: list[Step]) -> list[tuple[int, list[int], int]]:
     """Every way beside the main path: where it leaves, the steps on it (none: it is the identity), where it
     arrives. Places are counted along the main path from 0, the input.
@@ -141,6 +145,7 @@ def shortcuts(steps: list[Step]) -> list[tuple[int, list[int], int]]:
     return found
 
 
+@given.explained
 def describe(block: nn.Module, input_shape: tuple[int, ...]) -> str:
     """The diagram in words, two lines or more: the branch, with its shape where that changes, and each
     shortcut with the steps (counted from the input, 0) where it leaves and arrives.
@@ -256,6 +261,7 @@ def _draw_step(drawn: Svg, center: Point, steps: list[Step], index: int) -> None
 MOST_BLOCKS = 12  # of a stage, drawn one by one; more are drawn as so many with dots between
 
 
+@given.explained
 def whole_network(model: nn.Module, image_shape: tuple[int, ...]) -> Svg:
     """A ResNet from the image to its logits: what is in each part, and the shape that leaves it.
 

@@ -15,9 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
+from resnet_utils.runtime import given
+
 MANY_POINTS = 15  # a longer curve has markers on some points only, and a band in place of error bars
 
 
+@given.explained
 def digest(figure: Figure, *, digits: int | None = None, titles: bool = True) -> str:
     """What a figure plots in words, one line for each panel: title, axis labels, legend, kinds and counts.
 

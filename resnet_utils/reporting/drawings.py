@@ -13,8 +13,10 @@ from itertools import combinations, pairwise
 
 from resnet_utils.reporting.roles import COLORS
 from resnet_utils.reporting.svg import INK, MOST_WIDE, PALE, PAPER, Point, Svg
+from resnet_utils.runtime import given
 
 
+@given.explained
 def sliding_window(*, channels: int = 3, side: int = 5, kernel: int = 3) -> Svg:
     """A window over all channels of a picture, and the single number that comes of it.
 
@@ -68,6 +70,7 @@ def _grid(svg: Svg, corner: Point, side: int, pixel: int, marked: int) -> None:
         svg.line([(left, top + pixel * step), (left + whole, top + pixel * step)], width=0.6)
 
 
+@given.explained
 def twins(steps: Sequence[str], *, names: tuple[str, str] = ("plain", "residual")) -> Svg:
     """A plain block and its residual twin side by side, top to bottom: the same steps, and one line more.
 
@@ -106,6 +109,7 @@ def twins(steps: Sequence[str], *, names: tuple[str, str] = ("plain", "residual"
     return svg
 
 
+@given.explained
 def unravelled_paths(blocks: int = 3) -> Svg:
     """A residual network of a few blocks, and below it every path through it, sorted by length.
 
@@ -146,6 +150,7 @@ def unravelled_paths(blocks: int = 3) -> Svg:
     return svg
 
 
+@given.explained
 def four_steps(parts: Sequence[str] = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")) -> Svg:
     """The four steps of fine-tuning, one column each: load, a new head, freeze, train.
 

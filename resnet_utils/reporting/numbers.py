@@ -11,12 +11,15 @@ import numbers
 import numpy as np
 import torch
 
+from resnet_utils.runtime import given
+
 MAX_DIGITS = 10
 
 
 ABSOLUTE_TOLERANCE = 1e-12  # below it a float64 result of a few hundred operations is noise
 
 
+@given.explained
 def show(name: str, value: object, digits: int = 3, *, unit: str = "", tolerance: float = 1e-6) -> None:
     """Print ``name: value unit``; floats with ``digits`` decimals, other values as they are.
 

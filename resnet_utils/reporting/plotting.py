@@ -21,6 +21,7 @@ from torch import Tensor
 from resnet_utils.reporting.digest import MANY_POINTS, digest
 from resnet_utils.reporting.roles import COLORS, DASHES, MARKERS
 from resnet_utils.reporting.vector import to_svg
+from resnet_utils.runtime import given
 
 WIDE_FONTS = (
     *(
@@ -72,6 +73,7 @@ def use_book_style() -> None:
     )
 
 
+@given.explained
 def curve(
     ax: Axes,
     x: Values,
@@ -98,9 +100,9 @@ def curve(
     Raises:
         ValueError: for an unknown role, or lengths that differ.
     """
-    for given in (role, dash or role):
-        if given not in COLORS:
-            raise ValueError(f"unknown role {given!r}; roles are {', '.join(COLORS)}")
+    for name in (role, dash or role):
+        if name not in COLORS:
+            raise ValueError(f"unknown role {name!r}; roles are {', '.join(COLORS)}")
     x, y, error = _plain(x), _plain(y), None if error is None else _plain(error)
     lengths = [len(values) for values in (x, y, error) if values is not None]
     if len(set(lengths)) != 1:
@@ -115,6 +117,7 @@ def curve(
         ax.errorbar(x, y, yerr=error, fmt="none", ecolor=COLORS[role], elinewidth=1, capsize=3)
 
 
+@given.explained
 def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
     """One row for each of ``gains``, the first on top: its interval with a dot in the middle; a line at 0.
 
@@ -131,6 +134,7 @@ def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
     ax.set_ylim(len(gains) - 0.5, -0.5)
 
 
+@given.explained
 def image_grid(
     images: np.ndarray | Tensor, *, titles: Sequence[str] | None = None, columns: int = 8, scale: float = 1.0
 ) -> Figure:
@@ -172,6 +176,7 @@ def image_grid(
     return figure
 
 
+@given.explained
 def readable(names: Sequence[str]) -> list[str]:
     """The names as a figure can show them: as they are, or as numbers, with a legend printed in text.
 
@@ -209,6 +214,7 @@ def _lacking(font: str, signs: Iterable[str]) -> set[str]:
     return {sign for sign in signs if not face.get_char_index(ord(sign))}
 
 
+@given.explained
 def finish(figure: Figure, *, digits: int | None = None, titles: bool = True) -> None:
     """Lay a figure out, show it, print its digest and close it.
 

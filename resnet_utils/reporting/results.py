@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from resnet_utils.files import atomic
+from resnet_utils.runtime import given
 
 FOLDER = Path(__file__).parent / "records"
 
@@ -106,6 +107,7 @@ class Record:
         atomic.write(path, json.dumps(kept, indent=1) + "\n")
 
 
+@given.explained
 def load(name: str) -> Record:
     """The record that ``experiments/<name>.py`` wrote.
 

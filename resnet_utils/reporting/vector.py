@@ -19,6 +19,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from resnet_utils.reporting.svg import FONT
+from resnet_utils.runtime import given
 
 PIXELS_AN_INCH = 100  # of the width at which a page shows the figure
 LETTERS = "10"  # height of most letters, in points
@@ -28,6 +29,7 @@ LEFT_OUT = {"stroke-linecap", "stroke-linejoin", "stroke-dashoffset", "font-fami
 DEFAULTS = {("text-anchor", "start"), ("font-size", LETTERS), ("opacity", "1"), ("stroke-width", "1")}
 
 
+@given.explained
 def to_svg(figure: Figure, words: str) -> str:
     """The figure as one ``<svg>`` element, without a declaration, as a notebook or a page can hold it.
 

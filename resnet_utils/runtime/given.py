@@ -8,18 +8,98 @@ was given and what is allowed. So no error comes from deep inside, and nothing o
 
 from __future__ import annotations
 
+import collections.abc
+import functools
+import inspect
 import math
 import numbers
 import operator
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import traceback
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+Parameters, Returned = ParamSpec("Parameters"), TypeVar("Returned")
 
 PAIR = "a batch is a pair (images, labels) of tensors"
 SHOWN = 6  # keys of a mapping that a message names
+PACKAGE = str(Path(__file__).parents[1])
+WORDS = {  # what a kind is called in a message; any other by its own name
+    int: "a whole number", float: "a number", bool: "True or False", str: "a text", Tensor: "a tensor",
+    nn.Module: "a network (torch.nn.Module)", type(None): "None", Path: "a path",
+}  # fmt: skip
+
+
+def explained(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+    """Let a function say which argument was of the wrong kind, where else an error would come from inside.
+
+    Nothing happens as long as it succeeds, or fails in its own words. Another error, such as ``'str' object
+    has no attribute 'shape'``, is what a reader meets who gave the wrong thing: then the arguments are held
+    against the signature, and the first that contradicts it is named.
+
+    Args:
+        function: any, with kinds in its signature.
+
+    Raises:
+        TypeError: by the function that comes back, for an argument of another kind that made it fail.
+    """
+
+    @functools.wraps(function)
+    def inner(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
+        __tracebackhide__ = True  # IPython and pytest leave this frame out
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if not _in_own_words(error) and (reason := _wrong_kind(function, args, kwargs)):
+                raise TypeError(reason) from error
+            raise
+
+    return inner
+
+
+def _in_own_words(error: Exception) -> bool:
+    """Whether a ``raise`` in the package made an error, and not an operation that could not be done."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return last.filename.startswith(PACKAGE) and (last.line or "").startswith("raise ")
+
+
+def _wrong_kind(function: Callable, args: tuple, kwargs: dict[str, Any]) -> str:
+    """Which argument contradicts the signature, in words; "" if none does, or it cannot be told."""
+    from beartype.door import is_bearable  # here, since it is wanted only after a failure
+
+    try:
+        hints = typing.get_type_hints(function)
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+    except (NameError, TypeError):  # a name for type checkers only; a call that does not fit the signature
+        return ""
+    for name, value in given.items():
+        if name in hints and not is_bearable(value, hints[name]):
+            what = f"{value!r:.100}" if type(value).__repr__ is not object.__repr__ else "an object"
+            return (
+                f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {what}, "
+                f"of the kind {type(value).__name__}"
+            )
+    return ""
+
+
+def _in_words(hint: Any) -> str:
+    """What a hint allows."""
+    kinds = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_in_words(kind) for kind in kinds))
+    if typing.get_origin(hint) is typing.Literal:
+        return f"one of {', '.join(map(repr, kinds))}"
+    if typing.get_origin(hint) is collections.abc.Callable or hint is Callable:
+        return "a function"
+    if isinstance(hint, type) and not kinds:
+        return WORDS.get(hint, f"a {hint.__name__}")
+    return str(hint).replace("collections.abc.", "").replace("typing.", "")
 
 
 def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> int:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from resnet_utils import runtime
 from resnet_utils.models.blocks import conv
 from resnet_utils.models.initialization import he_start
+from resnet_utils.runtime import given
 from resnet_utils.toy.trainer import Data, one_thread, share_right, train_epochs
 
 NUM_CLASSES, SIDE = 10, 8
@@ -26,6 +27,7 @@ PATTERNS = 3  # a class
 MakeBlock = Callable[[int, int, int], nn.Module]  # in_channels, width, stride
 
 
+@given.explained
 def pictures(count: int, *, seed: int = 0, noise: float = 1.0) -> Data:
     """``count`` pictures, float32 ``(count, 1, 8, 8)``, and their classes, int64 ``(count,)``.
 
@@ -92,6 +94,7 @@ class SmallNet(nn.Module):
         return self.fc(out.mean(dim=(2, 3)))
 
 
+@given.explained
 def start(model: nn.Module, *, seed: int) -> nn.Module:
     """Draw the weights of ``model`` in place from ``seed`` alone, float32, by ``he_normal``; biases are zero.
 
@@ -121,6 +124,7 @@ class Result:
     accuracy: float
 
 
+@given.explained
 @one_thread()
 def train_small(
     model: nn.Module, train_data: Data, test_data: Data, *, seed: int, epochs: int = 6, lr: float = 0.1
@@ -143,6 +147,7 @@ def train_small(
     return Result(seed, curve, share_right(model, *test_data))
 
 
+@given.explained
 def compare(
     kinds: Mapping[str, Callable[[], nn.Module]],
     *,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 from resnet_utils.toy import degradation
 
 
@@ -83,6 +84,7 @@ class ConnectedNet(nn.Module):
         return self.fc(self.features(x))
 
 
+@given.explained
 def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None) -> ConnectedNet:
     """A fresh Highway net of ``depth`` layers; the global random state is left as it was.
 
@@ -110,6 +112,7 @@ def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None
     return net
 
 
+@given.explained
 def dense(depth: int, *, seed: int, growth: int | None = None) -> ConnectedNet:
     """A fresh net of ``depth`` layers that concatenate, the stem 64 wide; the random state is left as it was.
 

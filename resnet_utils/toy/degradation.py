@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 from resnet_utils.toy.trainer import Data, loss_on, moved, one_thread, train_epochs
 
 IN_FEATURES, NUM_CLASSES = 8, 10
@@ -23,6 +24,7 @@ NUM_CLUSTERS = 100  # ten a class
 SPREAD = 0.4  # standard deviation of a cluster; the centres have standard deviation 1
 
 
+@given.explained
 def points(count: int, *, seed: int = 0) -> Data:
     """``count`` points in 8 dimensions, float32 ``(count, 8)``, and their classes, int64 ``(count,)``.
 
@@ -113,6 +115,7 @@ class Net(nn.Module):
         return self.fc(self.features(x))
 
 
+@given.explained
 def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64, batchnorm: bool = True) -> Net:
     """A fresh ``Net`` on the CPU with weights drawn from ``seed``; the global generator is left as it was.
 
@@ -131,6 +134,7 @@ def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64, batchno
         return Net(depth, residual=residual, width=width, batchnorm=batchnorm)
 
 
+@given.explained
 @torch.no_grad()
 def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
     """Make the last ``pairs`` plain pairs of ``net``, in place, return what they get from the points ``x``.
@@ -191,6 +195,7 @@ class Run:
     valid_loss: float
 
 
+@given.explained
 @one_thread()
 def train(
     model: Net, train_data: Data, valid_data: Data, *, seed: int, epochs: int = 12, lr: float = 0.03
@@ -215,6 +220,7 @@ def train(
     return Run(depth, bool(model.pairs[0].residual), seed, curve, *losses)
 
 
+@given.explained
 def sweep(
     depths: Sequence[int],
     *,
@@ -239,9 +245,9 @@ def sweep(
     Raises:
         ValueError: if ``depths`` or ``seeds`` is empty or names one twice, or a depth or a count is refused.
     """
-    for name, given in (("depths", depths), ("seeds", seeds)):
-        if len(given) == 0 or len(set(given)) < len(given):
-            raise ValueError(f"{name} must name at least one, and each only once, got {list(given)}")
+    for name, chosen in (("depths", depths), ("seeds", seeds)):
+        if len(chosen) == 0 or len(set(chosen)) < len(chosen):
+            raise ValueError(f"{name} must name at least one, and each only once, got {list(chosen)}")
     data, others = (moved(points(num_points, seed=seed), device) for seed in (0, 1))
     runs = []
     for depth, residual, seed in itertools.product(depths, (False, True), seeds):
@@ -250,6 +256,7 @@ def sweep(
     return runs
 
 
+@given.explained
 def pick(runs: Sequence[Run], depth: int, *, residual: bool) -> list[Run]:
     """The runs of one depth and kind, in their order.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from resnet_utils.models.initialization import he_normal
+from resnet_utils.runtime import given
 from resnet_utils.toy.trainer import Data
 
 RHYTHMS = ("regular", "irregular", "early beat", "inverted T")
@@ -21,6 +22,7 @@ SAMPLES, RATE = 512, 128  # numbers in a signal, and how many make a second
 BELLS = ((-0.2, 0.12, 0.04), (-0.04, -0.1, 0.012), (0.0, 1.0, 0.014), (0.04, -0.2, 0.014), (0.28, 0.25, 0.06))
 
 
+@given.explained
 def draw_signals(count: int, *, seed: int = 0, noise: float = 0.05) -> Data:
     """``count`` signals, float32 ``(count, 1, 512)``, and their rhythms, int64 ``(count,)`` into ``RHYTHMS``.
 
@@ -131,6 +133,7 @@ class SignalNet(nn.Module):
         return self.fc(self.blocks(self.stem(x)).mean(dim=2))
 
 
+@given.explained
 def fresh_signal_net(per_stage: int, *, residual: bool, seed: int, width: int = 8) -> SignalNet:
     """A fresh ``SignalNet`` whose convolutions start by He's rule, drawn from ``seed`` alone.
 

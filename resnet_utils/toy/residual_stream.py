@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 from resnet_utils.toy.trainer import Data, one_thread
 
 PLACES = ("pre", "post")
@@ -121,6 +122,7 @@ class Stream(nn.Module):
         return self.fc(self.last(x))
 
 
+@given.explained
 def words(count: int, *, seed: int = 0) -> Data:
     """``count`` words of 12 random letters out of 16, int64, and the same words read backward.
 
@@ -133,6 +135,7 @@ def words(count: int, *, seed: int = 0) -> Data:
     return drawn, drawn.flip(1)
 
 
+@given.explained
 @one_thread()
 def train_backward(model: Stream, *, steps: int, lr: float, warmup: int = 0, seed: int = 0) -> list[float]:
     """Teach ``model`` in place to read words backward; returns the loss of each step (nats a letter).

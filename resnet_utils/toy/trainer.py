@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from resnet_utils import runtime
 from resnet_utils.evaluation import accuracy, kept_modes
-from resnet_utils.runtime import timing
+from resnet_utils.runtime import given, timing
 
 BATCH_SIZE = 100
 Data = tuple[Tensor, Tensor]  # points (N, 8) or pictures (N, 1, 8, 8), and their classes (N,)
@@ -26,11 +26,13 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@given.explained
 def moved(data: Data, device: torch.device | str) -> Data:
     """Both tensors of ``data`` on ``device``."""
     return data[0].to(device), data[1].to(device)
 
 
+@given.explained
 def train_epochs(
     model: nn.Module,
     data: Data,
@@ -82,6 +84,7 @@ def train_epochs(
     return tuple(curve)
 
 
+@given.explained
 @torch.no_grad()
 def eval_logits(model: nn.Module, x: Tensor) -> Tensor:
     """Logits ``(N, num_classes)`` of ``model`` for all of ``x`` at once, in eval mode; its modes are left as
@@ -90,12 +93,14 @@ def eval_logits(model: nn.Module, x: Tensor) -> Tensor:
         return model.eval()(x.to(runtime.device_of(model)))
 
 
+@given.explained
 def loss_on(model: nn.Module, x: Tensor, labels: Tensor) -> float:
     """Mean cross-entropy (nats) of ``model`` over inputs ``x`` and their classes ``labels``, in eval mode."""
     logits = eval_logits(model, x)
     return nn.functional.cross_entropy(logits, labels.to(logits.device)).item()
 
 
+@given.explained
 def share_right(model: nn.Module, x: Tensor, labels: Tensor) -> float:
     """Share in [0, 1] of the inputs ``x`` for which ``model`` finds the class in ``labels``, in eval mode."""
     return accuracy(eval_logits(model, x), labels)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from resnet_utils.files import atomic
+from resnet_utils.runtime import given
 from resnet_utils.runtime.seeding import (
     generators_of,
     global_generators,
@@ -45,6 +46,7 @@ KINDS = {  # of the parts; "optimizer" and "history" have an inner form too
 }  # fmt: skip
 
 
+@given.explained
 def save(path: str | Path, run: TrainingRun) -> None:
     """Write the state of ``run`` to ``path``.
 
@@ -83,6 +85,7 @@ def _state(run: TrainingRun) -> dict[str, Any]:
     }
 
 
+@given.explained
 def restore(path: str | Path, run: TrainingRun, *, extend: bool = False) -> None:
     """Put the state in ``path`` into ``run`` and into the process's random generators.
 
@@ -119,6 +122,7 @@ def restore(path: str | Path, run: TrainingRun, *, extend: bool = False) -> None
     _load(run, state, extending=extending)
 
 
+@given.explained
 def pace_in(path: str | Path) -> Pace:
     """How the run computed whose state is in ``path``; files from before there was a choice: in float32.
 

@@ -117,6 +117,7 @@ def _own_device(told: dict[str, int]) -> torch.device:
     return torch.device("cuda", told["LOCAL_RANK"])
 
 
+@given.explained
 def parallel(model: nn.Module, *, sync_batchnorm: bool = False) -> DistributedDataParallel:
     """``model``, trained by all processes together: after each backward pass they average their gradients.
 
@@ -153,6 +154,7 @@ def parallel(model: nn.Module, *, sync_batchnorm: bool = False) -> DistributedDa
     return DistributedDataParallel(model, device_ids=None if place.type == "cpu" else [place])
 
 
+@given.explained
 def normalizes_alone(model: nn.Module) -> bool:
     """Whether a BatchNorm of ``model``, not frozen, will measure what this process sees and no more.
 
@@ -167,6 +169,7 @@ def normalizes_alone(model: nn.Module) -> bool:
     )
 
 
+@given.explained
 def settings_of(run: TrainingRun) -> dict[str, Any]:
     """The number of processes, where the numbers of a run depend on it; otherwise any may go on with it.
 
@@ -177,6 +180,7 @@ def settings_of(run: TrainingRun) -> dict[str, Any]:
     return {"processes, each with a BatchNorm of its own": processes.world_size()} if alone else {}
 
 
+@given.explained
 def require_shares(model: nn.Module, loader: Batches) -> None:
     """Check that a model and its batches agree on whether other processes take part.
 
@@ -208,6 +212,7 @@ def require_shares(model: nn.Module, loader: Batches) -> None:
             )
 
 
+@given.explained
 def agree_on(path_is_there: bool) -> bool:
     """Whether a file is there, which all processes have to see alike.
 
@@ -226,6 +231,7 @@ def agree_on(path_is_there: bool) -> bool:
     return path_is_there
 
 
+@given.explained
 def loss_of_all(run: TrainingRun, loss: Tensor, samples: int) -> tuple[float, int, int]:
     """The mean loss of the whole batch, its samples, and what a sample of this share counts times.
 
@@ -243,6 +249,7 @@ def loss_of_all(run: TrainingRun, loss: Tensor, samples: int) -> tuple[float, in
     return losses / in_all, int(in_all), processes.world_size()
 
 
+@given.explained
 def require_a_share_each(run: TrainingRun, samples: int) -> None:
     """Check, where a BatchNorm measures each share by itself, that no process has an empty one.
 
@@ -263,6 +270,7 @@ def require_a_share_each(run: TrainingRun, samples: int) -> None:
             )
 
 
+@given.explained
 def pace_of_first(pace: speed.Pace) -> speed.Pace:
     """How the first process has chosen to compute, which all that train with it do then.
 
@@ -272,6 +280,7 @@ def pace_of_first(pace: speed.Pace) -> speed.Pace:
     return speed.Pace(*processes.said_by_first(pace.channels_last, pace.half))
 
 
+@given.explained
 def same_statistics(model: nn.Module) -> None:
     """Give the running statistics of the first process to all, where they train a model together.
 

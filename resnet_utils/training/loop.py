@@ -32,6 +32,7 @@ from resnet_utils.training.regularization import EarlyStopping
 from resnet_utils.training.run import Callback, History, TrainingRun, is_parallel, length
 
 
+@given.explained
 def train_mode(model: nn.Module) -> None:
     """Put ``model`` into train mode, except each BatchNorm whose own parameters are all frozen.
 
@@ -48,6 +49,7 @@ def train_mode(model: nn.Module) -> None:
                 module.eval()
 
 
+@given.explained
 def train_one_epoch(
     model: nn.Module,
     loader: Batches,
@@ -209,6 +211,7 @@ def _step(run: TrainingRun) -> None:
         callback.after_step(run)
 
 
+@given.explained
 def fit(
     model: nn.Module,
     train_loader: DataLoader,

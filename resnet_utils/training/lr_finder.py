@@ -63,6 +63,7 @@ class RangeTest:
         return ""
 
 
+@given.explained
 def lr_range_test(
     model: nn.Module,
     loader: DataLoader,

@@ -30,6 +30,7 @@ from resnet_utils.training.run import TrainingRun, length, steps_in
 MANY = 10  # batches an epoch from which on a schedule of exactly as many steps is no schedule of epochs
 
 
+@given.explained
 def sgd(
     model: nn.Module,
     lr: float,
@@ -78,6 +79,7 @@ def sgd(
     return SGD(kept, lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0)
 
 
+@given.explained
 def one_cycle(
     optimizer: Optimizer, *, steps: int, max_lr: float | Sequence[float] | None = None
 ) -> OneCycleLR:
@@ -108,6 +110,7 @@ def one_cycle(
     return OneCycleLR(optimizer, max_lr=peaks, total_steps=steps, cycle_momentum=False)
 
 
+@given.explained
 def step_schedule(optimizer: Optimizer, *, milestones: Sequence[int], factor: float = 0.1) -> MultiStepLR:
     """A schedule that multiplies each rate by ``factor`` after as many batches as each milestone says.
 
@@ -133,6 +136,7 @@ class _StepMilestones(MultiStepLR):
     """Milestones that are known to count steps, where torch leaves that to whoever calls ``step``."""
 
 
+@given.explained
 def schedule_unit(scheduler: LRScheduler | None, every: str | None) -> str:
     """What a schedule counts: "step" or "epoch".
 
@@ -160,6 +164,7 @@ def schedule_unit(scheduler: LRScheduler | None, every: str | None) -> str:
     return every or "step"
 
 
+@given.explained
 def require_schedule(run: TrainingRun, *, epochs: int, from_start: bool) -> None:
     """Check that the schedule of ``run`` fits: its optimizer, what it watches, how long it lasts.
 
@@ -196,6 +201,7 @@ def require_schedule(run: TrainingRun, *, epochs: int, from_start: bool) -> None
         raise ValueError(f"the schedule has {total} steps, one {unit}, but this run needs {needed}{beyond}")
 
 
+@given.explained
 def step_after_epoch(run: TrainingRun) -> None:
     """Move a schedule that counts epochs.
 
@@ -209,6 +215,7 @@ def step_after_epoch(run: TrainingRun) -> None:
         run.scheduler.step()
 
 
+@given.explained
 def require_finite(loss: float, where: str, optimizer: Optimizer) -> None:
     """Check a loss before it spoils the weights.
 
@@ -228,6 +235,7 @@ def require_finite(loss: float, where: str, optimizer: Optimizer) -> None:
         )
 
 
+@given.explained
 def half_type(*, device: Device) -> torch.dtype:
     """The 16-bit type of ``autocast``: bfloat16, but float16 on GPUs that only emulate bfloat16.
 
@@ -240,6 +248,7 @@ def half_type(*, device: Device) -> torch.dtype:
     return sixteen_bits(device if isinstance(device, torch.device) else named_device(device))
 
 
+@given.explained
 def gradient_scaler(*, device: Device) -> GradScaler | None:
     """The loss scaler that ``autocast`` needs on ``device``, or None where it needs none.
 

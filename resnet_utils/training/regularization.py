@@ -117,6 +117,7 @@ class EarlyStopping(Callback):
         self.epoch, self._kept = state["epoch"], state["weights"]
 
 
+@given.explained
 def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | None = None) -> LossFunction:
     """A loss plus ``strength`` times the sum of the absolute weights of ``model``.
 
@@ -144,6 +145,7 @@ def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | 
     return loss
 
 
+@given.explained
 def with_l2_from_start(
     model: nn.Module, strength: float, *, loss_function: LossFunction | None = None
 ) -> LossFunction:

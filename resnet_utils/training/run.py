@@ -16,7 +16,7 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from resnet_utils.runtime import processes
+from resnet_utils.runtime import given, processes
 from resnet_utils.runtime.speed import Fast, Pace
 from resnet_utils.runtime.types import Batches, LossFunction
 
@@ -167,6 +167,7 @@ class TrainingRun:
         self.stopped = why
 
 
+@given.explained
 def unwrapped(model: nn.Module) -> nn.Module:
     """The network itself, without what ``torch.compile``, DataParallel or DistributedDataParallel put around.
 
@@ -182,6 +183,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
+@given.explained
 def is_parallel(model: nn.Module) -> bool:
     """Whether several processes train ``model`` together (``distributed.parallel``).
 
@@ -205,6 +207,7 @@ def length(things: Any) -> int | None:
         return None
 
 
+@given.explained
 def steps_in(run: TrainingRun) -> int | None:
     """How many steps the optimiser takes in an epoch; None where the loader has no length.
 

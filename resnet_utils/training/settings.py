@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.utils.data import BatchSampler, DataLoader
 
+from resnet_utils.runtime import given
 from resnet_utils.runtime.types import LossFunction
 from resnet_utils.training.run import Callback, TrainingRun, length, unwrapped
 
@@ -33,6 +34,7 @@ SHOWN = 200  # letters of a value that an error message shows
 MOST_NUMBERS = 60  # of a tensor that is compared as a list
 
 
+@given.explained
 def of_run(run: TrainingRun) -> dict[str, Any]:
     """Every setting of ``run``.
 
@@ -52,6 +54,7 @@ def of_run(run: TrainingRun) -> dict[str, Any]:
     }
 
 
+@given.explained
 def of_pace(run: TrainingRun) -> dict[str, Any]:
     """How a run computes; channels last are named only where they are: older files have no word for it.
 
@@ -63,6 +66,7 @@ def of_pace(run: TrainingRun) -> dict[str, Any]:
     )
 
 
+@given.explained
 def of_layers(model: nn.Module) -> dict[str, Any]:
     """What each module of a network is, with its constants: two kinds may have the same weights, or none.
 
@@ -76,6 +80,7 @@ def of_layers(model: nn.Module) -> dict[str, Any]:
     }
 
 
+@given.explained
 def of_parameters(model: nn.Module) -> dict[str, bool]:
     """Which parameters learn: a frozen one may have the same name, kind and shape.
 
@@ -85,6 +90,7 @@ def of_parameters(model: nn.Module) -> dict[str, bool]:
     return {f"learning of {name}": p.requires_grad for name, p in unwrapped(model).named_parameters()}
 
 
+@given.explained
 def of_validation(loader: Iterable | None) -> dict[str, Any]:
     """As ``of_loader``, of the batches that are evaluated on; a history of two kinds would mean nothing.
 
@@ -98,6 +104,7 @@ def of_validation(loader: Iterable | None) -> dict[str, Any]:
     }
 
 
+@given.explained
 def of_optimizer(optimizer: Optimizer, scheduler: LRScheduler | None) -> dict[str, Any]:
     """Its class, and all constants of its groups; with a schedule, the rates where that begins.
 
@@ -120,6 +127,7 @@ def of_optimizer(optimizer: Optimizer, scheduler: LRScheduler | None) -> dict[st
     return settings
 
 
+@given.explained
 def of_schedule(scheduler: LRScheduler | None, every: str) -> dict[str, Any]:
     """Its class, what it counts, and all its constants, those of schedules inside it included.
 
@@ -136,6 +144,7 @@ def of_schedule(scheduler: LRScheduler | None, every: str) -> dict[str, Any]:
     return settings
 
 
+@given.explained
 def of_loader(loader: Iterable) -> dict[str, Any]:
     """How batches are made, and of which images: batch size, order, classes, a sum over labels and pixels.
 
@@ -212,6 +221,7 @@ def _of_images(dataset: Any) -> dict[str, Any]:
     return settings
 
 
+@given.explained
 def of_loss(loss_function: LossFunction | None) -> str:
     """A loss function in words, as far as it can be told: its name and its constants.
 
@@ -244,6 +254,7 @@ def of_loss(loss_function: LossFunction | None) -> str:
     return f"{name}({', '.join([*constants, *inner])})"
 
 
+@given.explained
 def of_callbacks(callbacks: Iterable[Callback]) -> dict[str, Any]:
     """Which callbacks take part in the numbers, and their settings; a log takes none.
 
@@ -257,6 +268,7 @@ def of_callbacks(callbacks: Iterable[Callback]) -> dict[str, Any]:
     return settings
 
 
+@given.explained
 def kept_callbacks(callbacks: Iterable[Callback]) -> dict[str, Callback]:
     """Those with settings or a state, by name: their class, with a number where one comes twice.
 

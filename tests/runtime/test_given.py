@@ -1,5 +1,6 @@
 """Tests of ``resnet_utils.runtime.given``: what callers give is taken as it is meant, or refused in words."""
 
+import inspect
 import math
 
 import numpy as np
@@ -91,3 +92,51 @@ def test_a_loader_that_is_used_up_once_is_refused_where_it_is_needed_twice():
         given.require_batches(batches, name="train_loader", times=2)
     with pytest.raises(TypeError, match="train_loader must be a loader or a list of batches, got int"):
         given.require_batches(5, name="train_loader", times=1)
+
+
+@given.explained
+def narrow(images: torch.Tensor, count: int = 1, *, names: list[str] | None = None) -> int:
+    """A function that trusts its caller."""
+    if count < 0:
+        raise ValueError("count must not be negative")
+    return images.numel() // count + len(names or [])
+
+
+def test_an_explained_function_answers_as_before_and_keeps_its_name_signature_and_words():
+    assert narrow(torch.zeros(6), 2, names=["a"]) == 4
+    assert (narrow.__name__, narrow.__doc__) == ("narrow", "A function that trusts its caller.")
+    assert list(inspect.signature(narrow).parameters) == ["images", "count", "names"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("x",), r"narrow\(\): images must be a tensor, got 'x', of the kind str"),
+        ((None, 2), r"narrow\(\): images must be a tensor, got None, of the kind NoneType"),
+        ((torch.zeros(2), "2"), r"narrow\(\): count must be a whole number, got '2', of the kind str"),
+        ((torch.zeros(2), 1, 5), r"narrow\(\): names must be list\[str\] or None, got 5, of the kind int"),
+    ],
+)
+def test_an_argument_of_another_kind_that_makes_a_function_fail_is_named(arguments, words):
+    with pytest.raises(TypeError, match=f"^{words}$"):
+        narrow(*arguments[:2], names=dict(enumerate(arguments)).get(2))
+
+
+def test_an_error_in_its_own_words_is_left_alone_whatever_the_arguments_are(monkeypatch):
+    monkeypatch.setattr(given, "PACKAGE", __file__)  # whose words are told by where they stand
+    with pytest.raises(ValueError, match=r"^count must not be negative$"):
+        narrow("x", -1)
+
+
+def test_an_error_that_no_argument_explains_is_left_alone():
+    with pytest.raises(ZeroDivisionError):
+        narrow(torch.zeros(2), 0)
+
+
+def test_what_works_is_not_held_against_the_signature():
+    assert narrow(torch.zeros(3), 1.5) == 2  # a float is no whole number, and it can be divided by
+
+
+def test_a_call_that_does_not_fit_the_signature_says_what_python_says():
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'images'"):
+        narrow()

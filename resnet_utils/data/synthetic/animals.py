@@ -22,6 +22,7 @@ from resnet_utils.data.synthetic.faces import (
     roll,
 )
 from resnet_utils.data.synthetic.scene import render
+from resnet_utils.runtime import given
 
 PETS = ("cat", "dog")
 SOURCE = tuple(name for name in SPECIES if name not in PETS)
@@ -56,6 +57,7 @@ class DrawnImages:
         return len(self.labels)
 
 
+@given.explained
 def draw(
     count: int,
     *,

@@ -14,6 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy import ndarray
 
+from resnet_utils.runtime import given
+
 Number = float | ndarray  # one value for all pictures, or (N,)
 Point = tuple[Number, Number, Number]  # u, v, radius
 
@@ -215,6 +217,7 @@ def _span(middle: ndarray, width: int, size: int) -> ndarray:
     return first.astype(np.int64)[:, None] + np.arange(width)
 
 
+@given.explained
 def at_window(value: Number, pictures: ndarray) -> Number:
     """Values shaped (n, 1, 1) to go with a window; a plain number stays as it is.
 
@@ -225,6 +228,7 @@ def at_window(value: Number, pictures: ndarray) -> Number:
     return value[pictures, None, None] if isinstance(value, ndarray) and value.ndim else value
 
 
+@given.explained
 def ellipse(u: ndarray, v: ndarray, a: Number, b: Number) -> ndarray:
     """Signed distance, to first order, to the ellipse around (0, 0).
 
@@ -242,6 +246,7 @@ def ellipse(u: ndarray, v: ndarray, a: Number, b: Number) -> ndarray:
     return level * (level - 1) / slope
 
 
+@given.explained
 def capsule(u: ndarray, v: ndarray, start: Point, end: Point) -> ndarray:
     """Signed distance to the segment between two places, less the radius at the nearest place.
 

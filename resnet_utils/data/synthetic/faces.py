@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from resnet_utils.runtime import given
+
 Factors = dict[str, ndarray]  # name -> one row an image
 
 
@@ -205,6 +207,7 @@ class Dice:
         return np.minimum((self.uniform()[:, None] >= below).sum(axis=1), chances.shape[1] - 1)
 
 
+@given.explained
 def roll(species: ndarray, seed: int) -> Factors:
     """Everything decided before the first pixel: name -> one row an image.
 

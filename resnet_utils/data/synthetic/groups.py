@@ -18,6 +18,7 @@ from resnet_utils.data.synthetic.canvas import Canvas
 from resnet_utils.data.synthetic.faces import SPECIES, Dice, Factors, roll
 from resnet_utils.data.synthetic.parts import paint_face
 from resnet_utils.data.synthetic.scene import background, grain, light
+from resnet_utils.runtime import given
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class DrawnGroups:
         return np.stack(rows).astype(np.int64)
 
 
+@given.explained
 def draw_groups(
     count: int, *, size: int = 96, seed: int = 0, species: Sequence[str] = PETS, most: int = 2
 ) -> DrawnGroups:

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from resnet_utils.data.synthetic.canvas import Canvas, at_window, ellipse
 from resnet_utils.data.synthetic.faces import EARS, PARTS, PATTERNS, SPECIES, Factors
+from resnet_utils.runtime import given
 
 BODY, EAR, HEAD, EYE, MUZZLE, NOSE, MOUTH, TONGUE, WHISKER = range(1, len(PARTS) - 1)
 PINK, TONGUE_RED, BEAK = np.array([0.95, 0.62, 0.62]), np.array([0.9, 0.4, 0.45]), np.array([0.9, 0.62, 0.2])
@@ -17,6 +18,7 @@ BLACK, WHITE = np.full(3, 0.05), np.ones(3)
 SIDES = (-1, 1)
 
 
+@given.explained
 def paint_face(canvas: Canvas, f: Factors) -> None:
     """Paint one face on every picture, back to front.
 

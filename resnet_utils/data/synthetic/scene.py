@@ -13,10 +13,12 @@ from numpy import ndarray
 from resnet_utils.data.synthetic.canvas import Canvas
 from resnet_utils.data.synthetic.faces import PARTS, Factors
 from resnet_utils.data.synthetic.parts import paint_face
+from resnet_utils.runtime import given
 
 _PIXELS_AT_ONCE = 2**17  # painted together: few enough to stay in the processor's cache
 
 
+@given.explained
 def render(f: Factors, size: int, seed: int) -> tuple[ndarray, ndarray, ndarray]:
     """Images uint8 (N, 3, size, size), parts uint8 (N, size, size) and boxes int64 (N, 4).
 
@@ -44,6 +46,7 @@ def render(f: Factors, size: int, seed: int) -> tuple[ndarray, ndarray, ndarray]
     return images, parts, boxes
 
 
+@given.explained
 def grain(bits: np.random.PCG64, number: int, size: int) -> ndarray:
     """(number, 3, size, size) noise: the difference of two random bytes, between -1 and 1.
 
@@ -58,6 +61,7 @@ def grain(bits: np.random.PCG64, number: int, size: int) -> ndarray:
     return (pairs[:, 0].astype(np.float64) - pairs[:, 1]) / 255
 
 
+@given.explained
 def background(f: Factors, size: int) -> ndarray:
     """(3, N, size, size) in [0, 1]: two colours, mixed by one of TEXTURES.
 
@@ -115,6 +119,7 @@ def _occlude(canvas: Canvas, f: Factors) -> None:
     )
 
 
+@given.explained
 def light(f: Factors, size: int) -> ndarray:
     """(N, 1, size, size) factor on the brightness: exposure, and a slope across the picture.
 

@@ -1,0 +1,58 @@
+"""Every public function takes bad arguments in words: no raw error from inside, no silence, no hang."""
+
+from __future__ import annotations
+
+import bad_calls
+import good_calls
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+EXAMPLES = 12  # here; experiments/reliability_inputs.py draws more
+SPOILT = [name for name in good_calls.FUNCTIONS if bad_calls.can_be_spoilt(name)]
+
+
+@pytest.mark.parametrize("name", good_calls.FUNCTIONS)
+def test_the_call_that_is_spoilt_goes_right_when_it_is_not(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BOOK_OFFLINE", "1")
+    with bad_calls.kept():
+        good_calls.call(name, good_calls.arguments(name, tmp_path))
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_public_function_takes_bad_arguments_in_words(name, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+    monkeypatch.setenv("BOOK_OFFLINE", "1")
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(bad_calls.spoilt(name))
+    def is_taken(spoilt):
+        folder = tmp_path_factory.mktemp("call")
+        assert not (said := bad_calls.complaint(name, *spoilt, folder)), said
+
+    is_taken()
+
+
+def trusting(images, count: int = 1):
+    """A function as they were."""
+    return images.shape[0] // count
+
+
+def test_a_raw_error_a_silent_answer_and_a_hang_are_told(monkeypatch, tmp_path):
+    def forever(count: int) -> None:
+        while True:
+            pass
+
+    for name, function in {"t": trusting, "f": forever, "s": lambda count=1: 0}.items():
+        monkeypatch.setitem(good_calls.FUNCTIONS, name, function)
+    monkeypatch.setattr(bad_calls, "PATIENCE", 0.2)
+    found = [
+        bad_calls.complaint("t", "images", "x", bad_calls.MUST, tmp_path),
+        bad_calls.complaint("f", "count", 1, bad_calls.MAY, tmp_path),
+        bad_calls.complaint("s", "count", -1, bad_calls.MUST, tmp_path),
+        bad_calls.complaint("s", "count", -1, bad_calls.MAY, tmp_path),
+    ]
+    assert [said.partition(":")[0] for said in found] == ["raw", "hangs", "silent", ""]
