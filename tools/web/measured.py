@@ -19,14 +19,18 @@ from tools.web import lists
 
 PAGE = "reproducing"  # in whose text both tables are included
 NOT_YET, NOTHING = "not recorded yet", "\N{EN DASH}"
-FAULTS, MUTANTS, DETERMINISM = "reliability_faults", "reliability_mutants", "determinism.json"
+FAULTS, INPUTS = "reliability_faults", "reliability_inputs"
+MUTANTS, DETERMINISM = "reliability_mutants", "determinism.json"
 SPEED, NOTEBOOKS = "speed_", "speed_notebooks"  # the costs of the notebooks are no comparison
 LEAST_FOUND = 97  # per cent of the planted bugs; `tools/mutants.py` has the same as a share
 AWAITED = {
-    "downloads": "faults of a server while a file is fetched",
-    "kill -9 in a download": "kills while a file is fetched",
-    "kill -9 in a training": "kills while a network is trained",
-    "bad files": "bad and odd pictures, archives, weights and checkpoints",
+    FAULTS: {
+        "downloads": "faults of a server while a file is fetched",
+        "kill -9 in a download": "kills while a file is fetched",
+        "kill -9 in a training": "kills while a network is trained",
+        "bad files": "bad and odd pictures, archives, weights and checkpoints",
+    },
+    INPUTS: {"bad arguments": "public functions with one argument spoilt"},
 }
 SIGNS = {
     ">=": (operator.ge, "\N{GREATER-THAN OR EQUAL TO}"),
@@ -58,7 +62,7 @@ class Tried(NamedTuple):
 
 
 def meets(number: float, bar: str) -> bool:
-    """Whether a number of the faults' record meets its bar, such as "0" or "at least 200".
+    """Whether a number of a record of counts meets its bar, such as "0" or "at least 200".
 
     Args:
         number: as it was counted.
@@ -73,22 +77,23 @@ def meets(number: float, bar: str) -> bool:
     return number >= int(found[2]) if found[1] else number == int(found[2])
 
 
-def of_faults(record: dict[str, Any] | None) -> list[Tried]:
-    """A row for each part of the record of faults: its first number says how often, others what went wrong.
+def of_counts(name: str, record: dict[str, Any] | None) -> list[Tried]:
+    """A row for each part of a record of counts: its first number says how often, others what went wrong.
 
     Args:
+        name: of the record, ``FAULTS`` or ``INPUTS``.
         record: as it is kept; None: there is none.
 
     Raises:
         ValueError: if it has not all parts, or a bar of another form.
     """
     if record is None:
-        return [Tried(what, NOT_YET, "", "0 of each kind of harm") for what in AWAITED.values()]
+        return [Tried(what, NOT_YET, "", "0 of each kind of harm") for what in AWAITED[name].values()]
     parts: dict[str, list[Row]] = {}
     for row in record["rows"]:
         parts.setdefault(row["part"], []).append(row)
-    if parts.keys() != AWAITED.keys():
-        raise ValueError(f"{FAULTS} must have the parts {sorted(AWAITED)}, it has {sorted(parts)}")
+    if parts.keys() != AWAITED[name].keys():
+        raise ValueError(f"{name} must have the parts {sorted(AWAITED[name])}, it has {sorted(parts)}")
     made = []
     for part, (tries, *outcomes) in parts.items():
         bars = " and ".join(dict.fromkeys(row["bar"] for row in outcomes))
@@ -98,7 +103,7 @@ def of_faults(record: dict[str, Any] | None) -> list[Tried]:
         met = all(meets(row["number"], row["bar"]) for row in (tries, *outcomes))
         often = f"{tries['number']:,} {tries['what']}"
         bar = f"{tries['bar']} tried; {bars} of each"
-        made.append(Tried(AWAITED[part], often, wrong, bar, met, _recorded(FAULTS, record)))
+        made.append(Tried(AWAITED[name][part], often, wrong, bar, met, _recorded(name, record)))
     return made
 
 
@@ -140,17 +145,15 @@ def of_determinism(record: dict[str, Any] | None) -> Tried:
     return Tried(what, f"{len(rows):,} executions", wrong, bar, sums["differed"] == 0, source)
 
 
-def reliability(
-    faults: dict[str, Any] | None, mutants: dict[str, Any] | None, determinism: dict[str, Any] | None
-) -> str:
+def reliability(found: dict[str, dict[str, Any]], determinism: dict[str, Any] | None) -> str:
     """The table of all that was tried.
 
     Args:
-        faults: the record of faults, kills and bad files; None: there is none.
-        mutants: that of the planted bugs.
-        determinism: that of the notebooks elsewhere.
+        found: name -> content of the records that there are.
+        determinism: the record of the notebooks elsewhere; None: there is none.
     """
-    rows = [*of_faults(faults), of_mutants(mutants), of_determinism(determinism)]
+    rows = [row for name in AWAITED for row in of_counts(name, found.get(name))]
+    rows += [of_mutants(found.get(MUTANTS)), of_determinism(determinism)]
     lines = [
         f"| {row.what} | {row.often} | {row.wrong or NOTHING} | {row.bar} "
         f"| {NOTHING if row.met is None else VERDICTS[row.met]} | {row.source or NOTHING} |"
@@ -217,7 +220,7 @@ def write(folder: Path = lists.FOLDER, book: Path = project.BOOK) -> None:
     found, place = lists.records(), book / DETERMINISM
     elsewhere = json.loads(place.read_text(encoding="utf-8")) if place.exists() else None
     folder.mkdir(parents=True, exist_ok=True)
-    table = reliability(found.get(FAULTS), found.get(MUTANTS), elsewhere)
+    table = reliability(found, elsewhere)
     (folder / "reliability.txt").write_text(table, encoding="utf-8")
     (folder / "speed.txt").write_text(speed(found), encoding="utf-8")
 
