@@ -173,14 +173,14 @@ def run(settings: Settings) -> list[Line]:
     """
     count = settings.batch or settings.of(full=64, quick=32, tiny=4)
     sources = [files(settings, count)]
-    if larger := pets(settings, count):
-        sources.append((larger, "photographs as they were taken (Oxford-IIIT Pet)"))
+    if others := pets(settings, count):
+        sources.append((others, "photographs (Oxford-IIIT Pet)"))
     lines = [line for paths, source in sources for line in _decoded(paths, source, settings)]
     return [*lines, *_waiting(settings)]
 
 
 def pets(settings: Settings, count: int) -> list[Path]:
-    """Photographs that nobody has scaled down, where they are at hand.
+    """Other photographs, where they are at hand.
 
     Args:
         settings: how the row is to be run.

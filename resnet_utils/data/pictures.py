@@ -348,7 +348,7 @@ def _decoded_by_torchvision(image: Image.Image) -> Tensor | None:
     assert image.fp is not None
     place = image.fp.tell()
     image.fp.seek(0)
-    content = torch.frombuffer(bytearray(image.fp.read()), dtype=torch.uint8)
+    content = torch.frombuffer(image.fp.read(), dtype=torch.uint8)  # _readable lets torch's warning pass
     image.fp.seek(place)
     try:
         return decode_jpeg(content, mode=ImageReadMode.RGB)
@@ -369,7 +369,7 @@ def _scaled_by_torch(picture: Image.Image | Tensor, box: tuple[int, int, int, in
     left, top, right, bottom = box
     if isinstance(picture, Tensor):
         square = picture[:, top:bottom, left:right]
-    else:  # (side, side, 3), read-only; _readable lets torch's warning pass
+    else:  # (side, side, 3), read-only too
         square = torch.from_numpy(np.asarray(picture.crop(box))).permute(2, 0, 1)
     if square.shape[-1] != size:
         square = torch.nn.functional.interpolate(
