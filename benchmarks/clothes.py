@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as transforms
 
 from benchmarks import harness
-from benchmarks.harness import Kept, Settings, Spread, Stopwatch, one_thread
+from benchmarks.harness import Kept, Settings, Spread, Stopwatch
 from benchmarks.table import Line, not_here, of_ratio
 from resnet_utils import data, evaluation, models, runtime, training
 from resnet_utils.data import synthetic
-from resnet_utils.runtime import speed
+from resnet_utils.runtime import speed, timing
 
 ROW, TITLE = 6, "time to accuracy on Fashion-MNIST, beside d2l's ResNet-18"
 TARGET = "<= 0.125"
@@ -158,7 +158,7 @@ def trained(who: str, seed: int, settings: Settings) -> dict:
     parts = our_parts(train, seed, epochs, half=half) if who == "ours" else their_parts(train, seed)
     place = settings.keep / f"fashion-{who}-{seed}.pt" if settings.keep else None
     model, watch = parts["model"].to(settings.device), Stopwatch()
-    with one_thread(settings.device), watch.running():
+    with timing.torch_threads(1), watch.running():
         history = training.fit(
             model, parts["batches"], None, epochs=epochs, optimizer=parts["optimizer"],
             scheduler=parts.get("scheduler"), fast=who == "ours", checkpoint=place,

@@ -17,8 +17,8 @@ import itertools
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,23 @@ class Settings:
         return self.rounds or self.of(full=full, quick=quick, tiny=2)
 
 
+def networks_of(settings: Settings, known: Collection[str], *, row: int) -> tuple[str, ...]:
+    """The networks that were asked for; those of the row where none was named.
+
+    Args:
+        settings: how the row is to be run.
+        known: the row's own.
+        row: its number, for the message.
+
+    Raises:
+        ValueError: for a network that the row has not.
+    """
+    for name in settings.networks:
+        if name not in known:
+            raise ValueError(f"unknown network {name!r}; row {row} compares {', '.join(known)}")
+    return settings.networks or tuple(known)
+
+
 def chosen_device(name: str) -> torch.device:
     """The device of that name, if it is here.
 
@@ -136,32 +153,6 @@ def chosen_device(name: str) -> torch.device:
         ValueError: if there is none; the message says which ones there are.
     """
     return runtime.named_device(name)
-
-
-def orders(names: list[str], rounds: int) -> list[list[str]]:
-    """In which order each round runs: each name stands in each place as often, and before each other one.
-
-    Round after round begins one name further on, and every second time around the direction turns.
-
-    Args:
-        names: what is compared.
-        rounds: how many orders.
-    """
-    found = []
-    for number in range(rounds):
-        turn, start = divmod(number, len(names))
-        order = names[start:] + names[:start]
-        found.append(order[::-1] if turn % 2 else order)
-    return found
-
-
-def one_thread(device: torch.device) -> AbstractContextManager[None]:
-    """Inside, torch computes with one thread on a CPU; afterwards with as many as before.
-
-    Args:
-        device: what is computed on.
-    """
-    return timing.torch_threads(1) if device.type == "cpu" else nullcontext()
 
 
 def seconds(work: Work, device: torch.device) -> float:
@@ -238,20 +229,10 @@ def compare(works: Mapping[str, Work], *, rounds: int, device: torch.device | No
         device: where they compute; None: on the CPU.
 
     Raises:
-        ValueError: for no work or no round.
+        ValueError: for no work or no round (``runtime.alternated``).
     """
-    rounds = given.whole_number("rounds", rounds)
-    if not works:
-        raise ValueError("there is nothing to compare")
-    device = device or torch.device("cpu")
-    times: dict[str, list[float]] = {name: [] for name in works}
-    with one_thread(device):
-        for work in works.values():
-            work()
-        for order in orders(list(works), rounds):
-            for name in order:
-                times[name].append(seconds(works[name], device))
-    return Comparison(times)
+    clock = clock_of(device or torch.device("cpu"))
+    return Comparison(timing.alternated(works, rounds=rounds, clock=clock))
 
 
 def noise(*, rounds: int, device: torch.device | None = None, tiny: bool = False) -> Spread:
@@ -306,7 +287,7 @@ def fastest_convolution(*, dtype: torch.dtype, device: torch.device, tiny: bool 
         tiny: with small ones, for a run that only shows that it works.
     """
     best: tuple[float, Work, int] | None = None
-    with one_thread(device):
+    with timing.torch_threads(1):
         for shape in ((1, 8, 8), (1, 16, 8)) if tiny else FAT:
             work, operations = convolution(*shape, dtype=dtype, device=device)
             work()

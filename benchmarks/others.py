@@ -107,9 +107,7 @@ def check(settings: Settings) -> None:
     Raises:
         ValueError: for an unknown network.
     """
-    unknown = [name for name in settings.networks if name not in NETWORKS]
-    if unknown:
-        raise ValueError(f"unknown network {unknown[0]!r}; row {ROW} compares {', '.join(NETWORKS)}")
+    harness.networks_of(settings, NETWORKS, row=ROW)
 
 
 def run(settings: Settings) -> list[Line]:
@@ -118,8 +116,8 @@ def run(settings: Settings) -> list[Line]:
     Args:
         settings: how it is to be run.
     """
-    check(settings)
-    chosen = settings.networks or settings.of(full=NETWORKS, quick=NETWORKS, tiny=NETWORKS[:1])
+    asked = harness.networks_of(settings, NETWORKS, row=ROW)
+    chosen = settings.networks or settings.of(full=asked, quick=asked, tiny=NETWORKS[:1])
     lines = []
     for name in chosen:
         for autocast in (False, True):

@@ -40,9 +40,7 @@ def check(settings: Settings) -> None:
     Raises:
         ValueError: for an unknown network.
     """
-    unknown = [name for name in settings.networks if name not in CASES]
-    if unknown:
-        raise ValueError(f"unknown network {unknown[0]!r}; row {ROW} trains {', '.join(CASES)}")
+    harness.networks_of(settings, CASES, row=ROW)
 
 
 def run(settings: Settings) -> list[Line]:
@@ -51,8 +49,8 @@ def run(settings: Settings) -> list[Line]:
     Args:
         settings: how it is to be run.
     """
-    check(settings)
-    chosen = settings.networks or settings.of(full=tuple(CASES), quick=tuple(CASES), tiny=("resnet20",))
+    asked = harness.networks_of(settings, CASES, row=ROW)
+    chosen = settings.networks or settings.of(full=asked, quick=asked, tiny=("resnet20",))
     return [line for name in chosen for line in _of_network(name, settings)]
 
 

@@ -27,11 +27,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from benchmarks import features, inputs
-from benchmarks.harness import Kept, Settings, Stopwatch, one_thread
+from benchmarks.harness import Kept, Settings, Stopwatch
 from benchmarks.table import Line, not_here
 from resnet_utils import data, finetuning, models, runtime
 from resnet_utils.finetuning.backbones import MEAN, STD
-from resnet_utils.runtime import speed
+from resnet_utils.runtime import speed, timing
 
 ROW, TITLE = 5, "time to accuracy on photographs, beside PyTorch's transfer-learning tutorial"
 OF_WHOLE, OF_FIRST = "<= 0.05", "<= 0.25"
@@ -241,7 +241,7 @@ def _both(
 ) -> dict:
     """One seed: ours first and after it the tutorial, each kept when it is done."""
     train, valid, source = split(settings, seed)
-    with one_thread(settings.device):
+    with timing.torch_threads(1):
         mine = kept.get(f"ours {seed} {size}", lambda: ours(train, valid, seed=seed, size=size))
         theirs = kept.get(
             f"{variant} {seed} {size} {epochs}",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from resnet_utils.runtime import given
 
@@ -76,9 +77,9 @@ def read_picture(
         path: a file, or the content of one as bytes.
         size: side of the result in pixels.
         smallest: pixels that the picture's shorter side must have at least.
-        scaler: one of ``SCALERS``; "torch" is faster. Scaled down, each pixel is at most 1 of 255 away from
-            Pillow's, but those of the outermost row and column, where Pillow looks across the edge of the
-            square. A picture that needs no scaling is the same.
+        scaler: one of ``SCALERS``; "torch" is faster, and has JPEGs decoded by torchvision. Scaled down, each
+            pixel is at most 1 of 255 away from Pillow's, but those of the outermost row and column, where
+            Pillow looks across the edge of the square. A picture that needs no scaling is the same.
         share: how much of the square's side is kept, above 0, at most 1. 224 / 256 is the cut of the usual
             ``Resize(256)``, ``CenterCrop(224)`` of torchvision; here it comes first, so that less is scaled.
 
@@ -94,7 +95,14 @@ def read_picture(
     with _readable(path), _opened(path) as image:
         _check_head(image, path, smallest=smallest)
         enough = math.ceil(4 * size / share)
+        stored = image.size
         image.draft("RGB", (enough, enough))
+        if (
+            scaler == "torch"
+            and image.size == stored
+            and (pixels := _decoded_by_torchvision(image)) is not None
+        ):
+            return _scaled_by_torch(pixels, _middle(image, share), size)
         image.load()
         upright = _to_rgb(_upright(image), head=image)
         return scaled(upright, _middle(upright, share), size)
@@ -331,10 +339,42 @@ def _scaled(image: Image.Image, box: tuple[int, int, int, int], size: int) -> np
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
 
 
-def _scaled_by_torch(image: Image.Image, box: tuple[int, int, int, int], size: int) -> np.ndarray:
+def _decoded_by_torchvision(image: Image.Image) -> Tensor | None:
+    """The pixels of an ordinary JPEG, uint8 (3, H, W): those that Pillow gives, without its copies.
+
+    None for any other file, and for one that torchvision cannot read: Pillow has the better words for it.
+    """
+    from torchvision.io import ImageReadMode, decode_jpeg
+
+    ordinary = image.format == "JPEG" and image.mode == "RGB" and image.fp is not None
+    if not ordinary or _orientation(image) != 1:
+        return None
+    assert image.fp is not None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    content = torch.frombuffer(image.fp.read(), dtype=torch.uint8)  # _readable lets torch's warning pass
+    image.fp.seek(place)
+    try:
+        return decode_jpeg(content, mode=ImageReadMode.RGB)
+    except RuntimeError:
+        return None
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, in EXIF's numbers; 1 is upright, 0 here that it cannot be told."""
+    try:
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # damaged entries raise as many types as damaged pictures
+        return 0
+
+
+def _scaled_by_torch(picture: Image.Image | Tensor, box: tuple[int, int, int, int], size: int) -> np.ndarray:
     """As ``_scaled``, without a look across its edge; channels lie last in memory, as they were decoded."""
-    pixels = np.asarray(image.crop(box))  # (side, side, 3), read-only; _readable lets torch's warning pass
-    square = torch.from_numpy(pixels).permute(2, 0, 1)
+    left, top, right, bottom = box
+    if isinstance(picture, Tensor):
+        square = picture[:, top:bottom, left:right]
+    else:  # (side, side, 3), read-only too
+        square = torch.from_numpy(np.asarray(picture.crop(box))).permute(2, 0, 1)
     if square.shape[-1] != size:
         square = torch.nn.functional.interpolate(
             square[None], (size, size), mode="bilinear", align_corners=False, antialias=True

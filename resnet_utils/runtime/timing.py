@@ -27,9 +27,9 @@ def alternated(
 ) -> dict[str, list[float]]:
     """Seconds that each piece of work took in each round, by its name.
 
-    In a round each runs once, one after the other, and the next round goes through them the other way. So
-    whatever slows the machine for a while slows them all alike, and ratios within a round hardly notice. Each
-    runs once beforehand, uncounted: a first call asks for memory and chooses algorithms.
+    In a round each runs once, one after the other, in an order that changes from round to round (``turns``).
+    So whatever slows the machine for a while slows them all alike, and ratios within a round hardly notice.
+    Each runs once beforehand, uncounted: a first call asks for memory and chooses algorithms.
 
     Args:
         works: name -> function without arguments; what it returns is thrown away.
@@ -57,12 +57,30 @@ def alternated(
     with torch_threads(threads):
         for work in works.values():
             work()
-        for number in range(rounds):
-            for name in works if number % 2 == 0 else reversed(list(works)):
+        for order in turns(list(works), rounds):
+            for name in order:
                 begin = clock()
                 works[name]()
                 seconds[name].append(clock() - begin)
     return seconds
+
+
+def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
+    """The order of each round: in the long run each name stands in each place as often.
+
+    And before each other one. Round after round begins one name further on, and every second time around the
+    direction turns.
+
+    Args:
+        names: what takes turns.
+        rounds: how many orders.
+    """
+    found = []
+    for number in range(rounds):
+        around, start = divmod(number, len(names))
+        order = [*names[start:], *names[:start]]
+        found.append(order[::-1] if around % 2 else order)
+    return found
 
 
 def times_faster(seconds: Mapping[str, Sequence[float]], name: str, *, than: str) -> float:

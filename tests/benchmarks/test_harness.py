@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections import Counter
 
 import pytest
 import torch
@@ -35,20 +34,6 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios_and_not_the_ratio_of_medians
     assert uneven.ratio("ours", "theirs").middle == 3.0  # 5 would be that of the medians
 
 
-def test_the_order_changes_and_everybody_stands_everywhere_as_often():
-    orders = harness.orders(["a", "b", "c"], 6)
-    assert orders[:3] == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]]
-    assert orders[3] == ["c", "b", "a"]
-    places = Counter((name, place) for order in orders for place, name in enumerate(order))
-    assert set(places.values()) == {2}
-    before = Counter((x, y) for order in orders for place, x in enumerate(order) for y in order[place + 1 :])
-    assert set(before.values()) == {3}, "each stands before each other one in half of the rounds"
-
-
-def test_two_things_alternate():
-    assert harness.orders(["a", "b"], 4) == [["a", "b"], ["b", "a"], ["b", "a"], ["a", "b"]]
-
-
 def test_each_work_runs_once_unmeasured_and_then_once_a_round():
     calls = []
     found = harness.compare({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=3)
@@ -79,7 +64,7 @@ def test_no_round_is_refused(rounds):
 
 
 def test_nothing_to_compare_is_refused():
-    with pytest.raises(ValueError, match="nothing to compare"):
+    with pytest.raises(ValueError, match="at least one piece of work"):
         harness.compare({}, rounds=1)
 
 

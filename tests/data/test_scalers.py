@@ -5,8 +5,9 @@ import io
 import numpy as np
 import pytest
 import torch
+import torchvision
 from bits import used
-from PIL import Image
+from PIL import Image, ImageFile
 
 from resnet_utils import data, evaluation, finetuning, models, training
 
@@ -37,6 +38,24 @@ def both(content, size):
 def test_pixels_that_are_not_scaled_are_the_same(quality, channels):
     one, other = both(encoded(picture(channels=channels), quality=quality), 90)
     assert np.array_equal(one, other)
+
+
+def test_an_ordinary_jpeg_is_decoded_by_torchvision_alone_and_cut_at_the_same_place(monkeypatch):
+    content = encoded(picture(), quality=90)
+    by_pillow = [data.read_picture(content, 45, share=0.5), data.read_picture(content, 90)]
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("Pillow decodes it"))
+    for expected, options in zip(by_pillow, ({"size": 45, "share": 0.5}, {"size": 90}), strict=True):
+        assert np.array_equal(data.read_picture(content, **options, scaler="torch"), expected)
+
+
+def test_what_torchvision_cannot_decode_is_decoded_by_pillow(monkeypatch):
+    def unable(*_, **__):
+        raise RuntimeError("decode_jpeg: torchvision not compiled with libjpeg support")
+
+    content = encoded(picture(), quality=90)
+    expected = data.read_picture(content, 40, scaler="torch")
+    monkeypatch.setattr(torchvision.io, "decode_jpeg", unable)
+    assert np.array_equal(data.read_picture(content, 40, scaler="torch"), expected)
 
 
 @pytest.mark.parametrize("size", [30, 64, 80])

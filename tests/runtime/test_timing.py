@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections import Counter
 
 import pytest
 import torch
@@ -34,11 +35,25 @@ def test_each_piece_of_work_is_measured_once_a_round():
     assert seconds == {"long": [3.0] * 3, "short": [2.0] * 3}
 
 
-def test_the_order_turns_round_and_the_first_call_is_not_counted():
+def test_the_order_changes_and_the_first_call_is_not_counted():
     calls = []
     works = {name: lambda name=name: calls.append(name) for name in "abc"}
-    timing.alternated(works, rounds=2)
-    assert "".join(calls) == "abcabccba"
+    timing.alternated(works, rounds=4)
+    assert "".join(calls) == "abc" + "abc" + "bca" + "cab" + "cba"
+
+
+def test_everybody_stands_everywhere_as_often():
+    orders = timing.turns(["a", "b", "c"], 6)
+    assert orders[:3] == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"]]
+    assert orders[3] == ["c", "b", "a"]
+    places = Counter((name, place) for order in orders for place, name in enumerate(order))
+    assert set(places.values()) == {2}
+    before = Counter((x, y) for order in orders for place, x in enumerate(order) for y in order[place + 1 :])
+    assert set(before.values()) == {3}, "each stands before each other one in half of the rounds"
+
+
+def test_two_things_alternate():
+    assert timing.turns(["a", "b"], 4) == [["a", "b"], ["b", "a"], ["b", "a"], ["a", "b"]]
 
 
 def test_a_machine_that_slows_down_for_some_rounds_does_not_change_the_ratio():
