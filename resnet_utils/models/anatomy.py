@@ -116,8 +116,11 @@ def anatomy(model: nn.Module, *, caller: str = "anatomy") -> Anatomy:
         caller: the name of the function that asks, for the error.
 
     Raises:
-        TypeError: if ``model`` has no such parts; the message says what it is and what is allowed.
+        TypeError: if ``model`` has no such parts; the message says what it is and what is allowed. Also if
+            ``caller`` is no text.
     """
+    if not isinstance(caller, str):
+        raise TypeError(f"caller must be the name of a function, a text, got {caller!r:.100}")
     if not isinstance(model, nn.Module):
         raise TypeError(f"{caller}() needs a network (nn.Module), got {type(model).__name__}")
     bare = innermost(model)
@@ -200,8 +203,7 @@ def adapt_input(model_or_state: ModelOrState, channels: int, *, how: str = "sum"
             a first convolution in groups, or a state dict without one.
         TypeError: as ``anatomy``.
     """
-    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
-        raise ValueError(f"channels must be a whole number of at least 1, got {channels!r}")
+    channels = given.whole_number("channels", channels)
     if how not in HOW:
         raise ValueError(f"how must be one of {', '.join(HOW)}, got {how!r}")
     if isinstance(model_or_state, Mapping):

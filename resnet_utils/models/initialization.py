@@ -25,7 +25,14 @@ def he_normal(weight: Tensor, *, generator: torch.Generator | None = None) -> Te
             ("fan-out", as in torchvision), or a matrix ``(out, in)``, whose fan is ``in`` ("fan-in").
         generator: a generator of the CPU. Draws are then made in float64, which is the same on every CPU, and
             rounded once. Without it torch's global generator draws on the weight's device, as torchvision's.
+
+    Raises:
+        ValueError: if ``weight`` is no kernel or matrix of floats.
     """
+    if weight.ndim < 2 or not weight.is_floating_point() or weight.numel() == 0:
+        raise ValueError(
+            f"weight must be floats in two dimensions or more, got {weight.dtype} {tuple(weight.shape)}"
+        )
     mode = "fan_out" if weight.ndim > 2 else "fan_in"
     if generator is None:
         return nn.init.kaiming_normal_(weight, mode=mode, nonlinearity="relu")
@@ -50,6 +57,9 @@ def he_start(
         model: any module.
         layers: the kinds of layer that are drawn; convolutions alone, unless given, as in torchvision.
         generator: see ``he_normal``.
+
+    Raises:
+        ValueError: as ``he_normal``, for the weight of a layer.
     """
     for module in model.modules():
         if isinstance(module, layers):
@@ -112,7 +122,12 @@ def redraw(module: nn.Module) -> None:
     Args:
         module: a convolution (``he_normal``; a bias uniformly, as torch does), a linear layer (torch's own
             start) or a BatchNorm, whose running statistics begin anew too.
+
+    Raises:
+        TypeError: if it is no module.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a layer (torch.nn.Module), got {module!r:.100}")
     if isinstance(module, nn.Conv2d):
         module.weight.data.copy_(he_normal(torch.empty(module.weight.shape, device="cpu")))
         if module.bias is not None:

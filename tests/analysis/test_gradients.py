@@ -188,7 +188,7 @@ def test_weighted_path_lengths_have_the_binomial_mean():
 
 @pytest.mark.parametrize(("num_blocks", "probability"), [(-1, 0.5), (3, 1.5)])
 def test_path_lengths_refuse_what_is_no_count_or_probability(num_blocks, probability):
-    with pytest.raises(ValueError, match=r"negative|between 0 and 1"):
+    with pytest.raises(ValueError, match=r"num_blocks must be at least 0|probability must be .* at most 1"):
         paths.path_lengths(num_blocks, probability=probability)
 
 
