@@ -71,7 +71,7 @@ def _followed(function: Function, x: Tensor, *, name: str) -> tuple[Tensor, Tens
     """A copy of ``x`` that wants a gradient, and what ``function`` makes of it, inside of ``no_grad`` too."""
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
-        out = given.answer(function, point, name=name)
+        out = given.answer_of(function, point, name=name)
     if out.is_complex():
         raise ValueError(f"{name} must return real numbers, got {out.dtype}")
     return point, out
@@ -121,8 +121,8 @@ def input_gradients(network: Function, points: Tensor) -> Tensor:
         points: where to take the derivative, ``(P,)``.
 
     Raises:
-        ValueError: if ``points`` is not one-dimensional and floating point, or ``network`` cannot take them or
-            gives anything else than one real number a point.
+        ValueError: if ``points`` is not one-dimensional and floating point, or ``network`` cannot take them
+            or gives anything else than one real number a point.
         TypeError: if ``network`` cannot be called.
     """
     if points.ndim != 1:

@@ -55,10 +55,11 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
         seed: decides the direction.
 
     Raises:
-        ValueError: if ``model`` has no parameter of two or more dimensions, or ``seed`` is no whole number from
-            0 up.
+        ValueError: if ``model`` has no parameter of two or more dimensions, or ``seed`` is no whole number
+            from 0 up.
     """
-    generator = torch.Generator().manual_seed(given.whole_number("seed", seed, least=0))
+    seed = given.whole_number("seed", seed, least=0)
+    generator = torch.Generator().manual_seed(seed)
     direction = {name: torch.zeros_like(p, requires_grad=False) for name, p in model.named_parameters()}
     weights = {name: p for name, p in model.named_parameters() if p.ndim > 1}
     if not weights:
@@ -118,7 +119,7 @@ def loss_slice(
             moves = [step * d[name].to(parameter.device) for step, d in zip(steps, directions, strict=True)]
             state[name] = parameter + sum(moves)
         moved = partial(torch.func.functional_call, model, state)
-        loss = given.answer(loss_function, given.answer(moved, x, name="model"), name="loss_function")
+        loss = given.answer_of(loss_function, given.answer_of(moved, x, name="model"), name="loss_function")
         if loss.numel() != 1 or loss.is_complex():
             raise ValueError(
                 f"loss_function must return a single number, got {loss.dtype} {tuple(loss.shape)}"

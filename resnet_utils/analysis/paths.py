@@ -42,7 +42,7 @@ def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]
         raise ValueError(f"x must be a floating-point batch (N, ...), got {x.dtype} {tuple(x.shape)}")
     variances, shares = [], []
     for index, block in enumerate(blocks):
-        out = given.answer(block, x, name=f"block {index} of blocks")
+        out = given.answer_of(block, x, name=f"block {index} of blocks")
         if out.shape != x.shape:
             raise ValueError(f"block {index} turns {tuple(x.shape)} into {tuple(out.shape)}: no identity")
         total = out.var(dim=0, correction=0).mean()
@@ -65,14 +65,14 @@ def path_lengths(num_blocks: int, *, probability: float = 0.5) -> Tensor:
             ``p**k * (1 - p)**(num_blocks - k)``. With 1/2 all paths weigh the same.
 
     Raises:
-        ValueError: if ``num_blocks`` is negative, so large that the number of paths is no float any more (from
-            1030 on), or no whole number, or ``probability`` is outside [0, 1].
+        ValueError: if ``num_blocks`` is negative, so large that the number of paths is no float any more
+            (from 1030 on), or no whole number, or ``probability`` is outside [0, 1].
 
     Source: Veit et al. 2016, arXiv:1605.06431, section 3.
     """
     num_blocks = given.whole_number("num_blocks", num_blocks, least=0)
     if num_blocks > MOST_BLOCKS:
-        raise ValueError(f"num_blocks must be at most {MOST_BLOCKS}, got {num_blocks}: more paths are no float")
+        raise ValueError(f"num_blocks must be at most {MOST_BLOCKS}, got {num_blocks}")
     probability = given.number_within("probability", probability, least=0, most=1)
     p, q = probability, 1 - probability
     shares = [math.comb(num_blocks, k) * p**k * q ** (num_blocks - k) for k in range(num_blocks + 1)]

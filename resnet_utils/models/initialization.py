@@ -81,9 +81,12 @@ def looks_linear(layers: Sequence[nn.Linear], *, generator: torch.Generator) -> 
 
     Raises:
         ValueError: if there are fewer than two layers, two neighbours do not fit, or a width between is odd.
+        TypeError: if ``generator`` is none.
 
     Source: Balduzzi et al. 2017, arXiv:1702.08591, section 5.
     """
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {generator!r:.100}")
     if len(layers) < 2:
         raise ValueError(f"a chain needs at least two layers with a ReLU between them, got {len(layers)}")
     for index, (layer, after) in enumerate(pairwise(layers)):

@@ -64,7 +64,7 @@ def order_of(name: str, orders: dict[str, Order]) -> Order:
         ValueError: if there is none; the message lists the names there are.
     """
     if name not in orders:
-        raise ValueError(f"order must be one of {', '.join(orders)}; got {name!r}")
+        raise ValueError(f"order must be one of {', '.join(map(str, orders))}; got {name!r}")
     return orders[name]
 
 

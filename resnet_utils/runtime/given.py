@@ -161,6 +161,7 @@ def real_number(name: str, value: Any) -> float:
     return float(value)
 
 
+@explained
 def number_within(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
     """``value`` as a finite float between two others, ends included.
 
@@ -172,7 +173,10 @@ def number_within(name: str, value: Any, *, least: float = -math.inf, most: floa
 
     Raises:
         ValueError: if it is no number, not finite, or outside.
+        TypeError: if ``name`` is no text, or a bound no number.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a text, got {name!r:.100}")
     number = real_number(name, value)
     if not math.isfinite(number) or not least <= number <= most:
         low = f" of at least {least:g}" if math.isfinite(least) else ""
@@ -228,8 +232,8 @@ def table(name: str, value: Any) -> Tensor:
         ) from None
 
 
-def answer(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Tensor:
-    """``function(x)``, with the reason in words if it cannot take ``x``, or gives something else than a tensor.
+def answer_of(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Tensor:
+    """``function(x)``, with the reason in words if it cannot take ``x`` or gives no tensor.
 
     Args:
         function: a network, or any other function of a tensor.
@@ -240,15 +244,20 @@ def answer(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Tensor
         TypeError: if ``function`` cannot be called.
         ValueError: if it cannot take ``x``, or gives no tensor.
     """
-    if not callable(function):
-        raise TypeError(f"{name} must be a function of a tensor, got {function!r:.100}")
+    for label, fits, wanted, thing in (
+        ("name", isinstance(name, str), "a text", name),
+        (name, callable(function), "a function of a tensor", function),
+        ("x", isinstance(x, Tensor), "a tensor", x),
+    ):
+        if not fits:
+            raise TypeError(f"{label} must be {wanted}, got {thing!r:.100}")
     try:
         out = function(x)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{name} cannot take {x.dtype} {tuple(x.shape)}, which it got: {reason}") from error
+        raise ValueError(f"{name} got {x.dtype} {tuple(x.shape)} and cannot take it: {reason}") from error
     if not isinstance(out, Tensor):
         raise ValueError(f"{name} must return a tensor, got {type(out).__name__}")
     return out

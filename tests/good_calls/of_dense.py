@@ -9,8 +9,8 @@ from resnet_utils.dense.detectors import faster_rcnn
 from resnet_utils.dense.segmenters import SkipFCN
 
 SMALL = {
-    "anchor_sizes": (4, 8, 16, 32), "out_channels": 4, "head_width": 4, "image_size": (32, 32), "proposals": 8,
-    "sampled": (8, 8),
+    "anchor_sizes": (4, 8, 16, 32), "out_channels": 4, "head_width": 4, "image_size": (32, 32),
+    "proposals": 8, "sampled": (8, 8),
 }  # fmt: skip
 
 
@@ -46,7 +46,8 @@ CALLS = {
     "dense.learning.box_targets": lambda _: {"groups": groups.draw_groups(2, size=32)},
     "dense.learning.mirrored": lambda _: {"target": boxes()[0], "width": 16},
     "dense.learning.train_detector": lambda _: {
-        "model": faster_rcnn(net(), 3, **SMALL), "images": pixels(), "targets": boxes(), "batch": 2, "steps": 1,
+        "model": faster_rcnn(net(), 3, **SMALL), "images": pixels(), "targets": boxes(), "batch": 2,
+        "steps": 1,
     },
     "dense.learning.detect": lambda _: {"model": faster_rcnn(net(), 3, **SMALL), "images": pixels()},
 }  # fmt: skip

@@ -1,6 +1,5 @@
 """Calls of the functions in ``models``."""
 
-
 import torch
 from torch import nn
 from torchvision.models import ResNet18_Weights

@@ -26,6 +26,12 @@ def plain():
     return degradation.fresh_net(4, residual=False, seed=0, width=4)
 
 
+def judged():
+    """A net, and what it is judged by."""
+    x, labels = few_points()
+    return {"model": plain(), "x": x, "labels": labels}
+
+
 CALLS = {
     "toy.block_comparison.pictures": lambda _: {"count": 20},
     "toy.block_comparison.train_small": lambda _: {
@@ -52,10 +58,8 @@ CALLS = {
     "toy.residual_stream.train_backward": lambda _: {"model": Stream(1, width=4)},
     "toy.trainer.moved": lambda _: {"data": few_points()},
     "toy.trainer.train_epochs": lambda _: {"model": plain(), "data": few_points()},
-    **{
-        f"toy.trainer.{name}": lambda _: {"model": plain()} | dict(zip(("x", "labels"), few_points()))
-        for name in ("loss_on", "share_right")
-    },
+    "toy.trainer.loss_on": lambda _: judged(),
+    "toy.trainer.share_right": lambda _: judged(),
     "toy.trainer.eval_logits": lambda _: {"model": plain(), "x": few_points()[0]},
 }  # fmt: skip
 
