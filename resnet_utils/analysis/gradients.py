@@ -40,6 +40,7 @@ def relative_error(value: Tensor, truth: Tensor) -> float:
 
 
 @given.explained
+@torch.enable_grad()  # where a caller has switched gradients off, every function would look constant
 def jacobian(function: Function, x: Tensor) -> Tensor:
     """The matrix of all partial derivatives of ``function`` at ``x``: ``(outputs, inputs)``.
 
@@ -68,10 +69,9 @@ def jacobian(function: Function, x: Tensor) -> Tensor:
 
 
 def _followed(function: Function, x: Tensor, *, name: str) -> tuple[Tensor, Tensor]:
-    """A copy of ``x`` that wants a gradient, and what ``function`` makes of it, inside of ``no_grad`` too."""
-    with torch.enable_grad():
-        point = x.detach().clone().requires_grad_()
-        out = given.answer_of(function, point, name=name)
+    """A copy of ``x`` that wants a gradient, and what ``function`` makes of it."""
+    point = x.detach().clone().requires_grad_()
+    out = given.answer_of(function, point, name=name)
     if out.is_complex():
         raise ValueError(f"{name} must return real numbers, got {out.dtype}")
     return point, out
@@ -94,13 +94,16 @@ def gradient_norms(loss: Tensor, model: nn.Module) -> dict[str, float]:
     """
     if loss.numel() != 1 or not loss.is_floating_point():
         raise ValueError(f"loss must be a single number, got {loss.dtype} of shape {tuple(loss.shape)}")
+    weights = {name: p for name, p in model.named_parameters() if p.ndim > 1 and p.requires_grad}
+    if not weights:
+        raise ValueError(
+            "the model has no trainable weight of two or more dimensions to look at, got a "
+            f"{type(model).__name__}"
+        )
     if not loss.requires_grad:
         raise ValueError(
             "loss must come with its graph, got a number alone, as after .item(), .detach() or in no_grad()"
         )
-    weights = {name: p for name, p in model.named_parameters() if p.ndim > 1 and p.requires_grad}
-    if not weights:
-        raise ValueError("the model has no trainable weight of two or more dimensions")
     gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
     found = zip(weights, gradients, strict=True)
     norms = {name: gradient.norm().item() for name, gradient in found if gradient is not None}
@@ -110,6 +113,7 @@ def gradient_norms(loss: Tensor, model: nn.Module) -> dict[str, float]:
 
 
 @given.explained
+@torch.enable_grad()
 def input_gradients(network: Function, points: Tensor) -> Tensor:
     """dy/dx at every point: ``(P,)`` for a ``network`` that maps ``(P,)`` points to ``(P,)`` outputs.
 

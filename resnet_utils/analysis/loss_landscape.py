@@ -64,7 +64,7 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
     weights = {name: p for name, p in model.named_parameters() if p.ndim > 1}
     if not weights:
         raise ValueError(
-            f"the model must have a parameter of two or more dimensions to move, got a {type(model).__name__}"
+            f"the model, a {type(model).__name__}, has no parameter of two or more dimensions to move"
         )
     for name, weight in weights.items():
         noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64, device="cpu")

@@ -203,7 +203,8 @@ def adapt_input(model_or_state: ModelOrState, channels: int, *, how: str = "sum"
             a first convolution in groups, or a state dict without one.
         TypeError: as ``anatomy``.
     """
-    channels = given.whole_number("channels", channels)
+    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+        raise ValueError(f"channels must be a whole number of at least 1, got {channels!r}")
     if how not in HOW:
         raise ValueError(f"how must be one of {', '.join(HOW)}, got {how!r}")
     if isinstance(model_or_state, Mapping):

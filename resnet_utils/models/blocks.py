@@ -90,6 +90,11 @@ class PadShortcut(nn.Module):
         return f"stride={self.stride}, zero channels={self.front}+{self.behind}"
 
 
+def _require_stride(stride: int) -> None:
+    if isinstance(stride, bool) or stride not in (1, 2):
+        raise ValueError(f"stride must be 1 or 2, got {stride!r}")
+
+
 @given.explained
 def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut: str) -> nn.Module | None:
     """The module that brings ``x`` to the branch's shape, or None where ``x`` can be added as it is.
@@ -108,8 +113,7 @@ def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut:
     """
     if shortcut not in SHORTCUTS:
         raise ValueError(f"shortcut must be one of {', '.join(SHORTCUTS)}, got {shortcut!r}")
-    if isinstance(stride, bool) or stride not in (1, 2):
-        raise ValueError(f"stride must be 1 or 2, got {stride!r}")
+    _require_stride(stride)
     in_channels = given.whole_number("in_channels", in_channels)
     out_channels = given.whole_number("out_channels", out_channels)
     same_shape = stride == 1 and in_channels == out_channels
@@ -133,9 +137,9 @@ def strides(stride: int, stride_on: str) -> tuple[int, int]:
         stride_on: which of the two has it, ``"1x1"`` or ``"3x3"``; the other one has 1.
 
     Raises:
-        ValueError: if ``stride_on`` is neither, or ``stride`` no whole number from 1 up.
+        ValueError: if ``stride_on`` is neither, or ``stride`` not 1 or 2.
     """
-    stride = given.whole_number("stride", stride)
+    _require_stride(stride)
     if stride_on not in ("1x1", "3x3"):
         raise ValueError(f"stride_on must be '1x1' or '3x3', got {stride_on!r}")
     return (stride, 1) if stride_on == "1x1" else (1, stride)

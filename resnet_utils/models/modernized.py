@@ -72,7 +72,7 @@ class ModernizedBlock(nn.Module):
 
 
 def _require_step(step: int) -> None:
-    if given.whole_number("step", step, least=0) >= len(STEPS):
+    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < len(STEPS):
         raise ValueError(f"step must be 0 to {len(STEPS) - 1}, got {step}")
 
 

@@ -144,7 +144,7 @@ def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, An
         raise ValueError(f"unknown network {network!r}; the valid names are {', '.join(SPECS)}")
     if not isinstance(model.fc, nn.Linear):
         raise ValueError(f"the head must be one linear layer, as of build or reset_head, got {model.fc}")
-    if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+    if not all(isinstance(name, str) for name in classes):
         raise ValueError(f"classes must be a list of names, each of them a text, got {classes!r:.200}")
     if len(classes) != model.fc.out_features:
         raise ValueError(f"need a name for each of {model.fc.out_features} classes, got {tuple(classes)}")

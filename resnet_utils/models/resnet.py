@@ -344,8 +344,8 @@ def build(
     zero_init_residual = given.yes_or_no("zero_init_residual", zero_init_residual)
     counts = (("num_classes", num_classes), ("in_channels", in_channels), ("width", width), ("se", se))
     for label, count in counts:
-        if count is not None:
-            given.whole_number(label, count)
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            raise ValueError(f"{label} must be a whole number of at least 1, got {count!r}")
     chosen = {"num_classes": num_classes, "width": width, "stem": stem, "shortcut": shortcut}
     chosen |= {"order": order, "se": se, "stochastic_depth": stochastic_depth, "stride_on": stride_on}
     spec = replace(SPECS[name], **{key: value for key, value in chosen.items() if value is not None})

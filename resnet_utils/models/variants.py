@@ -139,7 +139,7 @@ def stem_d(in_channels: int = 3, width: int = 64) -> nn.Sequential:
 
     Source: He et al. 2018, arXiv:1812.01187, section 4.2 and figure 2(b) ("ResNet-C").
     """
-    if given.whole_number("width", width, least=2) % 2:
+    if isinstance(width, bool) or width < 2 or width % 2:
         raise ValueError(f"width must be a positive even number, got {width}")
     half = width // 2
     first = [conv(in_channels, half, 3, stride=2), nn.BatchNorm2d(half), nn.ReLU(inplace=True)]
