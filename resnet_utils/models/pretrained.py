@@ -197,6 +197,7 @@ def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None =
 
     Raises:
         FileNotFoundError: if there is no such file.
+        IsADirectoryError: for a folder.
         ValueError: if the file has no such card, or its weights do not fit the network of the card.
     """
     pretrained = given.yes_or_no("pretrained", pretrained)
