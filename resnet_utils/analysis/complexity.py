@@ -23,7 +23,11 @@ def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     Args:
         model: any module.
         trainable_only: leave out frozen ones, whose ``requires_grad`` is False.
+
+    Raises:
+        ValueError: if ``trainable_only`` is neither True nor False.
     """
+    trainable_only = given.yes_or_no("trainable_only", trainable_only)
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 

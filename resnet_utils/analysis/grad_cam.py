@@ -82,9 +82,15 @@ def enlarge(maps: Tensor, size: int) -> Tensor:
     """Maps on the image's grid, ``(N, size, size)``: bilinear, as the makers of Grad-CAM show them.
 
     Args:
-        maps: ``(N, h, w)``.
+        maps: ``(N, h, w)``, floating point.
         size: side of the image in pixels.
+
+    Raises:
+        ValueError: for maps of another shape or type, or a ``size`` below 1.
     """
+    if maps.ndim != 3 or 0 in maps.shape[1:] or not maps.is_floating_point():
+        raise ValueError(f"maps must be floats (N, h, w), got {maps.dtype} {tuple(maps.shape)}")
+    size = given.whole_number("size", size)
     return nn.functional.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]
 
 
@@ -106,8 +112,8 @@ def mass_inside(maps: Tensor, masks: Tensor) -> Tensor:
     if maps.ndim != 3 or masks.ndim != 3 or len(maps) != len(masks) or masks.shape[1] != masks.shape[2]:
         shapes = f"{tuple(maps.shape)} and {tuple(masks.shape)}"
         raise ValueError(f"need maps (N, h, w) and square masks (N, H, H), got {shapes}")
-    if not (maps >= 0).all():
-        raise ValueError("a map must not have values below 0 or nan")
+    if maps.is_complex() or not (maps >= 0).all():
+        raise ValueError("maps must have real numbers from 0 up, got one below 0, a nan or a complex number")
     if masks.dtype != torch.bool:
         raise ValueError(f"masks must be bool, got {masks.dtype}; masks > 0 may be meant")
     whole = enlarge(maps.detach().cpu().double(), masks.shape[-1])  # Apple's GPUs have no float64
@@ -128,9 +134,10 @@ def randomized(model: Model, down_to: str = "stem", *, seed: int = 0) -> Model:
         seed: decides the weights; torch's global generator is left as it was.
 
     Raises:
-        ValueError: if ``down_to`` names no part.
+        ValueError: if ``down_to`` names no part, or ``seed`` is no whole number from 0 up.
         TypeError: as ``grad_cam``.
     """
+    seed = given.whole_number("seed", seed, least=0)
     order = list(reversed(anatomy(model, caller="randomized").parts))
     if down_to not in order:
         raise ValueError(f"down_to must be one of {', '.join(order)}, got {down_to!r}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -32,10 +33,13 @@ def filter_norms(weight: Tensor) -> Tensor:
         weight: a matrix or a kernel.
 
     Raises:
-        ValueError: if ``weight`` has less than two dimensions.
+        ValueError: if ``weight`` has less than two dimensions, or complex numbers.
     """
-    if weight.ndim < 2:
-        raise ValueError(f"a weight with filters has two dimensions or more, got shape {tuple(weight.shape)}")
+    if weight.ndim < 2 or weight.is_complex():
+        raise ValueError(
+            f"a weight with filters has real numbers in two dimensions or more, got {weight.dtype} "
+            f"{tuple(weight.shape)}"
+        )
     return weight.detach().cpu().double().flatten(1).norm(dim=1)
 
 
@@ -51,13 +55,17 @@ def random_direction(model: nn.Module, *, seed: int) -> Direction:
         seed: decides the direction.
 
     Raises:
-        ValueError: if ``model`` has no parameter of two or more dimensions.
+        ValueError: if ``model`` has no parameter of two or more dimensions, or ``seed`` is no whole number
+            from 0 up.
     """
+    seed = given.whole_number("seed", seed, least=0)
     generator = torch.Generator().manual_seed(seed)
     direction = {name: torch.zeros_like(p, requires_grad=False) for name, p in model.named_parameters()}
     weights = {name: p for name, p in model.named_parameters() if p.ndim > 1}
     if not weights:
-        raise ValueError("the model has no parameter of two or more dimensions to move")
+        raise ValueError(
+            f"the model, a {type(model).__name__}, has no parameter of two or more dimensions to move"
+        )
     for name, weight in weights.items():
         noise = torch.randn(weight.shape, generator=generator, dtype=torch.float64, device="cpu")
         ratio = filter_norms(weight) / filter_norms(noise)  # (out,)
@@ -88,7 +96,9 @@ def loss_slice(
         ticks: the T steps along each of them.
 
     Raises:
-        ValueError: if there are not one or two directions, or one does not fit the parameters of ``model``.
+        ValueError: if there are not one or two directions, one does not fit the parameters of ``model``,
+            ``ticks`` are no numbers, or ``model`` or ``loss_function`` cannot take what it gets.
+        TypeError: if ``loss_function`` cannot be called.
     """
     if len(directions) not in (1, 2):
         raise ValueError(f"a slice has one or two directions, got {len(directions)}")
@@ -96,14 +106,25 @@ def loss_slice(
     shapes = {name: p.shape for name, p in parameters.items()}
     for direction in directions:
         if {name: d.shape for name, d in direction.items()} != shapes:
-            raise ValueError("a direction needs one tensor for each parameter, of its name and shape")
+            raise ValueError(
+                "a direction needs one tensor for each parameter of the model, of its name and shape; got "
+                f"{len(direction)} tensors for the {len(shapes)} parameters of a {type(model).__name__}"
+            )
+    if not (ticks := given.real_numbers("ticks", ticks)):
+        raise ValueError("ticks must be one number or more, got none")
     x, losses = x.to(runtime.device_of(model)), []
     for steps in itertools.product(ticks, repeat=len(directions)):
         state = {name: buffer.clone() for name, buffer in model.named_buffers()}
         for name, parameter in parameters.items():
             moves = [step * d[name].to(parameter.device) for step, d in zip(steps, directions, strict=True)]
             state[name] = parameter + sum(moves)
-        losses.append(loss_function(torch.func.functional_call(model, state, (x,))).cpu().double())
+        moved = partial(torch.func.functional_call, model, state)
+        loss = given.answer_of(loss_function, given.answer_of(moved, x, name="model"), name="loss_function")
+        if loss.numel() != 1 or loss.is_complex():
+            raise ValueError(
+                f"loss_function must return a single number, got {loss.dtype} {tuple(loss.shape)}"
+            )
+        losses.append(loss.cpu().double())
     return torch.stack(losses).reshape([len(ticks)] * len(directions))
 
 
@@ -118,8 +139,10 @@ def nonconvexity(losses: Tensor) -> Tensor:
         losses: one curve or more, of T points in the last dimension.
 
     Raises:
-        ValueError: for less than three points, or a curve without any bend.
+        ValueError: for less than three points, what is no real number, or a curve without any bend.
     """
+    if losses.ndim == 0 or losses.is_complex() or losses.dtype == torch.bool:
+        raise ValueError(f"losses must be real numbers (..., T), got {losses.dtype} {tuple(losses.shape)}")
     if losses.shape[-1] < 3:
         raise ValueError(f"a bend takes three points or more, got {losses.shape[-1]}")
     bends = losses.diff(n=2, dim=-1)

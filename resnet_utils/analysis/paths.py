@@ -14,6 +14,8 @@ from torch import Tensor
 from resnet_utils.analysis.gradients import Function
 from resnet_utils.runtime import given
 
+MOST_BLOCKS = 1029  # math.comb(1030, 515) is the first that is larger than every float
+
 
 @given.explained
 @torch.no_grad()
@@ -25,16 +27,22 @@ def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]
 
     Args:
         blocks: the blocks, in the order they run.
-        x: input of the first one, ``(N, ...)``.
+        x: input of the first one, ``(N, ...)``, floating point.
 
     Raises:
-        ValueError: if a block changes the shape, so that it has no identity shortcut.
+        ValueError: if there is no block, one changes the shape, so that it has no identity shortcut, or one
+            cannot take what it gets; or if ``x`` is not such a batch.
+        TypeError: if a block cannot be called.
 
     Source: De and Smith 2020, arXiv:2002.10444, section 3.
     """
+    if len(blocks) == 0:
+        raise ValueError(f"blocks must be one block or more, got {blocks!r}")
+    if x.ndim == 0 or not x.is_floating_point():
+        raise ValueError(f"x must be a floating-point batch (N, ...), got {x.dtype} {tuple(x.shape)}")
     variances, shares = [], []
     for index, block in enumerate(blocks):
-        out = block(x)
+        out = given.answer_of(block, x, name=f"block {index} of blocks")
         if out.shape != x.shape:
             raise ValueError(f"block {index} turns {tuple(x.shape)} into {tuple(out.shape)}: no identity")
         total = out.var(dim=0, correction=0).mean()
@@ -57,14 +65,15 @@ def path_lengths(num_blocks: int, *, probability: float = 0.5) -> Tensor:
             ``p**k * (1 - p)**(num_blocks - k)``. With 1/2 all paths weigh the same.
 
     Raises:
-        ValueError: if ``num_blocks`` is negative, or ``probability`` is outside [0, 1].
+        ValueError: if ``num_blocks`` is negative, so large that the number of paths is no float any more
+            (from 1030 on), or no whole number, or ``probability`` is outside [0, 1].
 
     Source: Veit et al. 2016, arXiv:1605.06431, section 3.
     """
-    if num_blocks < 0:
-        raise ValueError(f"num_blocks must not be negative, got {num_blocks}")
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability must be between 0 and 1, got {probability}")
+    num_blocks = given.whole_number("num_blocks", num_blocks, least=0)
+    if num_blocks > MOST_BLOCKS:
+        raise ValueError(f"num_blocks must be at most {MOST_BLOCKS}, got {num_blocks}")
+    probability = given.number_within("probability", probability, least=0, most=1)
     p, q = probability, 1 - probability
     shares = [math.comb(num_blocks, k) * p**k * q ** (num_blocks - k) for k in range(num_blocks + 1)]
     return torch.tensor(shares, dtype=torch.float64)
@@ -80,13 +89,15 @@ def path_terms(jacobians: Tensor) -> Tensor:
     block or reaches it with length k - 1.
 
     Args:
-        jacobians: d F_l / d x of each branch, first block first.
+        jacobians: d F_l / d x of each branch, first block first, floating point or complex.
 
     Raises:
-        ValueError: if ``jacobians`` is not a stack of square matrices.
+        ValueError: if ``jacobians`` is not a stack of square matrices of such numbers.
     """
     if jacobians.ndim != 3 or jacobians.shape[1] != jacobians.shape[2]:
         raise ValueError(f"jacobians must be (L, d, d), got shape {tuple(jacobians.shape)}")
+    if not (jacobians.is_floating_point() or jacobians.is_complex()):
+        raise ValueError(f"jacobians must be floating point or complex, got {jacobians.dtype}")
     num_blocks, width, _ = jacobians.shape
     terms = jacobians.new_zeros(num_blocks + 1, width, width)
     terms[0] = torch.eye(width, dtype=jacobians.dtype, device=jacobians.device)

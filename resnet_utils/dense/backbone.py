@@ -171,11 +171,14 @@ def freeze_norms(model: nn.Module, *, eps: float | None = None) -> nn.Module:
             first weights of its Faster and Mask R-CNN (``COCO_V1``), as they were trained elsewhere.
 
     Raises:
-        ValueError: if ``model`` has no BatchNorm, or one without its own statistics.
+        ValueError: if ``model`` has no BatchNorm inside, or one without its own statistics, or ``eps`` is no
+            number of at least 0.
     """
     from torchvision.ops import FrozenBatchNorm2d
 
-    found = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.BatchNorm2d)]
+    eps = None if eps is None else given.number_within("eps", eps, least=0)
+    named = [(name, layer) for name, layer in model.named_modules() if name]  # the model itself has no name
+    found = [(name, layer) for name, layer in named if isinstance(layer, nn.BatchNorm2d)]
     if not found:
         raise ValueError(f"there is no BatchNorm2d to freeze in this {type(model).__name__}")
     for name, layer in found:

@@ -5,6 +5,7 @@ Introduced in chapter 6.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import nn
@@ -53,12 +54,21 @@ def faster_rcnn(
 
     Raises:
         TypeError: as ``Taps``.
-        ValueError: as ``Taps``, for fewer than 2 classes, or another number of sizes than maps.
+        ValueError: as ``Taps``, for fewer than 2 classes, another number of sizes than maps, or a number that
+            is none or too small.
 
     Source: Ren et al. 2015, arXiv:1506.01497; Lin et al. 2017, arXiv:1612.03144, section 4.
     """
     from torchvision.models.detection.faster_rcnn import FasterRCNN, FastRCNNPredictor, TwoMLPHead
 
+    counts = (("out_channels", out_channels, 1), ("head_width", head_width, 1), ("proposals", proposals, 2))
+    for name, number, least in counts:
+        given.whole_number(name, number, least=least)
+    for name, pair in (("image_size", image_size), ("sampled", sampled)):
+        if len(pair) != 2:
+            raise ValueError(f"{name} must be two whole numbers, got {pair!r:.100}")
+        for number in pair:
+            given.whole_number(f"each number of {name}", number)
     pyramid, anchors, pool = _parts(model, num_classes, stages, anchor_sizes, out_channels)
     return FasterRCNN(
         pyramid,
@@ -108,13 +118,14 @@ def _parts(
     from torchvision.models.detection.anchor_utils import AnchorGenerator
     from torchvision.ops import MultiScaleRoIAlign
 
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes must be a whole number of at least 2, got {num_classes!r}")
+    num_classes = given.whole_number("num_classes", num_classes, least=2)
     pyramid = Pyramid(model, stages, out_channels=out_channels)
     if len(sizes) != len(pyramid.strides):
         raise ValueError(
             f"the pyramid has {len(pyramid.strides)} maps, but there are {len(sizes)} anchor sizes"
         )
+    if not all(0 < size < math.inf for size in given.real_numbers("anchor_sizes", sizes)):
+        raise ValueError(f"anchor_sizes must be above 0 and finite, got {sizes!r:.100}")
     anchors = AnchorGenerator(tuple((size,) for size in sizes), ((0.5, 1.0, 2.0),) * len(sizes))
     names = [str(number) for number in range(len(sizes) - 1)]
     return pyramid, anchors, MultiScaleRoIAlign(names, output_size=7, sampling_ratio=2)

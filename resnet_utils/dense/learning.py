@@ -8,7 +8,8 @@ image flips its boxes and masks too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from resnet_utils import runtime
 from resnet_utils.data.synthetic.groups import DrawnGroups
 from resnet_utils.evaluation import kept_modes
-from resnet_utils.runtime import given
+from resnet_utils.runtime import given, named_device
 from resnet_utils.training.optim import one_cycle, sgd
 
+IGNORED = -100  # torch's own: a pixel that does not count
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, as the shipped backbone wants them
 
 
@@ -31,9 +33,13 @@ def normalized(images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
         device: where the result lies.
 
     Raises:
-        ValueError: for another type or shape.
+        ValueError: for another type or shape, or a device that is not here.
     """
     _require_pixels(images)
+    return _normalized(images, named_device(device))
+
+
+def _normalized(images: Tensor, device: torch.device) -> Tensor:
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
     scaled = (images.to(device).float() / 255 - mean) / std
     return scaled.contiguous(memory_format=torch.channels_last)
@@ -45,6 +51,33 @@ def _require_pixels(images: Tensor) -> None:
         raise ValueError(f"images must be uint8 (N, 3, H, W), got {images.dtype} {tuple(images.shape)}")
 
 
+def _asked(model: nn.Module, *inputs: Any, wanted: str) -> Any:
+    """What a network answers to images, with it said in words if it cannot take them.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    try:
+        return model(*inputs)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"the model must be {wanted} for such images, got a {type(model).__name__}, which cannot take "
+            f"them: {reason}"
+        ) from error
+
+
+def _maps(model: nn.Module, x: Tensor) -> Mapping[str, Tensor]:
+    """The answers of a segmenter to normalised images."""
+    out = _asked(model, x, wanted="a segmenter")
+    if not isinstance(out, Mapping) or "out" not in out:
+        raise ValueError(f'the model must answer {{"out": logits}}, got {type(out).__name__}')
+    return out
+
+
+@given.explained
 def mirrored_batches(count: int, batch: int, *, steps: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
     """``steps`` times the places of a batch, and whether to mirror it: each image once before one comes
     twice.
@@ -56,10 +89,16 @@ def mirrored_batches(count: int, batch: int, *, steps: int, seed: int) -> Iterat
         seed: of order and mirrors.
 
     Raises:
-        ValueError: if ``batch`` is not from 1 to ``count``, or ``steps`` below 1.
+        ValueError: if ``batch`` is not from 1 to ``count``, ``steps`` below 1, or a number no whole one.
     """
-    if not 1 <= batch <= count or steps < 1:
-        raise ValueError(f"batch must be 1 to {count} and steps at least 1, got {batch} and {steps}")
+    count, batch = given.whole_number("count", count, least=0), given.whole_number("batch", batch)
+    steps, seed = given.whole_number("steps", steps), given.whole_number("seed", seed, least=0)
+    if batch > count:
+        raise ValueError(f"batch must be 1 to {count}, as many as there are images, got {batch}")
+    return _mirrored_batches(count, batch, steps, seed)
+
+
+def _mirrored_batches(count: int, batch: int, steps: int, seed: int) -> Iterator[tuple[Tensor, bool]]:
     generator, order = torch.Generator().manual_seed(seed), torch.empty(0, dtype=torch.int64)
     for _ in range(steps):
         if len(order) < batch:
@@ -97,18 +136,25 @@ def train_segmenter(
         seed: of order and mirrors.
 
     Raises:
-        ValueError: if there is not one mask an image, of its size, or as ``mirrored_batches``.
+        ValueError: if there is not one mask an image, of its size, in classes that the model has; for images
+            of another type or shape, a number out of its range, another model, or as ``mirrored_batches``.
     """
+    _require_pixels(images)
+    aux_weight = given.number_within("aux_weight", aux_weight)
     if masks.shape != (len(images), *images.shape[2:]):
         raise ValueError(f"one class a pixel: got {tuple(images.shape)} and {tuple(masks.shape)}")
+    if masks.dtype not in (torch.int64, torch.uint8):
+        raise ValueError(f"masks must be int64, got {masks.dtype}")
     device = runtime.device_of(model)
     optimizer = sgd(model, lr, weight_decay=weight_decay)
     schedule, losses = one_cycle(optimizer, steps=steps), []
     model.train()
     for chosen, mirror in mirrored_batches(len(images), batch, steps=steps, seed=seed):
-        x, y = normalized(images[chosen], device=device), masks[chosen].to(device)
+        x, y = _normalized(images[chosen], device), masks[chosen].to(device)
         x, y = (x.flip(-1), y.flip(-1)) if mirror else (x, y)
-        out = model(x)
+        out = _maps(model, x)
+        if not losses:
+            _require_classes(masks, out["out"])
         loss = _pixel_loss(out["out"], y)
         if "aux" in out:
             loss = loss + aux_weight * _pixel_loss(out["aux"], y)
@@ -118,6 +164,14 @@ def train_segmenter(
         schedule.step()
         losses.append(loss.item())
     return losses
+
+
+def _require_classes(masks: Tensor, logits: Tensor) -> None:
+    """Refuse classes that a segmenter has no logits for."""
+    counted = masks[masks != IGNORED]
+    if counted.numel() and not 0 <= int(counted.min()) <= int(counted.max()) < logits.shape[1]:
+        span = f"{int(counted.min())} to {int(counted.max())}"
+        raise ValueError(f"masks must be 0 to {logits.shape[1] - 1}, or {IGNORED}, got {span}")
 
 
 def _pixel_loss(logits: Tensor, classes: Tensor) -> Tensor:
@@ -137,13 +191,15 @@ def segment(model: nn.Module, images: Tensor, *, batch: int = 50) -> Tensor:
         batch: images at a time.
 
     Raises:
-        ValueError: as ``normalized``.
+        ValueError: as ``normalized``, for a model that is no segmenter, or a ``batch`` below 1.
     """
+    _require_pixels(images)
+    batch = given.whole_number("batch", batch)
     device = runtime.device_of(model)
     with kept_modes(model):
         model.eval()
         parts = [
-            model(normalized(some, device=device))["out"].argmax(dim=1).cpu() for some in images.split(batch)
+            _maps(model, _normalized(some, device))["out"].argmax(dim=1).cpu() for some in images.split(batch)
         ]
     return torch.cat(parts)
 
@@ -155,7 +211,11 @@ def box_targets(groups: DrawnGroups, *, masks: bool = False) -> list[dict[str, T
     Args:
         groups: the drawn pictures.
         masks: whether "masks", uint8 (k, size, size), come along.
+
+    Raises:
+        ValueError: if ``masks`` is neither True nor False.
     """
+    masks = given.yes_or_no("masks", masks)
     found = []
     for boxes, labels, shapes in zip(groups.boxes, groups.labels, groups.masks, strict=True):
         target = {"boxes": torch.from_numpy(boxes).float(), "labels": torch.from_numpy(labels) + 1}
@@ -170,10 +230,25 @@ def mirrored(target: dict[str, Tensor], width: int) -> dict[str, Tensor]:
     Args:
         target: "boxes" (k, 4) and "labels" (k,), perhaps "masks" (k, H, W).
         width: of the image in pixels.
+
+    Raises:
+        ValueError: for a target without boxes, or a ``width`` that is no whole number from 1 up.
     """
+    width = given.whole_number("width", width)
+    _require_target(target)
     left, top, right, bottom = target["boxes"].unbind(dim=1)
     turned = target | {"boxes": torch.stack([width - right, top, width - left, bottom], dim=1)}
     return turned | ({"masks": target["masks"].flip(-1)} if "masks" in target else {})
+
+
+def _require_target(target: dict[str, Tensor]) -> None:
+    """Refuse what torchvision's detectors could not learn from."""
+    boxes, labels = target.get("boxes"), target.get("labels")
+    if boxes is None or labels is None or boxes.ndim != 2 or boxes.shape != (len(labels), 4):
+        raise ValueError(
+            'a target must have "boxes" (k, 4) and "labels" (k,), got '
+            f"{ {name: tuple(value.shape) for name, value in target.items()} }"
+        )
 
 
 @given.explained
@@ -203,12 +278,14 @@ def train_detector(
         seed: of order and mirrors, and of the boxes that the detector draws to learn from.
 
     Raises:
-        ValueError: for images of another type or shape, other than one target an image, or as
-            ``mirrored_batches``.
+        ValueError: for images of another type or shape, other than one target an image, a model that is no
+            detector, a number out of its range, or as ``mirrored_batches``.
     """
     _require_pixels(images)
     if len(images) != len(targets):
-        raise ValueError(f"one target an image: got {len(images)} and {len(targets)}")
+        raise ValueError(f"one target an image: got {len(images)} images and {len(targets)} targets")
+    for target in targets:
+        _require_target(target)
     device, width = runtime.device_of(model), images.shape[-1]
     optimizer = sgd(model, lr, weight_decay=weight_decay)
     schedule, history = one_cycle(optimizer, steps=steps), []
@@ -220,7 +297,9 @@ def train_detector(
         if mirror:
             x, aims = x.flip(-1), [mirrored(aim, width) for aim in aims]
         aims = [{name: value.to(device) for name, value in aim.items()} for aim in aims]
-        losses = model(list(x), aims)
+        losses = _asked(model, list(x), aims, wanted="a detector of torchvision's")
+        if not isinstance(losses, Mapping):
+            raise ValueError(f"the model must answer with its losses by name, got {type(losses).__name__}")
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
@@ -240,12 +319,16 @@ def detect(model: nn.Module, images: Tensor, *, batch: int = 25) -> list[dict[st
         batch: images at a time.
 
     Raises:
-        ValueError: for images of another type or shape.
+        ValueError: for images of another type or shape, a model that is no detector, or a ``batch`` below 1.
     """
     _require_pixels(images)
+    batch = given.whole_number("batch", batch)
     device, answers = runtime.device_of(model), []
     with kept_modes(model):
         model.eval()
         for some in images.split(batch):
-            answers += model(list(some.to(device).float() / 255))
+            found = _asked(model, list(some.to(device).float() / 255), wanted="a detector of torchvision's")
+            if not isinstance(found, list) or not all(isinstance(answer, Mapping) for answer in found):
+                raise ValueError(f"the model must answer with a list of boxes, got {type(found).__name__}")
+            answers += found
     return [{name: value.cpu() for name, value in answer.items()} for answer in answers]

@@ -28,7 +28,8 @@ def fcn(model: ResNet, num_classes: int, *, aux: bool = False) -> nn.Module:
 
     Raises:
         TypeError: as ``Taps``.
-        ValueError: as ``Taps``, for fewer than 2 classes, or fewer than four stages.
+        ValueError: as ``Taps``, for fewer than 2 classes, or fewer than four stages, or if ``aux`` is neither
+            True nor False.
 
     Source: Long et al. 2015, arXiv:1411.4038, in torchvision's form.
     """
@@ -67,18 +68,13 @@ def deeplab(model: ResNet, num_classes: int, *, aux: bool = False) -> nn.Module:
 
 def _dilated_taps(model: ResNet, num_classes: int, aux: bool) -> Taps:
     """The backbone that torchvision's segmenters have: "out", and before it "aux"."""
-    _check_classes(num_classes)
+    num_classes, aux = given.whole_number("num_classes", num_classes, least=2), given.yes_or_no("aux", aux)
     if isinstance(model, ResNet) and len(model.stages) < 4:
         raise ValueError(f"torchvision's segmenters need four stages, the network has {len(model.stages)}")
     stages, names = (["layer3", "layer4"], ["aux", "out"]) if aux else (["layer4"], ["out"])
     if isinstance(model, ResNet):
         dilate(model)
     return Taps(model, stages, names=names)
-
-
-def _check_classes(num_classes: int) -> None:
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes must be a whole number of at least 2, got {num_classes!r}")
 
 
 class SkipFCN(nn.Module):
@@ -100,7 +96,7 @@ class SkipFCN(nn.Module):
 
     def __init__(self, model: ResNet, num_classes: int) -> None:
         super().__init__()
-        _check_classes(num_classes)
+        num_classes = given.whole_number("num_classes", num_classes, least=2)
         self.backbone = Taps(model)
         self.votes = nn.ModuleList(
             nn.Sequential(nn.Conv2d(channels, num_classes, 1, bias=False), nn.BatchNorm2d(num_classes))

@@ -116,8 +116,11 @@ def anatomy(model: nn.Module, *, caller: str = "anatomy") -> Anatomy:
         caller: the name of the function that asks, for the error.
 
     Raises:
-        TypeError: if ``model`` has no such parts; the message says what it is and what is allowed.
+        TypeError: if ``model`` has no such parts; the message says what it is and what is allowed. Also if
+            ``caller`` is no text.
     """
+    if not isinstance(caller, str):
+        raise TypeError(f"caller must be the name of a function, a text, got {caller!r:.100}")
     if not isinstance(model, nn.Module):
         raise TypeError(f"{caller}() needs a network (nn.Module), got {type(model).__name__}")
     bare = innermost(model)

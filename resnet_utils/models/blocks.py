@@ -40,8 +40,19 @@ def conv(
         out_channels: channels of the output.
         kernel_size: side of the window, odd; the padding of ``kernel_size // 2`` keeps the size at stride 1.
         stride: step from one window to the next, in pixels.
-        groups: number of separate groups of channels.
+        groups: number of separate groups of channels, which divides both numbers of channels.
+
+    Raises:
+        ValueError: if a number is no whole number from 1 up, ``kernel_size`` is even, or ``groups`` does not
+            divide the channels.
     """
+    numbers = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": kernel_size}
+    for name, number in (numbers | {"stride": stride, "groups": groups}).items():
+        given.whole_number(name, number)
+    if kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size must be odd, so that a window has a middle, got {kernel_size}")
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(f"groups must divide the channels, got {groups} for {in_channels} -> {out_channels}")
     pad = kernel_size // 2
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad, groups=groups, bias=False)
 
@@ -79,6 +90,11 @@ class PadShortcut(nn.Module):
         return f"stride={self.stride}, zero channels={self.front}+{self.behind}"
 
 
+def _require_stride(stride: int) -> None:
+    if isinstance(stride, bool) or stride not in (1, 2):
+        raise ValueError(f"stride must be 1 or 2, got {stride!r}")
+
+
 @given.explained
 def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut: str) -> nn.Module | None:
     """The module that brings ``x`` to the branch's shape, or None where ``x`` can be added as it is.
@@ -92,15 +108,14 @@ def make_shortcut(in_channels: int, out_channels: int, stride: int, *, shortcut:
         shortcut: one of ``SHORTCUTS``, see the top of this module.
 
     Raises:
-        ValueError: if ``shortcut`` is not one of ``SHORTCUTS``, ``stride`` not 1 or 2, or a count not
-        positive.
+        ValueError: if ``shortcut`` is not one of ``SHORTCUTS``, ``stride`` not 1 or 2, or a count no whole
+            number from 1 up; also if option A would have to take channels away.
     """
     if shortcut not in SHORTCUTS:
         raise ValueError(f"shortcut must be one of {', '.join(SHORTCUTS)}, got {shortcut!r}")
-    if stride not in (1, 2):
-        raise ValueError(f"stride must be 1 or 2, got {stride!r}")
-    if min(in_channels, out_channels) < 1:
-        raise ValueError(f"channels must be positive, got in_channels={in_channels}, out={out_channels}")
+    _require_stride(stride)
+    in_channels = given.whole_number("in_channels", in_channels)
+    out_channels = given.whole_number("out_channels", out_channels)
     same_shape = stride == 1 and in_channels == out_channels
     if shortcut == "none" or (same_shape and shortcut != "C"):
         return None
@@ -122,8 +137,9 @@ def strides(stride: int, stride_on: str) -> tuple[int, int]:
         stride_on: which of the two has it, ``"1x1"`` or ``"3x3"``; the other one has 1.
 
     Raises:
-        ValueError: if ``stride_on`` is neither.
+        ValueError: if ``stride_on`` is neither, or ``stride`` not 1 or 2.
     """
+    _require_stride(stride)
     if stride_on not in ("1x1", "3x3"):
         raise ValueError(f"stride_on must be '1x1' or '3x3', got {stride_on!r}")
     return (stride, 1) if stride_on == "1x1" else (1, stride)

@@ -25,7 +25,14 @@ def he_normal(weight: Tensor, *, generator: torch.Generator | None = None) -> Te
             ("fan-out", as in torchvision), or a matrix ``(out, in)``, whose fan is ``in`` ("fan-in").
         generator: a generator of the CPU. Draws are then made in float64, which is the same on every CPU, and
             rounded once. Without it torch's global generator draws on the weight's device, as torchvision's.
+
+    Raises:
+        ValueError: if ``weight`` is no kernel or matrix of floats.
     """
+    if weight.ndim < 2 or not weight.is_floating_point() or weight.numel() == 0:
+        raise ValueError(
+            f"weight must be floats in two dimensions or more, got {weight.dtype} {tuple(weight.shape)}"
+        )
     mode = "fan_out" if weight.ndim > 2 else "fan_in"
     if generator is None:
         return nn.init.kaiming_normal_(weight, mode=mode, nonlinearity="relu")
@@ -50,6 +57,9 @@ def he_start(
         model: any module.
         layers: the kinds of layer that are drawn; convolutions alone, unless given, as in torchvision.
         generator: see ``he_normal``.
+
+    Raises:
+        ValueError: as ``he_normal``, for the weight of a layer.
     """
     for module in model.modules():
         if isinstance(module, layers):
@@ -71,9 +81,12 @@ def looks_linear(layers: Sequence[nn.Linear], *, generator: torch.Generator) -> 
 
     Raises:
         ValueError: if there are fewer than two layers, two neighbours do not fit, or a width between is odd.
+        TypeError: if ``generator`` is none.
 
     Source: Balduzzi et al. 2017, arXiv:1702.08591, section 5.
     """
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {generator!r:.100}")
     if len(layers) < 2:
         raise ValueError(f"a chain needs at least two layers with a ReLU between them, got {len(layers)}")
     for index, (layer, after) in enumerate(pairwise(layers)):
@@ -112,7 +125,12 @@ def redraw(module: nn.Module) -> None:
     Args:
         module: a convolution (``he_normal``; a bias uniformly, as torch does), a linear layer (torch's own
             start) or a BatchNorm, whose running statistics begin anew too.
+
+    Raises:
+        TypeError: if it is no module.
     """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a layer (torch.nn.Module), got {module!r:.100}")
     if isinstance(module, nn.Conv2d):
         module.weight.data.copy_(he_normal(torch.empty(module.weight.shape, device="cpu")))
         if module.bias is not None:

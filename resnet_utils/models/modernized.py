@@ -60,8 +60,7 @@ class ModernizedBlock(nn.Module):
         self, in_channels: int, width: int, stride: int = 1, *, step: int, window: int | None = None
     ) -> None:
         super().__init__()
-        if not 0 <= step < len(STEPS):
-            raise ValueError(f"step must be 0 to {len(STEPS) - 1}, got {step}")
+        _require_step(step)
         window = window or (5 if step >= STEPS.index("5x5 windows") else 3)
         changed = stride > 1 or in_channels != width
         self.shortcut = PadShortcut(in_channels, width, stride) if changed else nn.Identity()
@@ -70,6 +69,11 @@ class ModernizedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.shortcut(x) + self.branch(x))
+
+
+def _require_step(step: int) -> None:
+    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < len(STEPS):
+        raise ValueError(f"step must be 0 to {len(STEPS) - 1}, got {step}")
 
 
 def _branch(in_channels: int, width: int, stride: int, *, window: int, step: int) -> list[nn.Module]:
@@ -121,10 +125,11 @@ def modernized(step: int, *, num_classes: int = 10, in_channels: int = 3, width:
         width: channels of the first stage at step 0; each later stage doubles them.
 
     Raises:
-        ValueError: if ``step`` is no index of ``STEPS``.
+        ValueError: if ``step`` is no index of ``STEPS``, or another number no whole number from 1 up.
     """
-    if not 0 <= step < len(STEPS):
-        raise ValueError(f"step must be 0 to {len(STEPS) - 1}, got {step}")
+    _require_step(step)
+    for name, number in (("num_classes", num_classes), ("in_channels", in_channels), ("width", width)):
+        given.whole_number(name, number)
     first = width if step == 0 else int(WIDER * width)
     apart = step >= STEPS.index("downsampling apart")
     layers: list[nn.Module] = [nn.Conv2d(in_channels, first, 3, padding=1, bias=False), _norm(first, step)]

@@ -56,11 +56,15 @@ PUBLISHED_ERROR = {  # %, CIFAR-10, ResNet-110, median of five runs: He et al. 2
 def order_of(name: str, orders: dict[str, Order]) -> Order:
     """The row ``name`` of a table of ``orders``.
 
+    Args:
+        name: of the row.
+        orders: ``ORDERS`` or ``BOTTLENECK_ORDERS``.
+
     Raises:
         ValueError: if there is none; the message lists the names there are.
     """
     if name not in orders:
-        raise ValueError(f"order must be one of {', '.join(orders)}; got {name!r}")
+        raise ValueError(f"order must be one of {', '.join(map(str, orders))}; got {name!r}")
     return orders[name]
 
 
@@ -213,10 +217,11 @@ def closing_steps(order: str, channels: int) -> nn.Sequential:
         channels: channels of the last block's output.
 
     Raises:
-        ValueError: if ``order`` is not one of ``ORDERS``.
+        ValueError: if ``order`` is not one of ``ORDERS``, or ``channels`` no whole number from 1 up.
 
     Source: He et al. 2016, arXiv:1603.05027, appendix.
     """
+    channels = given.whole_number("channels", channels)
     make = {"bn1": lambda: nn.BatchNorm2d(channels), "relu": nn.ReLU}
     return nn.Sequential(*[make[step]() for step in order_of(order, ORDERS).entry.split()])
 

@@ -69,6 +69,7 @@ def load_imagenet(
     """
     from torchvision import models as published
 
+    keep_head, progress = given.yes_or_no("keep_head", keep_head), given.yes_or_no("progress", progress)
     try:
         choices = published.get_model_weights(name)
     except ValueError:
@@ -102,9 +103,18 @@ def published_input(weights: WeightsEnum) -> dict[str, Any]:
 
     Args:
         weights: what ``load_imagenet`` returned.
+
+    Raises:
+        TypeError: if these are no weights of a classifier of torchvision's.
     """
-    wanted = weights.transforms()
-    sides = {"size": int(wanted.crop_size[0]), "resize": int(wanted.resize_size[0])}
+    try:
+        wanted = weights.transforms()
+        sides = {"size": int(wanted.crop_size[0]), "resize": int(wanted.resize_size[0])}
+    except AttributeError:
+        raise TypeError(
+            "weights must be those of a classifier of torchvision's, such as ResNet18_Weights.DEFAULT, got "
+            f"{weights!r:.100}"
+        ) from None
     return sides | {"mean": tuple(wanted.mean), "std": tuple(wanted.std)}
 
 
@@ -121,7 +131,8 @@ def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, An
         classes: the name of each of its outputs, in their order.
 
     Raises:
-        ValueError: if ``model`` is no network of that name, or has another number of outputs.
+        ValueError: if ``model`` is no network of that name, or has another number of outputs, or ``classes``
+            are no texts.
     """
     if not isinstance(model, ResNet):
         kind = f"{type(model).__module__}.{type(model).__qualname__}"
@@ -133,6 +144,8 @@ def card_of(model: ResNet, network: str, classes: Sequence[str]) -> dict[str, An
         raise ValueError(f"unknown network {network!r}; the valid names are {', '.join(SPECS)}")
     if not isinstance(model.fc, nn.Linear):
         raise ValueError(f"the head must be one linear layer, as of build or reset_head, got {model.fc}")
+    if not all(isinstance(name, str) for name in classes):
+        raise ValueError(f"classes must be a list of names, each of them a text, got {classes!r:.200}")
     if len(classes) != model.fc.out_features:
         raise ValueError(f"need a name for each of {model.fc.out_features} classes, got {tuple(classes)}")
     usual = SPECS[network]
@@ -184,8 +197,10 @@ def from_card(path: str | Path, *, pretrained: bool = True, sha256: str | None =
 
     Raises:
         FileNotFoundError: if there is no such file.
+        IsADirectoryError: for a folder.
         ValueError: if the file has no such card, or its weights do not fit the network of the card.
     """
+    pretrained = given.yes_or_no("pretrained", pretrained)
     notes, name = card(path), Path(path).name
     missing = {"network", "classes"} - set(notes)
     if missing:

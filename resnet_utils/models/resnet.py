@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from resnet_utils.models.blocks import SHORTCUTS, BasicBlock, Bottleneck, conv, zero_last_scale
+from resnet_utils.models.blocks import SHORTCUTS, BasicBlock, Bottleneck, conv, strides, zero_last_scale
 from resnet_utils.models.initialization import he_start
 from resnet_utils.models.preactivation import (
     ORDERS,
@@ -82,6 +82,7 @@ class Spec:
             )
         if self.stochastic_depth and self.shortcut == "none":
             raise ValueError("stochastic_depth needs shortcuts: without, a dropped branch leaves nothing")
+        strides(1, self.stride_on)  # refuses a wrong name
         if self.stride_on == "1x1" and not issubclass(self.block, Bottleneck):
             raise ValueError("stride_on='1x1' is for bottlenecks: a basic block has no 1x1 convolution")
 
@@ -151,9 +152,8 @@ def fresh_head(old: nn.Linear, num_classes: int, *, dropout: float = 0.0) -> nn.
     Raises:
         ValueError: if ``num_classes`` is below 2, or ``dropout`` not in [0, 1).
     """
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes must be at least 2, got {num_classes!r}")
-    if not 0 <= dropout < 1:
+    num_classes = given.whole_number("num_classes", num_classes, least=2)
+    if not 0 <= given.real_number("dropout", dropout) < 1:
         raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
     fresh = (
         DropoutLinear(old.in_features, num_classes, dropout)
@@ -341,6 +341,7 @@ def build(
     """
     if name not in SPECS:
         raise ValueError(f"unknown network {name!r}; the valid names are {', '.join(NAMES)}")
+    zero_init_residual = given.yes_or_no("zero_init_residual", zero_init_residual)
     counts = (("num_classes", num_classes), ("in_channels", in_channels), ("width", width), ("se", se))
     for label, count in counts:
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):

@@ -135,11 +135,11 @@ def stem_d(in_channels: int = 3, width: int = 64) -> nn.Sequential:
         width: channels of the output, an even number; the first two convolutions have half as many.
 
     Raises:
-        ValueError: if ``width`` is odd.
+        ValueError: if ``width`` is odd, or a number no whole number from 1 up.
 
     Source: He et al. 2018, arXiv:1812.01187, section 4.2 and figure 2(b) ("ResNet-C").
     """
-    if width < 2 or width % 2:
+    if isinstance(width, bool) or width < 2 or width % 2:
         raise ValueError(f"width must be a positive even number, got {width}")
     half = width // 2
     first = [conv(in_channels, half, 3, stride=2), nn.BatchNorm2d(half), nn.ReLU(inplace=True)]
@@ -193,10 +193,11 @@ def group_norm(model: nn.Module, *, groups: int = 8) -> nn.Module:
 
     Raises:
         ValueError: if some BatchNorm's channels cannot be parted into so many groups (nothing is changed
-            then), or there is no BatchNorm.
+            then), there is no BatchNorm, or ``groups`` is no whole number from 1 up.
 
     Source: Wu and He 2018, arXiv:1803.08494, section 3.
     """
+    groups = given.whole_number("groups", groups)
     found = [
         (module, name, norm)
         for module in model.modules()
@@ -205,7 +206,7 @@ def group_norm(model: nn.Module, *, groups: int = 8) -> nn.Module:
     ]
     if not found:
         raise ValueError(f"there is no BatchNorm2d in this {type(model).__name__}")
-    misfits = sorted({norm.num_features for _, _, norm in found if groups < 1 or norm.num_features % groups})
+    misfits = sorted({norm.num_features for _, _, norm in found if norm.num_features % groups})
     if misfits:
         raise ValueError(f"{groups} groups do not divide the channels of every layer: {misfits}")
     for module, name, norm in found:

@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Parameters, Returned = ParamSpec("Parameters"), TypeVar("Returned")
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
 
 PAIR = "a batch is a pair (images, labels) of tensors"
 SHOWN = 6  # keys of a mapping that a message names
@@ -71,15 +72,17 @@ def _in_own_words(error: Exception) -> bool:
 
 def _wrong_kind(function: Callable, args: tuple, kwargs: dict[str, Any]) -> str:
     """Which argument contradicts the signature, in words; "" if none does, or it cannot be told."""
-    from beartype.door import is_bearable  # here, since it is wanted only after a failure
+    from beartype import BeartypeConf  # here, since it is wanted only after a failure
+    from beartype.door import is_bearable
 
+    whole_is_real = BeartypeConf(is_pep484_tower=True)  # 1 is a good answer where a float is wanted
     try:
         hints = typing.get_type_hints(function)
         given = inspect.signature(function).bind(*args, **kwargs).arguments
     except (NameError, TypeError):  # a name for type checkers only; a call that does not fit the signature
         return ""
     for name, value in given.items():
-        if name in hints and not is_bearable(value, hints[name]):
+        if name in hints and not is_bearable(value, hints[name], conf=whole_is_real):
             what = f"{value!r:.100}" if type(value).__repr__ is not object.__repr__ else "an object"
             return (
                 f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {what}, "
@@ -159,6 +162,30 @@ def real_number(name: str, value: Any) -> float:
     return float(value)
 
 
+@explained
+def number_within(name: str, value: Any, *, least: float = -math.inf, most: float = math.inf) -> float:
+    """``value`` as a finite float between two others, ends included.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given, see ``real_number``.
+        least: the smallest number allowed.
+        most: the largest one.
+
+    Raises:
+        ValueError: if it is no number, not finite, or outside.
+        TypeError: if ``name`` is no text, or a bound no number.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a text, got {name!r:.100}")
+    number = real_number(name, value)
+    if not math.isfinite(number) or not least <= number <= most:
+        low = f" of at least {least:g}" if math.isfinite(least) else ""
+        high = f"{' and' if low else ' of'} at most {most:g}" if math.isfinite(most) else ""
+        raise ValueError(f"{name} must be a finite number{low}{high}, got {number:g}")
+    return number
+
+
 def real_numbers(name: str, values: Any) -> list[float]:
     """``values`` as a list of floats, in full precision.
 
@@ -204,6 +231,37 @@ def table(name: str, value: Any) -> Tensor:
         raise ValueError(
             f"{name} must be a tensor, an array or a list of numbers, got {type(value).__name__} ({reason})"
         ) from None
+
+
+def answer_of(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Tensor:
+    """``function(x)``, with the reason in words if it cannot take ``x`` or gives no tensor.
+
+    Args:
+        function: a network, or any other function of a tensor.
+        x: what it is asked.
+        name: what the caller calls the function, for the message.
+
+    Raises:
+        TypeError: if ``function`` cannot be called.
+        ValueError: if it cannot take ``x``, or gives no tensor.
+    """
+    for label, fits, wanted, thing in (
+        ("name", isinstance(name, str), "a text", name),
+        (name, callable(function), "a function of a tensor", function),
+        ("x", isinstance(x, Tensor), "a tensor", x),
+    ):
+        if not fits:
+            raise TypeError(f"{label} must be {wanted}, got {thing!r:.100}")
+    try:
+        out = function(x)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{name} got {x.dtype} {tuple(x.shape)} and cannot take it: {reason}") from error
+    if not isinstance(out, Tensor):
+        raise ValueError(f"{name} must return a tensor, got {type(out).__name__}")
+    return out
 
 
 def require_batches(loader: Any, *, name: str, times: int) -> None:

@@ -40,10 +40,11 @@ def pictures(count: int, *, seed: int = 0, noise: float = 1.0) -> Data:
         noise: standard deviation of the noise; the patterns have about 1.
 
     Raises:
-        ValueError: if ``count`` is less than the number of classes.
+        ValueError: if ``count`` is less than the number of classes, ``noise`` below 0, or one of the numbers
+            is none.
     """
-    if count < NUM_CLASSES:
-        raise ValueError(f"count must be at least {NUM_CLASSES}, one picture a class, got {count}")
+    count = given.whole_number("count", count, least=NUM_CLASSES, unit="(one picture a class)")
+    seed, noise = given.whole_number("seed", seed, least=0), given.number_within("noise", noise, least=0)
     first, second = torch.Generator().manual_seed(2016), torch.Generator().manual_seed(seed)
     coarse = torch.randn(NUM_CLASSES * PATTERNS, 1, 4, 4, generator=first, dtype=torch.float64, device="cpu")
     patterns = nn.functional.interpolate(coarse, size=SIDE, mode="bicubic")
@@ -100,8 +101,15 @@ def start(model: nn.Module, *, seed: int) -> nn.Module:
 
     Drawn in float64, which is the same on every CPU. Kinds of block with the same convolutions in the same
     order get the same weights. Returns ``model``.
+
+    Args:
+        model: any network.
+        seed: decides the weights.
+
+    Raises:
+        ValueError: if ``seed`` is no whole number from 0 up.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(given.whole_number("seed", seed, least=0))
     he_start(model.float(), layers=(nn.Conv2d, nn.Linear), generator=generator)
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
@@ -140,7 +148,7 @@ def train_small(
         lr: learning rate of the first step.
 
     Raises:
-        ValueError: if ``epochs`` is less than 1.
+        ValueError: as ``trainer.train_epochs``, or if ``test_data`` do not fit the model.
     """
     model.to(memory_format=torch.channels_last)  # for so few channels the faster layout
     curve = train_epochs(model, train_data, seed=seed, epochs=epochs, lr=lr, falling=True)
@@ -169,13 +177,18 @@ def compare(
         lr: learning rate of the first step.
 
     Raises:
-        ValueError: if there is no kind, or ``seeds`` names none or one twice.
+        ValueError: if there is no kind, ``seeds`` names none or one twice, a number is refused, or a kind
+            makes no network for these pictures.
     """
+    seeds = [given.whole_number("each seed", seed, least=0) for seed in seeds]
     if not kinds or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"compare() needs a kind and different seeds, got {list(kinds)} and {list(seeds)}")
+        raise ValueError(f"compare() needs a kind and different seeds, got {list(kinds)} and {seeds}")
     train_data, test_data = pictures(count, seed=0), pictures(1000, seed=1)
     results: dict[str, list[Result]] = {name: [] for name in kinds}
     for name, seed in runtime.progress(list(itertools.product(kinds, seeds)), description="trials"):
-        model = start(kinds[name](), seed=seed)
+        model = kinds[name]()
+        if not isinstance(model, nn.Module):
+            raise ValueError(f"each of kinds must make a network, got {type(model).__name__} from {name!r}")
+        model = start(model, seed=seed)
         results[name].append(train_small(model, train_data, test_data, seed=seed, epochs=epochs, lr=lr))
     return results

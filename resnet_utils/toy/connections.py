@@ -96,13 +96,13 @@ def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None
         width: numbers a point; by default as many as the parameters of the twins allow.
 
     Raises:
-        ValueError: if ``depth`` is odd or less than 4, or ``width`` less than 1.
+        ValueError: if ``depth`` is odd or less than 4, ``width`` less than 1, or a number is none.
     """
     most = _parameters_of_twins(depth)
     if width is None:
         width = _largest(lambda width: _highway(depth, width), most)
-    elif width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    width, seed = given.whole_number("width", width), given.whole_number("seed", seed, least=0)
+    gate_bias = given.number_within("gate_bias", gate_bias)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = _highway(depth, width)
@@ -123,13 +123,12 @@ def dense(depth: int, *, seed: int, growth: int | None = None) -> ConnectedNet:
         growth: numbers that each layer adds; by default as many as the parameters of the twins allow.
 
     Raises:
-        ValueError: if ``depth`` is odd or less than 4, or ``growth`` less than 1.
+        ValueError: if ``depth`` is odd or less than 4, ``growth`` less than 1, or a number is none.
     """
     most = _parameters_of_twins(depth)
     if growth is None:
         growth = _largest(lambda growth: _dense(depth, growth), most)
-    elif growth < 1:
-        raise ValueError(f"growth must be at least 1, got {growth}")
+    growth, seed = given.whole_number("growth", growth), given.whole_number("seed", seed, least=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _dense(depth, growth)

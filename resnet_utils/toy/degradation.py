@@ -36,10 +36,10 @@ def points(count: int, *, seed: int = 0) -> Data:
         seed: decides the points.
 
     Raises:
-        ValueError: if ``count`` is less than the number of clusters.
+        ValueError: if ``count`` is less than the number of clusters, or a number no whole one.
     """
-    if count < NUM_CLUSTERS:
-        raise ValueError(f"count must be at least {NUM_CLUSTERS}, one point a cluster, got {count}")
+    count = given.whole_number("count", count, least=NUM_CLUSTERS, unit="(one point a cluster)")
+    seed = given.whole_number("seed", seed, least=0)
     first, second = torch.Generator().manual_seed(2015), torch.Generator().manual_seed(seed)
     centres = torch.randn(NUM_CLUSTERS, IN_FEATURES, generator=first, dtype=torch.float64, device="cpu")
     noise = torch.randn(count, IN_FEATURES, generator=second, dtype=torch.float64, device="cpu")
@@ -86,15 +86,16 @@ class Net(nn.Module):
         batchnorm: without it each linear layer has a shift of its own instead, which starts at zero.
 
     Raises:
-        ValueError: if ``depth`` is odd or less than 4, or ``width`` is less than 1.
+        ValueError: if ``depth`` is odd or less than 4, ``width`` is less than 1, or the rest is neither True
+            nor False.
     """
 
     def __init__(self, depth: int, *, residual: bool, width: int = 64, batchnorm: bool = True) -> None:
         super().__init__()
-        if depth < 4 or depth % 2:
+        if given.whole_number("depth", depth, least=4, unit="(stem, a pair of layers, head)") % 2:
             raise ValueError(f"depth must be even and at least 4 (stem, pairs of layers, head), got {depth}")
-        if width < 1:
-            raise ValueError(f"width must be at least 1, got {width}")
+        residual, batchnorm = given.yes_or_no("residual", residual), given.yes_or_no("batchnorm", batchnorm)
+        width = given.whole_number("width", width)
         self.residual = residual
         self.stem = nn.Linear(IN_FEATURES, width, bias=not batchnorm)
         self.bn = nn.BatchNorm1d(width) if batchnorm else nn.Identity()
@@ -127,8 +128,9 @@ def fresh_net(depth: int, *, residual: bool, seed: int, width: int = 64, batchno
         batchnorm: see ``Net``.
 
     Raises:
-        ValueError: as ``Net``.
+        ValueError: as ``Net``, or if ``seed`` is no whole number from 0 up.
     """
+    seed = given.whole_number("seed", seed, least=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Net(depth, residual=residual, width=width, batchnorm=batchnorm)
@@ -149,7 +151,8 @@ def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
         pairs: how many, from 1 to all.
 
     Raises:
-        ValueError: if ``net`` has shortcuts or no BatchNorm, or ``pairs`` is not from 1 to the number it has.
+        ValueError: if ``net`` has shortcuts or no BatchNorm, ``pairs`` is not from 1 to the number it has, or
+            ``net`` cannot take ``x``.
     """
     if net.residual:
         raise ValueError(
@@ -157,10 +160,10 @@ def start_as_identity(net: Net, x: Tensor, *, pairs: int) -> None:
         )
     if not isinstance(net.bn, nn.BatchNorm1d):
         raise ValueError("the scales and shifts of BatchNorm are set, but this net has none")
-    if not 1 <= pairs <= len(net.pairs):
+    if isinstance(pairs, bool) or not 1 <= pairs <= len(net.pairs):
         raise ValueError(f"pairs must be from 1 to {len(net.pairs)}, as many as the net has, got {pairs}")
     front = copy.deepcopy(net).train()  # a copy, since train mode moves the running statistics
-    h = torch.relu(front.bn(front.stem(x)))
+    h = given.answer_of(lambda points: torch.relu(front.bn(front.stem(points))), x, name="net")
     for pair in front.pairs[:-pairs]:
         h = pair(h)
     mean, variance = h.mean(dim=0), h.var(dim=0, correction=0)
@@ -211,7 +214,7 @@ def train(
         lr: learning rate.
 
     Raises:
-        ValueError: if ``epochs`` is less than 1.
+        ValueError: as ``trainer.train_epochs``, or if ``valid_data`` do not fit the model.
     """
     # Sums in float32, as in the recorded runs.
     curve = train_epochs(model, train_data, seed=seed, epochs=epochs, lr=lr, sums=torch.float32)
@@ -243,7 +246,8 @@ def sweep(
         device: where to train; the CPU unless given, the fastest place for networks this small.
 
     Raises:
-        ValueError: if ``depths`` or ``seeds`` is empty or names one twice, or a depth or a count is refused.
+        ValueError: if ``depths`` or ``seeds`` is empty or names one twice, or a depth, a count or the device
+            is refused.
     """
     for name, chosen in (("depths", depths), ("seeds", seeds)):
         if len(chosen) == 0 or len(set(chosen)) < len(chosen):

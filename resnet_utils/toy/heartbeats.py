@@ -35,10 +35,11 @@ def draw_signals(count: int, *, seed: int = 0, noise: float = 0.05) -> Data:
         noise: standard deviation of the noise; R has the height 1.
 
     Raises:
-        ValueError: if ``count`` is less than the number of rhythms.
+        ValueError: if ``count`` is less than the number of rhythms, ``noise`` below 0, or one of the numbers
+            is none.
     """
-    if count < len(RHYTHMS):
-        raise ValueError(f"count must be at least {len(RHYTHMS)}, one signal a rhythm, got {count}")
+    count = given.whole_number("count", count, least=len(RHYTHMS), unit="(one signal a rhythm)")
+    seed, noise = given.whole_number("seed", seed, least=0), given.number_within("noise", noise, least=0)
     generator = torch.Generator().manual_seed(seed)
     draw = {"generator": generator, "dtype": torch.float64, "device": "cpu"}
     labels = torch.arange(count, device="cpu") % len(RHYTHMS)
@@ -108,15 +109,16 @@ class SignalNet(nn.Module):
         num_classes: outputs.
 
     Raises:
-        ValueError: if ``per_stage`` or ``width`` is less than 1.
+        ValueError: if a number is less than 1, or ``residual`` neither True nor False.
     """
 
     def __init__(
         self, per_stage: int, *, residual: bool, width: int = 8, num_classes: int = len(RHYTHMS)
     ) -> None:
         super().__init__()
-        if per_stage < 1 or width < 1:
-            raise ValueError(f"per_stage and width must be at least 1, got {per_stage} and {width}")
+        for name, number in (("per_stage", per_stage), ("width", width), ("num_classes", num_classes)):
+            given.whole_number(name, number)
+        residual = given.yes_or_no("residual", residual)
         self.stem = nn.Sequential(
             nn.Conv1d(1, width, 15, 4, padding=7, bias=False), nn.BatchNorm1d(width), nn.ReLU()
         )
@@ -146,8 +148,9 @@ def fresh_signal_net(per_stage: int, *, residual: bool, seed: int, width: int = 
         width: see ``SignalNet``.
 
     Raises:
-        ValueError: as ``SignalNet``.
+        ValueError: as ``SignalNet``, or if ``seed`` is no whole number from 0 up.
     """
+    seed = given.whole_number("seed", seed, least=0)
     model = SignalNet(per_stage, residual=residual, width=width)
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():

@@ -98,8 +98,7 @@ class Stream(nn.Module):
         self, depth: int, *, width: int = 32, heads: int = 2, norm: str = "pre", seed: int = 0
     ) -> None:
         super().__init__()
-        if depth < 1:
-            raise ValueError(f"depth must be at least 1, got {depth}")
+        depth, seed = given.whole_number("depth", depth), given.whole_number("seed", seed, least=0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.letters, self.places = nn.Embedding(LETTERS, width), nn.Embedding(LENGTH, width)
@@ -129,7 +128,11 @@ def words(count: int, *, seed: int = 0) -> Data:
     Args:
         count: words.
         seed: decides the letters.
+
+    Raises:
+        ValueError: if one is no whole number from 0 up.
     """
+    count, seed = given.whole_number("count", count, least=0), given.whole_number("seed", seed, least=0)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(LETTERS, (count, LENGTH), generator=generator, device="cpu")
     return drawn, drawn.flip(1)
@@ -151,10 +154,10 @@ def train_backward(model: Stream, *, steps: int, lr: float, warmup: int = 0, see
         seed: decides the words.
 
     Raises:
-        ValueError: if ``steps`` is below 1, or ``warmup`` below 0.
+        ValueError: if ``steps`` is below 1, another number below 0, or one is none.
     """
-    if steps < 1 or warmup < 0:
-        raise ValueError(f"steps must be at least 1 and warmup at least 0, got {steps} and {warmup}")
+    steps, warmup = given.whole_number("steps", steps), given.whole_number("warmup", warmup, least=0)
+    lr = given.number_within("lr", lr, least=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     x, y = words(64 * steps, seed=seed)
     losses = []

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from resnet_utils import runtime
 from resnet_utils.evaluation import accuracy, kept_modes
+from resnet_utils.evaluation.answers import require_labels
 from resnet_utils.runtime import given, timing
 
 BATCH_SIZE = 100
@@ -28,8 +29,32 @@ def one_thread() -> Iterator[None]:
 
 @given.explained
 def moved(data: Data, device: torch.device | str) -> Data:
-    """Both tensors of ``data`` on ``device``."""
-    return data[0].to(device), data[1].to(device)
+    """Both tensors of ``data`` on ``device``.
+
+    Args:
+        data: inputs and their classes.
+        device: one that is here.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    inputs, labels = data
+    device = runtime.named_device(device)
+    return inputs.to(device), labels.to(device)
+
+
+def _require_fit(logits: Tensor, labels: Tensor, *, count: int) -> None:
+    """Check that the logits of ``count`` inputs have a place for each of ``labels``, of these inputs or more.
+
+    Raises:
+        ValueError: if they have not.
+    """
+    if logits.ndim != 2 or len(logits) != count or count == 0 or not logits.is_floating_point():
+        raise ValueError(
+            f"the model must give logits (N, num_classes) for N > 0 inputs, got {logits.dtype} "
+            f"{tuple(logits.shape)} for {count}"
+        )
+    require_labels(logits[:1].expand(len(labels), -1), labels)
 
 
 @given.explained
@@ -59,11 +84,19 @@ def train_epochs(
         until: stop after the first epoch whose mean loss is no greater, before ``epochs`` are over.
 
     Raises:
-        ValueError: if ``epochs`` is less than 1.
+        ValueError: if ``epochs`` is less than 1, another number is none or out of its range, the model has
+            nothing to train, or inputs, classes and model do not fit together.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    epochs, lr = given.whole_number("epochs", epochs), given.number_within("lr", lr, least=0)
+    falling, seed = given.yes_or_no("falling", falling), given.whole_number("seed", seed, least=0)
+    until = None if until is None else given.number_within("until", until)
+    if not sums.is_floating_point:
+        raise ValueError(f"sums must be a floating-point type, got {sums}")
     x, labels = moved(data, runtime.device_of(model))
+    if x.ndim == 0 or labels.ndim == 0 or len(x) != len(labels) or len(x) == 0:
+        raise ValueError(f"data must be one class an input, got {tuple(x.shape)} and {tuple(labels.shape)}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(f"the model has nothing to train, got a {type(model).__name__}")
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, fused=True)
     generator = torch.Generator().manual_seed(seed)
     num_steps, step, curve = epochs * -(-len(x) // BATCH_SIZE), 0, []
@@ -73,7 +106,10 @@ def train_epochs(
         order = torch.randperm(len(x), generator=generator, device="cpu").to(x.device)
         for batch in order.split(BATCH_SIZE):
             optimizer.param_groups[0]["lr"] = lr * (1 - step / num_steps) if falling else lr
-            loss = nn.functional.cross_entropy(model(x[batch]), labels[batch])
+            logits = given.answer_of(model, x[batch], name="model")
+            if step == 0:
+                _require_fit(logits, labels, count=len(batch))
+            loss = nn.functional.cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -87,20 +123,50 @@ def train_epochs(
 @given.explained
 @torch.no_grad()
 def eval_logits(model: nn.Module, x: Tensor) -> Tensor:
-    """Logits ``(N, num_classes)`` of ``model`` for all of ``x`` at once, in eval mode; its modes are left as
-    they came. ``x`` is moved to where the model lies."""
+    """Logits ``(N, num_classes)`` of ``model`` for all of ``x`` at once, in eval mode.
+
+    Args:
+        model: its modes are left as they came.
+        x: inputs, moved to where the model lies.
+
+    Raises:
+        ValueError: if the model cannot take them.
+    """
     with kept_modes(model):
-        return model.eval()(x.to(runtime.device_of(model)))
+        model.eval()
+        return given.answer_of(model, x.to(runtime.device_of(model)), name="model")
 
 
 @given.explained
 def loss_on(model: nn.Module, x: Tensor, labels: Tensor) -> float:
-    """Mean cross-entropy (nats) of ``model`` over inputs ``x`` and their classes ``labels``, in eval mode."""
+    """Mean cross-entropy (nats) of ``model`` over inputs and their classes, in eval mode.
+
+    Args:
+        model: as in ``eval_logits``.
+        x: likewise, one input or more.
+        labels: the class of each of them.
+
+    Raises:
+        ValueError: if the three do not fit together.
+    """
     logits = eval_logits(model, x)
-    return nn.functional.cross_entropy(logits, labels.to(logits.device)).item()
+    labels = labels.to(logits.device)
+    if labels.ndim == 0 or len(labels) != len(x):
+        raise ValueError(f"labels must be a class for each of {len(x)} inputs, got {tuple(labels.shape)}")
+    _require_fit(logits, labels, count=len(x))
+    return nn.functional.cross_entropy(logits, labels).item()
 
 
 @given.explained
 def share_right(model: nn.Module, x: Tensor, labels: Tensor) -> float:
-    """Share in [0, 1] of the inputs ``x`` for which ``model`` finds the class in ``labels``, in eval mode."""
+    """Share in [0, 1] of the inputs for which ``model`` finds the class, in eval mode.
+
+    Args:
+        model: as in ``eval_logits``.
+        x: likewise, one input or more.
+        labels: the class of each of them.
+
+    Raises:
+        ValueError: if the three do not fit together.
+    """
     return accuracy(eval_logits(model, x), labels)

@@ -188,7 +188,7 @@ def test_weighted_path_lengths_have_the_binomial_mean():
 
 @pytest.mark.parametrize(("num_blocks", "probability"), [(-1, 0.5), (3, 1.5)])
 def test_path_lengths_refuse_what_is_no_count_or_probability(num_blocks, probability):
-    with pytest.raises(ValueError, match=r"negative|between 0 and 1"):
+    with pytest.raises(ValueError, match=r"num_blocks must be at least 0|probability must be .* at most 1"):
         paths.path_lengths(num_blocks, probability=probability)
 
 
@@ -206,3 +206,21 @@ def test_path_terms_equal_the_sum_over_every_single_path():
 def test_path_terms_refuse_matrices_that_are_not_square():
     with pytest.raises(ValueError, match=r"\(L, d, d\)"):
         paths.path_terms(rand(2, 3, 4))
+
+
+def test_a_loss_of_another_network_is_refused():
+    net, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    with pytest.raises(ValueError, match="depends on no weight of the model"):
+        gradients.gradient_norms(other(torch.ones(1, 2)).sum(), net)
+
+
+def test_derivatives_are_the_same_where_gradients_are_switched_off():
+    with torch.no_grad():
+        assert gradients.jacobian(torch.sin, torch.zeros(2)).tolist() == [[1, 0], [0, 1]]
+        assert gradients.input_gradients(torch.sin, torch.zeros(2)).tolist() == [1, 1]
+
+
+def test_more_paths_than_a_float_can_count_are_refused():
+    assert paths.path_lengths(paths.MOST_BLOCKS).sum().item() == pytest.approx(1, rel=1e-9)
+    with pytest.raises(ValueError, match="num_blocks must be at most 1029"):
+        paths.path_lengths(paths.MOST_BLOCKS + 1)

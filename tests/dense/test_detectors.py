@@ -84,7 +84,7 @@ def test_a_mirrored_target_is_that_of_the_mirrored_image():
 
 
 def test_wrong_numbers_are_refused():
-    with pytest.raises(ValueError, match="num_classes must be a whole number of at least 2, got 1"):
+    with pytest.raises(ValueError, match="num_classes must be at least 2, got 1"):
         dense.faster_rcnn(models.build("resnet18"), 1)
     with pytest.raises(ValueError, match="3 maps, but there are 2 anchor sizes"):
         small(anchor_sizes=(16, 32))

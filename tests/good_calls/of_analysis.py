@@ -16,7 +16,7 @@ CALLS = {
     "analysis.gradients.relative_error": lambda _: {"value": logits(), "truth": logits()},
     "analysis.gradients.jacobian": lambda _: {"function": torch.sin, "x": torch.rand(3)},
     "analysis.gradients.gradient_norms": lambda _: loss_and_model(),
-    "analysis.gradients.input_gradients": lambda _: {"network": torch.sin, "points": torch.rand(5, 1)},
+    "analysis.gradients.input_gradients": lambda _: {"network": torch.sin, "points": torch.rand(5)},
     "analysis.gradients.autocorrelation": lambda _: {"series": torch.rand(9)},
     "analysis.loss_landscape.filter_norms": lambda _: {"weight": torch.rand(4, 3, 3, 3)},
     "analysis.loss_landscape.loss_slice": lambda _: {

@@ -298,3 +298,13 @@ def test_every_shortcut_goes_with_preactivation(name, shortcut):
     assert model(torch.rand(2, 3, 33, 47)).shape == (2, 3)
     norms = [key for key, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
     assert not any("downsample" in key for key in norms), "the next block begins with a BatchNorm"
+
+
+def test_a_stride_on_a_convolution_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="stride_on must be '1x1' or '3x3'"):
+        models.build("resnet18", stride_on="5x5")
+
+
+def test_a_text_for_a_switch_does_not_count_as_yes():
+    with pytest.raises(ValueError, match="zero_init_residual must be True or False"):
+        models.build("resnet18", zero_init_residual="no")

@@ -145,7 +145,7 @@ def test_pick_keeps_depth_and_kind():
     ("call", "message"),
     [
         (lambda: degradation.fresh_net(7, residual=True, seed=0), "even and at least 4.*got 7"),
-        (lambda: degradation.fresh_net(2, residual=True, seed=0), "even and at least 4.*got 2"),
+        (lambda: degradation.fresh_net(2, residual=True, seed=0), "depth must be at least 4.*got 2"),
         (lambda: degradation.fresh_net(4, residual=True, seed=0, width=0), "width must be at least 1, got 0"),
         (lambda: degradation.points(99), "at least 100.*got 99"),
         (lambda: degradation.sweep((), seeds=(0,)), r"depths must name at least one.*got \[\]"),

@@ -75,7 +75,7 @@ def test_a_block_without_its_branch_is_its_shortcut():
 
 
 def test_what_makes_no_network_is_refused():
-    with pytest.raises(ValueError, match="must be at least 1, got 0 and 8"):
+    with pytest.raises(ValueError, match="per_stage must be at least 1, got 0"):
         heartbeats.SignalNet(0, residual=True)
 
 
