@@ -243,7 +243,8 @@ def documented(function: Callable) -> set[str]:
     """The names of errors in a docstring's section "Raises"."""
     doc = inspect.getdoc(inspect.unwrap(function)) or ""
     _, _, raises = doc.partition("\nRaises:\n")
-    return set(re.findall(r"^    (\w+):", raises, re.MULTILINE)) | {"TypeError"}
+    named = re.findall(r"^    (\w+(?:, \w+)*):", raises, re.MULTILINE)
+    return {name for names in named for name in names.split(", ")} | {"TypeError"}
 
 
 class Hung(BaseException):
@@ -318,6 +319,8 @@ def _fault(name: str, parameter: str, value: Any, error: Exception) -> str:
         return f"undocumented: {kind}: {said[:100]!r}"
     words = {parameter, type(value).__name__, described(value)[:8], repr(value)[:8], str(value)[:8]}
     words |= {parameter.replace("_", " "), parameter.rstrip("s"), "got ", "this is ", "there is no "}
+    if isinstance(value, (str, Path)):  # a path is named by any of its parts
+        words |= {part[:8] for part in Path(value).parts} - {"/", ".."}
     if not any(word and word in said for word in words):
         return f"unnamed: {kind}: {said[:160]!r}"
     return ""

@@ -82,6 +82,8 @@ def call(name: str, given: Arguments) -> Any:
     made = function(*positional, **named)
     if hasattr(made, "__enter__") and hasattr(made, "gen"):  # of @contextmanager: nothing has run yet
         with made as inside:
+            if isinstance(inside, Path) and not inside.exists():  # of a file that is to be written
+                inside.write_bytes(b"a file")
             return inside
     if inspect.isgenerator(made):
         return list(made)
