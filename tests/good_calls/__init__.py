@@ -38,10 +38,13 @@ WINGS = sorted(path.stem for path in Path(__file__).parent.glob("of_*.py"))
 CALLS: dict[str, Callable[[Path], Arguments]] = {}
 # (function, parameter) -> why what ``bad_calls`` calls out of bounds means something there.
 UNBOUND: dict[tuple[str, str], str] = {}
+# Function -> why its errors give the reason, and not the argument.
+NAMELESS: dict[str, str] = {}
 for wing in WINGS:
     module = importlib.import_module(f"good_calls.{wing}")
     CALLS |= module.CALLS
     UNBOUND |= module.UNBOUND
+    NAMELESS |= getattr(module, "NAMELESS", {})
 
 
 def arguments(name: str, folder: Path) -> Arguments:

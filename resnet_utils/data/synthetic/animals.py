@@ -19,6 +19,7 @@ from resnet_utils.data.synthetic.faces import (
     SPECIES,
     Dice,
     Factors,
+    require_species,
     roll,
 )
 from resnet_utils.data.synthetic.scene import render
@@ -94,9 +95,10 @@ def draw(
         ValueError: for a count, size, seed, rate, species or factor that is not allowed.
     """
     species = _checked(count, size, seed, species)
+    given.yes_or_no("masks", masks)
     rates = {"background_shortcut": background_shortcut, "duplicates": duplicates, "label_noise": label_noise}
     for name, rate in rates.items():
-        if not 0.0 <= rate <= 1.0:
+        if not 0.0 <= given.real_number(name, rate) <= 1.0:
             raise ValueError(f"{name} is a chance and must lie in [0, 1], got {rate}")
     if label_noise > 0 and len(species) < 2:
         raise ValueError(f"label_noise needs at least two species, got {species}")
@@ -117,11 +119,7 @@ def _checked(count: int, size: int, seed: int, species: Sequence[str]) -> tuple[
     for name, value, least in (("count", count, 1), ("size", size, 8), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    species = (species,) if isinstance(species, str) else tuple(species)
-    unknown = [name for name in species if name not in SPECIES]
-    if unknown or not species or len(set(species)) < len(species):
-        raise ValueError(f"species must be different names out of {SPECIES}, got {species}")
-    return species
+    return require_species(species)
 
 
 def _shuffled(count: int, num_species: int, seed: int) -> ndarray:
