@@ -336,10 +336,8 @@ def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], source: str) ->
     extra = [key for key in state if key not in own]
     both = [key for key in own if key in state]
     other = [key for key in both if state[key].shape != own[key].shape]
-    shapes = [
-        f"{key} is {tuple(state[key].shape)} in the file and {tuple(own[key].shape)} in the model"
-        for key in other
-    ]
+    form = "{} is {} in the file and {} in the model"
+    shapes = [form.format(key, tuple(state[key].shape), tuple(own[key].shape)) for key in other]
     numbers = [key for key in both if state[key].is_floating_point() != own[key].is_floating_point()]
     odd = [key for key in both if state[key].layout != torch.strided or state[key].is_quantized]
     there = [key for key in both if key not in odd and not state[key].is_meta]

@@ -105,7 +105,7 @@ def draw(
     true_label = _shuffled(count, len(species), seed)
     factors = roll(np.array([SPECIES.index(name) for name in species])[true_label], seed)
     labels = _plant(factors, true_label, rates, seed=seed, num_species=len(species))
-    _fix(factors, fixed or {})
+    _fix(factors, {} if fixed is None else fixed)
     images, parts, boxes = render(factors, size, seed)
     source = np.where(factors["copy_of"] < 0, np.arange(count), factors["copy_of"])
     copy_of = factors["copy_of"]
@@ -152,9 +152,11 @@ def _plant(
 
 
 def _fix(f: Factors, fixed: Mapping[str, object]) -> None:
+    if not isinstance(fixed, Mapping):
+        raise TypeError(f"fixed must be factors by name, got {fixed!r:.100}")
     for name, value in fixed.items():
         if name not in f or name in ("species", "true_label", "copy_of", "shortcut"):
-            raise ValueError(f"no factor {name!r} to fix; there are {sorted(f)}")
+            raise ValueError(f"there is no factor {name!r} to fix; there are {sorted(f)}")
         try:
             f[name] = np.broadcast_to(np.asarray(value, dtype=f[name].dtype), f[name].shape)
         except ValueError:

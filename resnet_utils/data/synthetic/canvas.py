@@ -253,6 +253,8 @@ def at_window(value: Number, pictures: ndarray) -> Number:
     _require_number("value", value)
     if not isinstance(pictures, ndarray) or pictures.ndim != 1 or pictures.dtype.kind not in "iu":
         raise ValueError(f"pictures must be an array of whole numbers, got {pictures!r:.100}")
+    if isinstance(value, ndarray) and value.ndim and len(pictures) and not pictures.max() < len(value):
+        raise ValueError(f"value must be one for each picture, got {len(value)} for {pictures.max() + 1}")
     return value[pictures, None, None] if isinstance(value, ndarray) and value.ndim else value
 
 
