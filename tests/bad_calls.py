@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import io
 import math
+import os
 import random
 import re
 import signal
@@ -244,7 +245,8 @@ def documented(function: Callable) -> set[str]:
     """The names of errors in a docstring's section "Raises"."""
     doc = inspect.getdoc(inspect.unwrap(function)) or ""
     _, _, raises = doc.partition("\nRaises:\n")
-    return set(re.findall(r"^    (\w+):", raises, re.MULTILINE)) | {"TypeError"}
+    named = re.findall(r"^    (\w+(?:, \w+)*):", raises, re.MULTILINE)
+    return {name for names in named for name in names.split(", ")} | {"TypeError"}
 
 
 class Hung(BaseException):
@@ -269,14 +271,17 @@ def limited(seconds: float):
 
 @contextmanager
 def kept():
-    """Afterwards the random states, the way to compute and the figures are as before."""
-    states = seeding.global_generators()
+    """Afterwards the random states, the way to compute, the figures and the variables are as before."""
+    states, variables = seeding.global_generators(), dict(os.environ)
     try:
         with speed.using(False):
             yield
     finally:
         seeding.set_global_generators(states)
         plt.close("all")
+        if os.environ != variables:
+            os.environ.clear()
+            os.environ.update(variables)
 
 
 def complaint(name: str, parameter: str, value: Any, must: str, folder: Path) -> str:
@@ -289,11 +294,10 @@ def complaint(name: str, parameter: str, value: Any, must: str, folder: Path) ->
         must: ``MUST`` if that must be refused, ``MAY`` if it may be answered.
         folder: an empty one, in which the call may write.
     """
-    given = good_calls.arguments(name, folder) | {parameter: value}
     shown = f"{parameter}={described(value)}"
     try:
         with kept(), limited(PATIENCE), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            good_calls.call(name, given)
+            good_calls.call(name, good_calls.arguments(name, folder) | {parameter: value})
     except Hung:
         return f"hangs: {shown}"
     except Exception as error:
@@ -320,6 +324,10 @@ def _fault(name: str, parameter: str, value: Any, error: Exception) -> str:
     words = {parameter, type(value).__name__, described(value)[:8], repr(value)[:8], str(value)[:8]}
     words |= {parameter.replace("_", " "), parameter.rstrip("s"), "got ", "this is ", "there is no "}
     words |= {"network"} if parameter in ("model", "net") else set()
+    if name in good_calls.NAMELESS:
+        return ""
+    if isinstance(value, (str, Path)):  # a path is named by any of its parts
+        words |= {part[:8] for part in Path(value).parts} - {"/", ".."}
     if not any(word and word in said for word in words):
         return f"unnamed: {kind}: {said[:160]!r}"
     return ""

@@ -78,8 +78,10 @@ def drawn_animals(
             are named "".
 
     Raises:
-        ValueError: for a count, size, seed or species that is not allowed.
+        ValueError: for a count, size, seed, species or label that is not allowed, or a flag that is none.
     """
+    given.yes_or_no("gray", gray)
+    first_label = given.whole_number("first_label", first_label, least=0)
     made = synthetic.draw(count, size=size, seed=seed, species=species)
     images = torch.from_numpy(made.images)
     if gray:  # ITU-R BT.601, as in the usual conversion of photographs
@@ -102,7 +104,9 @@ def fashion_mnist(*, download: bool = False) -> tuple[Split, Split]:
     Raises:
         ConnectionError: if the download fails, or ``BOOK_OFFLINE`` forbids it.
         OSError: if it cannot be written, as on a full disk.
+        ValueError: if ``download`` is neither True nor False.
     """
+    given.yes_or_no("download", download)
     folder = _given("FashionMNIST")
     root = folder.parent if folder else _downloaded("FashionMNIST", download)
     if root is None:
@@ -135,7 +139,11 @@ def cats_vs_dogs(*, size: int = 64, download: bool = False) -> tuple[Split, Spli
     Raises:
         ConnectionError: if the download fails, or ``BOOK_OFFLINE`` forbids it.
         OSError: if it cannot be written, as on a full disk.
+        ValueError: if ``size`` is no whole number from 1 up (8, where animals are drawn), ``download``
+            neither True nor False, or the two parts have different classes.
     """
+    size = given.whole_number("size", size, unit="pixel")
+    given.yes_or_no("download", download)
     folder, pets = _given("cats_vs_dogs"), _given("oxford-iiit-pet")
     if folder:
         train, valid = (image_folder(folder / part, size=size, strict=False) for part in ("train", "val"))
@@ -167,8 +175,10 @@ def cifar10(
     Raises:
         ConnectionError: if the download fails, or ``BOOK_OFFLINE`` forbids it.
         OSError: if it cannot be written, as on a full disk.
-        ValueError: if ``only`` is another word, or the two parts have different classes.
+        ValueError: if ``only`` is another word, ``download`` neither True nor False, or the two parts have
+            different classes.
     """
+    given.yes_or_no("download", download)
     if only not in (None, "train", "test"):
         raise ValueError(f'only must be "train", "test" or None, got {only!r}')
     wanted = [part for part in ("train", "test") if only in (None, part)]
@@ -247,7 +257,12 @@ def published_archives(name: str) -> list[Archive]:
 
     Args:
         name: of torchvision's class: "FashionMNIST", "CIFAR10" or "OxfordIIITPet".
+
+    Raises:
+        ValueError: for any other name.
     """
+    if not isinstance(name, str) or name not in MIRRORS:
+        raise ValueError(f"name must be one of {', '.join(MIRRORS)}, got {name!r:.100}")
     from torchvision import datasets
 
     kind = getattr(datasets, name)

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from resnet_utils import runtime
-from resnet_utils.data.in_memory import Split
+from resnet_utils.data.in_memory import Split, checked_classes
 from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels, folder_of
 from resnet_utils.data.on_disk import SplitOnDisk
 from resnet_utils.data.pictures import check_picture, read_picture, require_scaler, require_share
+from resnet_utils.files import checked
 from resnet_utils.runtime import given
 
 _SHOWN = 5  # bad files named in an error
@@ -61,7 +62,7 @@ def image_folder(
         ValueError: for an empty class, a single class, a class without one whole picture, folders that
             are the parts of a data set and not its classes, or a bad file.
     """
-    listing, may_lack = _listed(root, size, classes, labels), classes is not None
+    listing, may_lack = _listed(root, size, classes, labels, source), classes is not None
     how = {"may_lack": may_lack, "strict": strict, "source": source, "scaler": scaler, "share": share}
     return _decoded(Path(root), listing, size, **how)
 
@@ -101,7 +102,7 @@ def image_folder_on_disk(
         ValueError: as ``image_folder``.
     """
     given.yes_or_no("thorough", thorough)
-    listing = _listed(root, size, classes, labels)
+    listing = _listed(root, size, classes, labels, source)
     _, listing = _sifted(
         Path(root), listing, _look(size, thorough), may_lack=classes is not None, strict=strict
     )
@@ -131,9 +132,9 @@ def split_on_disk(
         source: where the pictures come from, in words.
 
     Raises:
-        ValueError: if a class has no whole picture.
+        ValueError: if a class has no whole picture, or a size, names and labels do not fit.
     """
-    listing = Listing(tuple(classes), tuple(names), tuple(labels))
+    listing = _named(names, labels, classes, size, source)
     _, listing = _sifted(root, listing, _look(size, thorough=True), may_lack=False, strict=False)
     return _left_on_disk(root, listing, size, source, "pillow")
 
@@ -161,9 +162,10 @@ def read_split(
         source: where the pictures come from, in words.
 
     Raises:
-        ValueError: if a class has no whole picture, or with ``strict`` if any file is none.
+        ValueError: if a class has no whole picture, with ``strict`` if any file is none, or if a size, names
+            and labels do not fit.
     """
-    listing = Listing(tuple(classes), tuple(names), tuple(labels))
+    listing = _named(names, labels, classes, size, source)
     return _decoded(root, listing, size, may_lack=False, strict=strict, source=source)
 
 
@@ -223,10 +225,33 @@ def _left_on_disk(
     )
 
 
+def _named(
+    names: Sequence[str], labels: Sequence[int], classes: Sequence[str], size: int, source: str
+) -> Listing:
+    """The listing of the files that a list names, once it is one."""
+    given.whole_number("size", size, unit="pixel")
+    checked.of_kind("source", source, str)
+    classes = checked_classes(classes)
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"names must be a list of files, got {names!r:.100}")
+    numbers = [given.whole_number("each of labels", label, least=0) for label in labels]
+    if len(numbers) != len(names) or max(numbers, default=0) >= len(classes):
+        raise ValueError(
+            "names and labels must be as many, and labels numbers of the classes; got "
+            f"{len(names)} names, the labels {numbers[:_SHOWN]} and the classes {classes}"
+        )
+    return Listing(classes, tuple(names), tuple(numbers))
+
+
 def _listed(
-    root: str | os.PathLike[str], size: int, classes: Sequence[str] | None, labels: Labels | None
+    root: str | os.PathLike[str],
+    size: int,
+    classes: Sequence[str] | None,
+    labels: Labels | None,
+    source: str,
 ) -> Listing:
     given.whole_number("size", size, unit="pixel")
+    checked.of_kind("source", source, str)
     root = folder_of(root)
     return by_folder(root, classes) if labels is None else by_labels(root, labels, classes)
 

@@ -171,9 +171,13 @@ def take_places(labels: Tensor, classes: Sequence[str], per_class: int, *, seed:
         seed: of the draw.
 
     Raises:
-        ValueError: if some class has fewer.
+        ValueError: if some class has fewer, or the labels are none of these classes.
     """
-    labels = labels.cpu()
+    labels, classes = labels.cpu(), checked_classes(classes)
+    if labels.dtype != torch.int64 or labels.ndim != 1:
+        raise ValueError(f"labels must be int64 (N,), got {labels.dtype} {tuple(labels.shape)}")
+    if not classes or (len(labels) and not 0 <= labels.min() <= labels.max() < len(classes)):
+        raise ValueError(f"labels must be numbers of the classes, got {labels[:5].tolist()} for {classes}")
     counts = labels.bincount(minlength=len(classes))
     if isinstance(per_class, bool) or not isinstance(per_class, int) or not 1 <= per_class <= counts.min():
         sizes = dict(zip(classes, counts.tolist(), strict=True))

@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import PurePosixPath
 
+from resnet_utils.files import checked
 from resnet_utils.runtime import given
 
 
@@ -52,10 +53,14 @@ def labels_from_csv(
 
     Raises:
         FileNotFoundError: if there is no such table.
+        IsADirectoryError: if it is a folder.
         ValueError: if it is no such table, has no row, lacks a column or has it twice, gives one file two
             classes, or if the first line looks like a row and not like headings (where neither ``file`` nor
             ``label`` names one).
     """
+    given.yes_or_no("has_headings", has_headings)
+    for name, heading in (("file", file), ("label", label)):
+        checked.of_kind(name, heading, str, type(None))
     rows = _rows(path)
     if has_headings:
         head, rows, start = (rows[0] if rows else []), rows[1:], 2
@@ -80,7 +85,7 @@ def _rows(path: str | os.PathLike[str]) -> list[list[str]]:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"a table is given by its path, got {type(path).__name__}")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as table:
+        with open(checked.file_at(path), encoding="utf-8-sig", newline="") as table:
             return [[cell.strip() for cell in row] for row in csv.reader(table) if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no table in CSV and UTF-8: {error}") from None

@@ -121,8 +121,10 @@ def read_layout(
         on_disk: whether they stay there until a batch asks for them; otherwise they are read into memory.
 
     Raises:
-        ValueError: if a class has no whole picture in one of the parts.
+        ValueError: if a class has no whole picture in one of the parts, ``size`` is no whole number from 1
+            up, or ``on_disk`` neither True nor False.
     """
+    given.yes_or_no("on_disk", on_disk)
     read = split_on_disk if on_disk else functools.partial(read_split, strict=False)
     return {
         part: read(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from resnet_utils.files import checked
 from resnet_utils.runtime import given
 
 # Left behind by file managers and archives; not part of anybody's data.
@@ -103,7 +104,9 @@ def by_labels(root: Path, labels: Labels, classes: Sequence[str] | None) -> List
     if classes is None:
         classes = found
         if len(found) < 2:
-            raise ValueError(f"the labels name {found or 'no class'}; a classifier needs at least two")
+            raise ValueError(
+                f"the labels name {found or 'no class'} of files in {root}; a classifier needs at least two"
+            )
         if len(found) > 2 and len(found) == sum(map(bool, told.values())):
             raise ValueError(f"each of the {len(found)} files of {root} would be a class of its own")
         require_different(found, what="classes in the labels")
@@ -128,16 +131,19 @@ def folder_of(root: str | os.PathLike[str]) -> Path:
     if not isinstance(root, (str, os.PathLike)):
         raise TypeError(f"a folder is given by its path, got {type(root).__name__}")
     if root == "":
-        raise ValueError("the name of the folder is empty; the working folder is called '.'")
+        raise ValueError(f"the name of the folder is empty, got {root!r}; the working folder is called '.'")
     return Path(root)
 
 
 @given.explained
 def require_folder(root: Path) -> None:
-    """Raise FileNotFoundError or NotADirectoryError if ``root`` is no folder.
+    """Check that there is a folder.
 
     Args:
         root: where pictures should be.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: if ``root`` is none.
     """
     if not root.exists():
         raise FileNotFoundError(f"no folder {root}; {LAYOUT}")
@@ -145,6 +151,7 @@ def require_folder(root: Path) -> None:
         raise NotADirectoryError(f"{root} is a file, not a folder; {LAYOUT}")
 
 
+@given.explained
 def walk(root: Path, *, links: bool = True) -> Iterator[tuple[str, str, str]]:
     """Every file below ``root``: (name with /, why it is no part of the data, why it cannot be opened).
 
@@ -156,9 +163,14 @@ def walk(root: Path, *, links: bool = True) -> Iterator[tuple[str, str, str]]:
             lead in a circle, it counts as one file that cannot be opened.
 
     Raises:
-        OSError: if a folder cannot be listed.
+        OSError: if a folder is none, or cannot be listed.
+        ValueError: if ``links`` is neither True nor False.
     """
+    require_folder(root)
+    return _walked(root, links=given.yes_or_no("links", links))
 
+
+def _walked(root: Path, *, links: bool) -> Iterator[tuple[str, str, str]]:
     for entry in sorted(root.iterdir()):
         hidden = "hidden, or left by a file manager" if _is_litter(entry.name) else ""
         if not _is_text(entry.name):
@@ -167,7 +179,7 @@ def walk(root: Path, *, links: bool = True) -> Iterator[tuple[str, str, str]]:
         elif entry.is_symlink() and entry.is_dir() and (not links or _holds(entry, root)):
             yield entry.name, hidden, "" if hidden else "a link to a folder, which is not followed"
         elif entry.is_dir():
-            for name, why, unusable in walk(entry, links=False):
+            for name, why, unusable in _walked(entry, links=False):
                 yield f"{entry.name}/{name}", hidden or why, "" if hidden else unusable
         else:
             yield entry.name, hidden, "" if hidden else _why_unusable(entry)
@@ -220,6 +232,7 @@ def require_different(names: Sequence[str], *, what: str) -> None:
         ValueError: for two that differ only in capitals, in spaces at their ends, or in how Unicode writes an
             accent (``unicodedata.normalize``).
     """
+    checked.of_kind("what", what, str)
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(unicodedata.normalize("NFC", name).strip().casefold(), name)
@@ -337,6 +350,10 @@ def _asked(labels: Callable[[str], str | None], name: str) -> str | None:
         label = labels(name)
     except ValueError:
         return None
+    except TypeError as error:
+        raise TypeError(
+            f"labels must be a function of a file's name, got {labels!r:.100}: {error}"
+        ) from error
     return "" if label is None else _name_of_class(label, name)
 
 

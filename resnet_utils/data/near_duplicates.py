@@ -9,6 +9,8 @@ the pictures, not by their files: another quality, brightness or size makes othe
 from __future__ import annotations
 
 import hashlib
+import math
+import operator
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -103,11 +105,15 @@ def find_copies(
         mirrored: whether each picture is compared with the mirror images of the others too.
 
     Raises:
-        ValueError: for images of another kind or shape, or a file that is damaged or gone.
+        ValueError: for images of another kind or shape, a file that is damaged or gone, or a limit or flag
+            that is none.
         TypeError: for anything else.
     """
     most_bits = given.whole_number("most_bits", most_bits, least=0)
     least_likeness = given.real_number("least_likeness", least_likeness)
+    if math.isnan(least_likeness):
+        raise ValueError("least_likeness must be a correlation, -1 to 1, got nan")
+    given.yes_or_no("mirrored", mirrored)
     first = _looks(images)
     second = first if others is None else _looks(others)
     views = [(False, second.low, second.thumbs)]
@@ -138,7 +144,15 @@ def bits_apart(first: Tensor, second: Tensor) -> Tensor:
     Args:
         first: bool (N, 64), as from ``perceptual_hash``.
         second: bool (M, 64).
+
+    Raises:
+        ValueError: for tables of another kind or shape, or of unequal widths.
     """
+    for name, hashes in (("first", first), ("second", second)):
+        if hashes.dtype != torch.bool or hashes.ndim != 2 or hashes.shape[1] != first.shape[-1]:
+            raise ValueError(
+                f"{name} must be bool (N, 64), as wide as the other, got {hashes.dtype} {tuple(hashes.shape)}"
+            )
     a, b = first.float() * 2 - 1, second.float() * 2 - 1  # equal bits add 1, different ones -1
     return ((first.shape[1] - a @ b.T) / 2).round().int()
 
@@ -154,7 +168,7 @@ def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
         pairs: tuples that begin with two places each, as those of ``find_copies``.
 
     Raises:
-        ValueError: if a place is not below ``count``.
+        ValueError: if a place is not below ``count``, or a pair is none.
     """
     parent = list(range(given.whole_number("count", count, least=0)))
 
@@ -164,7 +178,11 @@ def groups(count: int, pairs: Iterable[tuple[int, ...]]) -> Tensor:
             place = parent[place]
         return place
 
-    for first, second, *_ in pairs:
+    for pair in pairs:
+        try:
+            first, second = map(operator.index, tuple(pair)[:2])
+        except (TypeError, ValueError):
+            raise ValueError(f"pairs must be tuples that begin with two places, got {pair!r:.100}") from None
         if not (0 <= first < count and 0 <= second < count):
             raise ValueError(f"a pair names the pictures {first} and {second}, but there are {count}")
         one, two = sorted((root(first), root(second)))

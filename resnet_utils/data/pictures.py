@@ -84,14 +84,14 @@ def read_picture(
             ``Resize(256)``, ``CenterCrop(224)`` of torchvision; here it comes first, so that less is scaled.
 
     Raises:
-        ValueError: if ``scaler`` or ``share`` is none of these, or the file is no whole picture, too small,
-            wholly transparent, or of values whose range nobody states or hardly uses; the message gives the
-            reason, not the name.
+        ValueError: if ``scaler``, ``share`` or a number is none of these, or the file is no whole picture,
+            too small, wholly transparent, or of values whose range nobody states or hardly uses; the message
+            gives the reason, not the name.
         TypeError: if ``path`` is neither.
     """
     size = given.whole_number("size", size, unit="pixel")
     scaled = {"pillow": _scaled, "torch": _scaled_by_torch}[require_scaler(scaler)]
-    share = require_share(share)
+    share, smallest = require_share(share), given.whole_number("smallest", smallest, unit="pixel")
     with _readable(path), _opened(path) as image:
         _check_head(image, path, smallest=smallest)
         enough = math.ceil(4 * size / share)

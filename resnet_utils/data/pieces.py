@@ -28,9 +28,12 @@ def require_images(images: object) -> None:
 
     Raises:
         TypeError: if it is neither.
+        ValueError: if the tensor is a single number.
     """
     if not isinstance(images, (Tensor, Split, SplitOnDisk)):
         raise TypeError(f"images must be a split or a tensor, got {type(images).__name__}")
+    if isinstance(images, Tensor) and not images.ndim:
+        raise ValueError(f"images must be (N, C, H, W), got a single number, {images.item()}")
 
 
 @given.explained
@@ -43,8 +46,14 @@ def images_from(images: Images, start: int, stop: int) -> Tensor:
         stop: one more than the last place, at most the number of images.
 
     Raises:
-        ValueError: if a file is damaged, or gone; the message names it.
+        ValueError: if a place is no whole number from 0 up, or a file is damaged, or gone; the message names
+            it.
     """
+    require_images(images)
+    start = given.whole_number("start", start, least=0)
+    stop = given.whole_number("stop", stop, least=start)
+    if stop > len(images):
+        raise ValueError(f"stop must be at most {len(images)}, the number of images, got {stop}")
     return images[start:stop] if isinstance(images, Tensor) else images.images_at(range(start, stop))
 
 
@@ -56,7 +65,13 @@ def pieces(images: Images, count: int) -> Iterator[Tensor]:
         count: images a piece, at least 1.
 
     Raises:
-        ValueError: if a file is damaged, or gone; the message names it.
+        ValueError: if ``count`` is below 1, or a file is damaged, or gone; the message names it.
+        TypeError: if ``images`` are none.
     """
+    require_images(images)
+    return _cut(images, given.whole_number("count", count))
+
+
+def _cut(images: Images, count: int) -> Iterator[Tensor]:
     for start in range(0, len(images), count):
         yield images_from(images, start, min(start + count, len(images)))

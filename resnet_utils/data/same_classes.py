@@ -25,7 +25,10 @@ def require_same_classes(
 
     Raises:
         ValueError: if both name their classes, and not the same in the same order; both sides are named.
+        TypeError: if ``names`` are not two texts.
     """
+    if not isinstance(names, (list, tuple)) or [type(name) for name in names] != [str, str]:
+        raise TypeError(f"names must be two texts, got {names!r:.100}")
     one, two = classes_of(first), classes_of(second)
     if one is None or two is None or one == two:
         return one if one == two else None

@@ -118,8 +118,9 @@ def seeded_if_torchvision(transform: Callable[[Tensor], Tensor], *, seed: int) -
 
     Raises:
         TypeError: if it is no function.
-        ValueError: if it is one of those that change the labels too.
+        ValueError: if it is one of those that change the labels too, or for a seed below 0.
     """
+    given.whole_number("seed", seed, least=0)
     if not callable(transform):
         raise TypeError(f"a transform is a function of images, got {transform!r}")
     made = [transform, *(transform.modules() if isinstance(transform, nn.Module) else ())]

@@ -50,12 +50,12 @@ def pet_trimaps(*, size: int = 96, most: int | None = None) -> tuple[Trimaps, Tr
 
     Raises:
         FileNotFoundError: if ``RESNET_BOOK_DATA`` names no folder with the photographs.
-        ValueError: for a ``size`` or ``most`` below 1.
+        ValueError: for a ``size`` or ``most`` that is no whole number from 1 up.
 
     Source: Parkhi et al. 2012, doi:10.1109/CVPR.2012.6248092.
     """
-    if min(size, 1 if most is None else most) < 1:
-        raise ValueError(f"size and most must be at least 1, got {size} and {most}")
+    size = given.whole_number("size", size, unit="pixel")
+    most = None if most is None else given.whole_number("most", most)
     folder = data_folder()
     root = folder / "oxford-iiit-pet" if folder else None
     if root is None or not root.is_dir():

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from resnet_utils.data.listing import LITTER
-from resnet_utils.files import archives, atomic
+from resnet_utils.files import archives, atomic, checked
 from resnet_utils.runtime import given
 
 MOST_BYTES = 8e9  # that an archive may become
@@ -33,6 +33,7 @@ def ask_for_photographs(folder: str | os.PathLike[str], *, kind: str = "") -> in
     Raises:
         ValueError: as ``store``.
     """
+    _target(folder, kind)
     try:
         dialog = import_module("google.colab.files")
     except ImportError:
@@ -57,11 +58,9 @@ def store(
 
     Raises:
         ValueError: if ``kind`` is no plain name, or an archive is damaged or would become too large.
+        TypeError: if ``uploaded`` holds anything but names with bytes.
     """
-    if kind and (Path(kind).name != kind or kind in (".", "..") or "\\" in kind):
-        raise ValueError(f"the class must be a plain name, got {kind!r}")
-    files = _files(uploaded)
-    target = Path(folder) / kind
+    target, files = _target(folder, kind), _files(uploaded)
     target.mkdir(parents=True, exist_ok=True)
     written = 0
     for name, content in files:
@@ -76,14 +75,29 @@ def store(
     return written
 
 
+def _target(folder: str | os.PathLike[str], kind: str) -> Path:
+    """Where files of a class go."""
+    checked.of_kind("kind", kind, str)
+    if kind and (Path(kind).name != kind or kind in (".", "..") or "\\" in kind or "\0" in kind):
+        raise ValueError(f"the class must be a plain name, got {kind!r}")
+    return checked.path_of(folder, name="folder") / kind
+
+
 def _files(uploaded: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[tuple[str, bytes]]:
     """Name and content of each file: from Colab, or from ipywidgets 8 (dictionaries) or 7 (by name)."""
     if not isinstance(uploaded, Mapping):
-        return [(str(entry["name"]), bytes(entry["content"])) for entry in uploaded]
+        for entry in uploaded:
+            if not isinstance(entry, Mapping) or not {"name", "content"} <= set(entry):
+                raise TypeError(f"uploaded must hold dictionaries with name and content, got {entry!r:.100}")
+        return [(str(entry["name"]), _content(entry["content"])) for entry in uploaded]
     contents = (
-        (str(name), it["content"] if isinstance(it, Mapping) else it) for name, it in uploaded.items()
+        (str(name), it.get("content") if isinstance(it, Mapping) else it) for name, it in uploaded.items()
     )
-    return [(name, bytes(content)) for name, content in contents]
+    return [(name, _content(content)) for name, content in contents]
+
+
+def _content(content: Any) -> bytes:
+    return bytes(checked.of_kind("each file in uploaded", content, bytes, bytearray, memoryview))
 
 
 @given.explained
@@ -102,7 +116,8 @@ def unpack(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> i
         ValueError: if it is no whole archive, holds a link or a name that leads out of the folder, or would
             become larger than 8 GB or 200 times as large as it is.
     """
-    return archives.unpack_archive(Path(archive), Path(folder), most_bytes=MOST_BYTES, wanted=_is_wanted)
+    archive, folder = checked.path_of(archive, name="archive"), checked.path_of(folder, name="folder")
+    return archives.unpack_archive(archive, folder, most_bytes=MOST_BYTES, wanted=_is_wanted)
 
 
 def _is_wanted(name: str) -> bool:

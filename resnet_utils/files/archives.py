@@ -28,7 +28,7 @@ from typing import IO, cast
 
 from tqdm import tqdm
 
-from resnet_utils.files import atomic, downloads, kinds
+from resnet_utils.files import atomic, checked, downloads, kinds
 
 MOST_BYTES = 8e9  # that an archive may become
 MOST_FILES = 200_000
@@ -82,9 +82,14 @@ def fetch_folder(
     Raises:
         ConnectionError: if an archive cannot be fetched, or ``BOOK_OFFLINE`` forbids it.
         OSError: if something cannot be written, as on a full disk.
-        ValueError: if an archive cannot be unpacked safely.
+        ValueError: if an archive cannot be unpacked safely, there is none, or a number is none.
     """
-    folder = Path(folder)
+    folder = checked.path_of(folder, name="folder")
+    if not archives or not all(
+        isinstance(it, Archive) for it in checked.of_kind("archives", archives, Sequence)
+    ):
+        raise ValueError(f"archives must be a list of Archive, at least one; got {archives!r:.200}")
+    _require_function("bar", bar)
     if is_whole(folder):
         return folder
     store = folder.with_name(f"{folder.name}-archives")
@@ -115,8 +120,11 @@ def is_whole(folder: str | Path) -> bool:
 
     Args:
         folder: its path; it need not exist.
+
+    Raises:
+        ValueError: if the path is empty.
     """
-    folder = Path(folder)
+    folder = checked.path_of(folder, name="folder")
     try:
         sizes = json.loads((folder / MARK).read_text(encoding="utf-8"))
         return bool(sizes) and all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -148,9 +156,13 @@ def unpack_archive(
         FileNotFoundError: if there is no such file.
         OSError: if the files cannot be written, as on a full disk.
         ValueError: if it is no whole archive, is too large, holds a link, a device, a name twice, or one that
-            leads out of the folder; the message says which.
+            leads out of the folder; the message says which. Also for a number that is none.
     """
-    archive, folder = Path(archive), Path(folder)
+    archive, folder = checked.path_of(archive, name="archive"), checked.path_of(folder, name="folder")
+    checked.amount("most_bytes", most_bytes)
+    if checked.of_kind("most_files", most_files, int) < 1:
+        raise ValueError(f"most_files must be at least 1, got {most_files}")
+    _require_function("wanted", wanted)
     if not archive.is_file():
         raise FileNotFoundError(f"no archive at {archive}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -159,17 +171,31 @@ def unpack_archive(
         for name, stated, opened in _members(archive, stack):
             place = _place(name)
             budget.member(name, stated)
-            if opened is None or place is None or not wanted(place.as_posix()):
+            if opened is None or place is None or not _asked(wanted, place.as_posix()):
                 budget.bytes += stated  # it has to be read, too
                 continue
             with opened() or io.BytesIO() as source:
                 _copy(source, aside / place, budget)
             count += 1
         if count == 0:
-            raise _RefusedError("it holds no file")
+            raise _RefusedError("it holds no file that is wanted" if budget.members else "it holds no file")
         stack.close()  # reads to the end, where checksums stand
         _move(aside, folder)
     return count
+
+
+def _require_function(name: str, function: object) -> None:
+    if function is not None and not callable(function):
+        raise TypeError(f"{name} must be a function of a file's name, got {function!r:.100}")
+
+
+def _asked(wanted: Callable[[str], bool], name: str) -> bool:
+    try:
+        return bool(wanted(name))
+    except TypeError as error:
+        raise TypeError(
+            f"wanted must be a function of a file's name, got {wanted!r:.100}: {error}"
+        ) from error
 
 
 class _RefusedError(Exception):
@@ -188,7 +214,7 @@ class _Budget:
         """One more, of so many bytes by its own account."""
         self.members += 1
         if self.members > self.most_files:
-            raise _RefusedError(f"it holds more than {self.most_files:,} files")
+            raise _RefusedError(f"it holds more than {self.most_files:,} files, its most_files")
         if stated < 0:
             raise _RefusedError(f"{name!r} states a size of {stated}")
         self.check(stated)
@@ -199,7 +225,7 @@ class _Budget:
 
     def check(self, count: int) -> None:
         if self.bytes + count > self.most_bytes:
-            raise _RefusedError(f"it would become more than {self.most_bytes / 1e9:.3g} GB")
+            raise _RefusedError(f"it would become more than {self.most_bytes / 1e9:.3g} GB, its most_bytes")
         if self.bytes + count > self.most_blown:
             raise _RefusedError(
                 f"it would become more than {MOST_TIMES} times as large, which no pictures do"

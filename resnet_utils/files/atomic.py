@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from resnet_utils.files import checked
+
 ABANDONED = 3600.0  # seconds without a new byte, after which an unfinished file is nobody's
 
 
@@ -33,17 +35,21 @@ def whole(path: str | Path) -> Iterator[Path]:
     Raises:
         FileNotFoundError: if there is no such folder, or nothing was written inside.
         IsADirectoryError: if ``path`` is a folder.
+        ValueError: if ``path`` is empty.
     """
+    checked.path_of(path)
     final = Path(os.path.realpath(path))
     if not final.parent.is_dir():
         raise FileNotFoundError(f"the folder {final.parent} does not exist; make it first")
     if final.is_dir():
-        raise IsADirectoryError(f"{final} is a folder; give the name of a file")
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file")
     start = f".{final.name}-"
     _remove_abandoned(final.parent, start)
     unfinished = final.with_name(f"{start}{secrets.token_hex(4)}.part{final.suffix}")
     try:
         yield unfinished
+        if not unfinished.exists():
+            raise FileNotFoundError(f"nothing was written to {unfinished}, which would have become {final}")
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, final)
@@ -64,10 +70,14 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     Raises:
         FileNotFoundError: if there is no such folder around it.
         NotADirectoryError: if ``path`` is a file.
+        ValueError: if ``path`` is empty, or the working folder lies in it, which would be gone.
     """
+    checked.path_of(path)
     final = Path(os.path.realpath(path))
     if final.exists() and not final.is_dir():
-        raise NotADirectoryError(f"{final} is a file; give the name of a folder")
+        raise NotADirectoryError(f"{path} is a file; give the name of a folder")
+    if Path.cwd().is_relative_to(final):
+        raise ValueError(f"path must be a folder that can be replaced, got {path}: you work in it")
     with scratch(final.parent, final.name) as aside:
         unfinished = aside / "new"
         unfinished.mkdir()
@@ -86,12 +96,14 @@ def scratch(folder: str | Path, name: str) -> Iterator[Path]:
 
     Args:
         folder: where it lies, so that what is made there can be renamed to a place in ``folder``.
-        name: of what is made there.
+        name: of what is made there, without folders.
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        ValueError: if the name has folders, or one of the two is empty.
     """
-    folder, start = Path(folder), f".{name}-"
+    folder = checked.path_of(folder, name="folder")
+    start = f".{checked.plain_name(name)}-"
     if not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} does not exist; make it first")
     _remove_abandoned(folder, start)
@@ -112,7 +124,10 @@ def write(path: str | Path, content: bytes | str) -> None:
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        IsADirectoryError: if ``path`` is a folder.
+        ValueError: if ``path`` is empty.
     """
+    checked.of_kind("content", content, bytes, bytearray, memoryview, str)
     with whole(path) as unfinished:
         unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
@@ -125,8 +140,10 @@ def sha256(path: str | Path) -> str:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        IsADirectoryError: for a folder.
+        ValueError: if ``path`` is empty.
     """
-    with Path(path).open("rb") as file:
+    with checked.file_at(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from resnet_utils.files import atomic, transfer
+from resnet_utils.files import atomic, checked, transfer
 
 TRIES = 3  # at each source, for what may pass by itself
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is left for the next source
@@ -108,17 +108,20 @@ def fetch(
         ConnectionError: if no source gives the right file, or ``BOOK_OFFLINE`` forbids to ask; says why, for
             each source, and what to do next.
         OSError: if the file cannot be written, as on a full disk; says where and what to do next.
-        ValueError: for a name with folders, no url, or what is no digest.
+        ValueError: for a name with folders, no url, what is no digest, or a number that is none.
     """
-    urls, wanted = [urls] if isinstance(urls, str) else list(urls), _digest(sha256, md5)
-    if not name or name in (".", "..") or Path(name).name != name or "\\" in name:
+    urls, wanted = _sources(urls), _digest(sha256, md5)
+    if "\\" in checked.plain_name(name):
         raise ValueError(f"name must be a plain file name without folders, got {name!r}")
-    if not urls:
-        raise ValueError("urls must name at least one source")
-    folder = Path(folder) if folder is not None else cache_folder()
+    checked.seconds("timeout", timeout, least=transfer.LEAST_TIMEOUT)
+    checked.seconds("pause", pause)
+    checked.amount("most_bytes", most_bytes)
+    checked.of_kind("bar", bar, tqdm, type(None))
+    others = [checked.path_of(other, name="also") for other in checked.of_kind("also", also, list, tuple)]
+    folder = cache_folder() if folder is None else checked.path_of(folder, name="folder")
     final = folder / name
     try:
-        for path in (final, *(Path(other) / name for other in also)):
+        for path in (final, *(other / name for other in others)):
             if wanted.fits(path):
                 return path
         if offline():
@@ -139,6 +142,14 @@ def fetch(
     finally:
         if bar is not None:
             bar.close()
+
+
+def _sources(urls: Sequence[str]) -> list[str]:
+    """The addresses of a file, at least one."""
+    found = [urls] if isinstance(urls, str) else list(checked.of_kind("urls", urls, Sequence))
+    if not found or not all(isinstance(url, str) and url for url in found):
+        raise ValueError(f"urls must be one address or several, got {urls!r:.200}")
+    return found
 
 
 def _digest(sha256: str | None, md5: str | None) -> _Digest:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from resnet_utils.files import checked
+
 SAFETENSORS, TORCH = "safetensors", "torch"  # the two kinds that hold weights for us
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save before 1.6 begins with this number
 LONGEST_HEADER = 100_000_000  # bytes, of a safetensors file, by its makers
@@ -55,8 +57,9 @@ def kind_of(path: str | Path) -> str:
 
     Raises:
         OSError: if there is no such file, or it cannot be read.
+        ValueError: for an empty path.
     """
-    path = Path(path)
+    path = checked.file_at(path)
     with path.open("rb") as file:
         start = file.read(512)
     if not start:
@@ -84,8 +87,12 @@ def globals_in(path: str | Path) -> list[str]:
 
     Args:
         path: a file of the kind ``TORCH``.
+
+    Raises:
+        OSError: if there is no such file, or it cannot be read.
+        ValueError: for an empty path.
     """
-    found: dict[str, None] = {}
+    path, found = checked.file_at(path), dict[str, None]()
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
@@ -93,7 +100,7 @@ def globals_in(path: str | Path) -> list[str]:
                     with archive.open(name) as file:
                         found |= dict.fromkeys(_globals(file))
     else:
-        with Path(path).open("rb") as file:
+        with path.open("rb") as file:
             for _ in range(PICKLES):
                 found |= dict.fromkeys(_globals(file))
     return list(found)

@@ -25,6 +25,8 @@ from typing import Any
 
 from torch import Tensor
 
+from resnet_utils.files import checked
+
 WRAPPERS = (  # the entries under which files keep a state dict; the averaged weights (EMA) come last
     "state_dict",
     "model_state_dict",
@@ -67,7 +69,11 @@ def canonical(name: str) -> str:
 
     Args:
         name: such as ``"module.model.layer1.0.shortcut.0.weight"``.
+
+    Raises:
+        TypeError: if it is no text.
     """
+    checked.of_kind("name", name, str)
     words = [word for word in name.split(".") if word not in WRAPPED]
     while len(words) > 1 and words[0] in PREFIXES:
         del words[0]
@@ -91,7 +97,9 @@ def transformers_name(name: str) -> str:
 
     Raises:
         ValueError: if torchvision's ResNets have no such name.
+        TypeError: if it is no text.
     """
+    checked.of_kind("name", name, str)
     kinds = {"conv": "convolution", "bn": "normalization", "0": "convolution", "1": "normalization"}
     if found := re.fullmatch(r"(conv|bn)1\.(\w+)", name):
         return f"resnet.embedder.embedder.{kinds[found[1]]}.{found[2]}"
@@ -114,7 +122,9 @@ def find_state(content: Any, *, entry: str | None = None) -> tuple[dict[str, Ten
 
     Raises:
         NoStateError: if there is none; the message lists what there is.
+        TypeError: if ``entry`` is no text.
     """
+    checked.of_kind("entry", entry, str, type(None))
     way: list[str] = []
     while len(way) < DEEPEST and isinstance(content, Mapping):
         if entry is not None and not way:

@@ -18,12 +18,15 @@ from urllib.parse import urljoin
 
 from tqdm import tqdm
 
+from resnet_utils.files import checked
+
 if TYPE_CHECKING:
     import requests
 
 CHUNK = 2**13  # bytes that are received before they are written
 LEAST_SPEED = 1000.0  # bytes a second, below which a server counts as silent
 WINDOW = 1.5  # times the time-out, over which the speed is measured: true silence is found before
+LEAST_TIMEOUT = 0.01  # seconds; no server answers sooner
 GLANCE = 0.1  # seconds between two looks at a transfer, for the bar
 
 
@@ -116,8 +119,16 @@ def receive(url: str, sink: Sink, *, timeout: float, bar: tqdm | None) -> None:
     Raises:
         RefusedError: if the transfer was ended for what the server did.
         DiskError: if the disk does not take what comes.
+        ValueError: for a time-out that is none.
         Exception: whatever else the libraries raise.
     """
+    if not checked.of_kind("url", url, str).lower().startswith(("http://", "https://")):
+        raise RefusedError(
+            f"not an address of the web, as {url!r:.100} begins with neither http:// nor https://"
+        )
+    checked.of_kind("sink", sink, Sink)
+    checked.seconds("timeout", timeout, least=LEAST_TIMEOUT)
+    checked.of_kind("bar", bar, tqdm, type(None))
     errors: list[BaseException] = []
     done = threading.Event()
 

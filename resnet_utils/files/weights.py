@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from resnet_utils.files import atomic, kinds, naming
+from resnet_utils.files import atomic, checked, kinds, naming
 
 CARD = "card"  # the one key in the header of a file of ours
 MAX_NAMED = 3  # differences that an error message spells out
@@ -73,8 +73,9 @@ def load_weights(
         ValueError: if the checksum differs, the file is no checkpoint, or it does not fit the model; the
             message names the difference and the way on, and the model is left as it was.
     """
-    path = Path(path)
-    _require_file(path)
+    checked.of_kind("model", model, nn.Module)
+    _require_flag(keep_head)
+    path = _file(path)
     if sha256 is not None:
         _check_sha256(path, sha256)
     try:
@@ -101,8 +102,16 @@ def fitted(
 
     Raises:
         ValueError: if they do not fit; the message names the difference and the way on.
+        TypeError: if ``state`` holds anything but tensors by their names.
     """
-    own = model.state_dict()
+    own: dict[str, Tensor] = checked.of_kind("model", model, nn.Module).state_dict()
+    checked.of_kind("name", name, str)
+    _require_flag(keep_head)
+    for key, value in checked.of_kind("state", state, Mapping).items():
+        checked.of_kind("a name in state", key, str)
+        checked.of_kind(f"{key!r} in state", value, Tensor)
+    if own and not state:
+        raise ValueError(f"state must hold the tensors of the model, got none: {state!r:.100}")
     renamed = _renamed(dict(state), own, name)
     if keep_head:
         renamed = {key: value for key, value in renamed.items() if not _is_head(key)}
@@ -127,8 +136,10 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
         ValueError: if the name does not end in ``.safetensors``, the card holds what JSON cannot say, or the
             model has values that are not finite, which ``load_weights`` would refuse.
         FileNotFoundError: if the folder does not exist.
+        IsADirectoryError: if ``path`` is a folder.
     """
-    path = Path(path)
+    path = checked.path_of(path)
+    checked.of_kind("model", model, nn.Module)
     if path.suffix != ".safetensors":
         raise ValueError(f"weights are saved as .safetensors, got the name {path.name!r}")
     header = {} if card is None else {CARD: _as_json(card)}
@@ -136,7 +147,7 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
     broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if broken:
         raise ValueError(
-            f"{len(broken)} tensors have values that are not finite ({_some(broken)}); not saved"
+            f"{len(broken)} tensors of the model have values that are not finite ({_some(broken)}); not saved"
         )
     content = save(state, metadata=header)
     atomic.write(path, content)  # not by save_file: it makes a file that nobody else may read
@@ -154,9 +165,11 @@ def card(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        IsADirectoryError: for a folder; the message names the weights in it.
         ValueError: if the file is no safetensors file, or its card is no JSON of names and values.
     """
-    name = Path(path).name
+    path = _file(path)
+    name = path.name
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
@@ -173,6 +186,7 @@ def card(path: str | Path) -> dict[str, Any]:
 
 def _as_json(notes: Mapping[str, Any]) -> str:
     """The text of a card; refuses what would not come back."""
+    checked.of_kind("card", notes, Mapping)
     wrong = [repr(name) for name in notes if not isinstance(name, str)]
     if wrong:
         raise ValueError(f"the names in a card are text, got {', '.join(wrong)}")
@@ -203,13 +217,21 @@ def _check_sha256(path: Path, expected: str) -> None:
         raise ValueError(f"{path.name} has sha256 {found}, expected {wanted}: it is damaged or another file")
 
 
-def _require_file(path: Path) -> None:
+def _require_flag(keep_head: bool) -> None:
+    if not isinstance(keep_head, int) or keep_head not in (0, 1):
+        raise ValueError(f"keep_head must be True or False, got {keep_head!r:.100}")
+
+
+def _file(path: str | Path) -> Path:
+    """The path of a file that is there; a folder is told with the weights in it."""
+    path = checked.path_of(path)
     if path.is_dir():
         inside = sorted(file.name for file in path.iterdir() if file.suffix in ENDINGS)
         advice = f"give the file in it: {_some(inside)}" if inside else "and no file of weights lies in it"
         raise IsADirectoryError(f"{path} is a folder; {advice}")
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
+    return path
 
 
 def _read(path: Path) -> object:
@@ -314,10 +336,8 @@ def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], source: str) ->
     extra = [key for key in state if key not in own]
     both = [key for key in own if key in state]
     other = [key for key in both if state[key].shape != own[key].shape]
-    shapes = [
-        f"{key} is {tuple(state[key].shape)} in the file and {tuple(own[key].shape)} in the model"
-        for key in other
-    ]
+    form = "{} is {} in the file and {} in the model"
+    shapes = [form.format(key, tuple(state[key].shape), tuple(own[key].shape)) for key in other]
     numbers = [key for key in both if state[key].is_floating_point() != own[key].is_floating_point()]
     odd = [key for key in both if state[key].layout != torch.strided or state[key].is_quantized]
     there = [key for key in both if key not in odd and not state[key].is_meta]

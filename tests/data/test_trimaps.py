@@ -50,5 +50,5 @@ def test_without_the_photographs_it_says_where_they_should_be(monkeypatch, tmp_p
     monkeypatch.setenv("RESNET_BOOK_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="should hold oxford-iiit-pet/"):
         trimaps.pet_trimaps()
-    with pytest.raises(ValueError, match="size and most must be at least 1"):
+    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
         trimaps.pet_trimaps(size=0)

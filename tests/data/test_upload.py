@@ -93,3 +93,9 @@ def test_what_is_no_whole_archive_or_would_fill_the_disk_is_refused(tmp_path, mo
 def test_a_class_is_a_plain_name(tmp_path, kind):
     with pytest.raises(ValueError, match="plain name"):
         upload.store({"a.jpg": b"x"}, tmp_path, kind=kind)
+
+
+def test_a_number_is_not_taken_for_so_many_zero_bytes(tmp_path):
+    with pytest.raises(TypeError, match="each file in uploaded must be bytes"):
+        upload.store({"1.jpg": 3}, tmp_path)
+    assert list(tmp_path.iterdir()) == []

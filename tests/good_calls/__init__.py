@@ -41,10 +41,13 @@ WINGS = sorted(path.stem for path in Path(__file__).parent.glob("of_*.py"))
 CALLS: dict[str, Callable[[Path], Arguments]] = {}
 # (function, parameter) -> why what ``bad_calls`` calls out of bounds means something there.
 UNBOUND: dict[tuple[str, str], str] = {}
+# Function -> why its errors give the reason, and not the argument.
+NAMELESS: dict[str, str] = {}
 for wing in WINGS:
     module = importlib.import_module(f"good_calls.{wing}")
     CALLS |= module.CALLS
     UNBOUND |= module.UNBOUND
+    NAMELESS |= getattr(module, "NAMELESS", {})
 
 
 def arguments(name: str, folder: Path) -> Arguments:
@@ -85,6 +88,8 @@ def call(name: str, given: Arguments) -> Any:
     made = function(*positional, **named)
     if hasattr(made, "__enter__") and hasattr(made, "gen"):  # of @contextmanager: nothing has run yet
         with made as inside:
+            if isinstance(inside, Path) and not inside.exists():  # of a file that is to be written
+                inside.write_bytes(b"a file")
             return inside
     if inspect.isgenerator(made):
         return list(made)

@@ -19,6 +19,7 @@ from resnet_utils.data.synthetic.faces import (
     SPECIES,
     Dice,
     Factors,
+    require_species,
     roll,
 )
 from resnet_utils.data.synthetic.scene import render
@@ -94,16 +95,17 @@ def draw(
         ValueError: for a count, size, seed, rate, species or factor that is not allowed.
     """
     species = _checked(count, size, seed, species)
+    given.yes_or_no("masks", masks)
     rates = {"background_shortcut": background_shortcut, "duplicates": duplicates, "label_noise": label_noise}
     for name, rate in rates.items():
-        if not 0.0 <= rate <= 1.0:
+        if not 0.0 <= given.real_number(name, rate) <= 1.0:
             raise ValueError(f"{name} is a chance and must lie in [0, 1], got {rate}")
     if label_noise > 0 and len(species) < 2:
         raise ValueError(f"label_noise needs at least two species, got {species}")
     true_label = _shuffled(count, len(species), seed)
     factors = roll(np.array([SPECIES.index(name) for name in species])[true_label], seed)
     labels = _plant(factors, true_label, rates, seed=seed, num_species=len(species))
-    _fix(factors, fixed or {})
+    _fix(factors, {} if fixed is None else fixed)
     images, parts, boxes = render(factors, size, seed)
     source = np.where(factors["copy_of"] < 0, np.arange(count), factors["copy_of"])
     copy_of = factors["copy_of"]
@@ -117,11 +119,7 @@ def _checked(count: int, size: int, seed: int, species: Sequence[str]) -> tuple[
     for name, value, least in (("count", count, 1), ("size", size, 8), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    species = (species,) if isinstance(species, str) else tuple(species)
-    unknown = [name for name in species if name not in SPECIES]
-    if unknown or not species or len(set(species)) < len(species):
-        raise ValueError(f"species must be different names out of {SPECIES}, got {species}")
-    return species
+    return require_species(species)
 
 
 def _shuffled(count: int, num_species: int, seed: int) -> ndarray:
@@ -154,9 +152,11 @@ def _plant(
 
 
 def _fix(f: Factors, fixed: Mapping[str, object]) -> None:
+    if not isinstance(fixed, Mapping):
+        raise TypeError(f"fixed must be factors by name, got {fixed!r:.100}")
     for name, value in fixed.items():
         if name not in f or name in ("species", "true_label", "copy_of", "shortcut"):
-            raise ValueError(f"no factor {name!r} to fix; there are {sorted(f)}")
+            raise ValueError(f"there is no factor {name!r} to fix; there are {sorted(f)}")
         try:
             f[name] = np.broadcast_to(np.asarray(value, dtype=f[name].dtype), f[name].shape)
         except ValueError:

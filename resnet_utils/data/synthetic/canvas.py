@@ -9,7 +9,7 @@ roots, which IEEE 754 rounds in one way only, so every machine paints the same b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy import ndarray
@@ -217,6 +217,28 @@ def _span(middle: ndarray, width: int, size: int) -> ndarray:
     return first.astype(np.int64)[:, None] + np.arange(width)
 
 
+def _require_number(name: str, value: object) -> None:
+    if isinstance(value, ndarray):
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value != value:
+        raise ValueError(f"{name} must be a number, or an array of them, got {value!r:.100}")
+
+
+def _require_fit(places: Sequence[tuple[str, object]], numbers: Sequence[tuple[str, object]]) -> None:
+    """Check that places are arrays, and fit together with numbers."""
+    for name, value in places:
+        if not isinstance(value, ndarray):
+            raise ValueError(f"{name} must be an array of places, got {value!r:.100}")
+    for name, value in numbers:
+        _require_number(name, value)
+    named = (*places, *numbers)
+    try:
+        np.broadcast_shapes(*(np.shape(value) for _, value in named))  # type: ignore[arg-type]
+    except ValueError:
+        shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in named)  # type: ignore[arg-type]
+        raise ValueError(f"the shapes must fit together, got {shapes}") from None
+
+
 @given.explained
 def at_window(value: Number, pictures: ndarray) -> Number:
     """Values shaped (n, 1, 1) to go with a window; a plain number stays as it is.
@@ -224,7 +246,15 @@ def at_window(value: Number, pictures: ndarray) -> Number:
     Args:
         value: one for all pictures, or (N,).
         pictures: (n,) the pictures in the window.
+
+    Raises:
+        ValueError: for what is no number, or places that are none of the values.
     """
+    _require_number("value", value)
+    if not isinstance(pictures, ndarray) or pictures.ndim != 1 or pictures.dtype.kind not in "iu":
+        raise ValueError(f"pictures must be an array of whole numbers, got {pictures!r:.100}")
+    if isinstance(value, ndarray) and value.ndim and len(pictures) and not pictures.max() < len(value):
+        raise ValueError(f"value must be one for each picture, got {len(value)} for {pictures.max() + 1}")
     return value[pictures, None, None] if isinstance(value, ndarray) and value.ndim else value
 
 
@@ -239,7 +269,11 @@ def ellipse(u: ndarray, v: ndarray, a: Number, b: Number) -> ndarray:
         v: places, down.
         a: half-width.
         b: half-height.
+
+    Raises:
+        ValueError: for what is no number, or shapes that do not fit together.
     """
+    _require_fit((("u", u), ("v", v)), (("a", a), ("b", b)))
     p, q = u / a, v / b
     level = np.maximum(np.sqrt(p * p + q * q), 1e-9)  # the very middle would be 0 / 0
     slope = np.maximum(np.sqrt(np.square(p / a) + np.square(q / b)), 1e-9)
@@ -255,7 +289,15 @@ def capsule(u: ndarray, v: ndarray, start: Point, end: Point) -> ndarray:
         v: places, down.
         start: (u, v, radius).
         end: likewise.
+
+    Raises:
+        ValueError: for what is no number, or shapes that do not fit together.
     """
+    for name, point in (("start", start), ("end", end)):
+        if not isinstance(point, (tuple, list)) or len(point) != 3:
+            raise ValueError(f"{name} must be (u, v, radius), got {point!r:.100}")
+    numbers = [*(("start", value) for value in start), *(("end", value) for value in end)]
+    _require_fit((("u", u), ("v", v)), numbers)
     du, dv = end[0] - start[0], end[1] - start[1]
     along = np.clip(((u - start[0]) * du + (v - start[1]) * dv) / (du * du + dv * dv), 0.0, 1.0)
     across_u, across_v = u - start[0] - along * du, v - start[1] - along * dv

@@ -7,6 +7,7 @@ Chance comes from raw PCG64 bits, which NumPy promises never to change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -208,13 +209,52 @@ class Dice:
 
 
 @given.explained
+def require_species(species: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of species as a tuple.
+
+    Args:
+        species: different names out of ``SPECIES``; a single one may be a text.
+
+    Raises:
+        ValueError: for a name that there is not, one that comes twice, or none.
+    """
+    names = (species,) if isinstance(species, str) else tuple(species)
+    if not names or any(name not in SPECIES for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"species must be different names out of {SPECIES}, got {names}")
+    return names
+
+
+@given.explained
+def require_factors(f: Factors, /, *names: str) -> None:
+    """Check that factors are there.
+
+    Args:
+        f: the factors that ``animals.draw`` describes.
+        *names: those that are needed.
+
+    Raises:
+        ValueError: if one is missing.
+    """
+    if not isinstance(f, dict) or not set(names) <= f.keys():
+        raise ValueError(f"f must hold the factors {', '.join(names)}, as roll makes them; got {list(f)[:5]}")
+
+
+@given.explained
 def roll(species: ndarray, seed: int) -> Factors:
     """Everything decided before the first pixel: name -> one row an image.
 
     Args:
         species: (N,) index into ``SPECIES``.
         seed: of the drawing, at least 0.
+
+    Raises:
+        ValueError: for a species that there is not, or a seed below 0.
     """
+    if not isinstance(species, ndarray) or species.ndim != 1 or species.dtype.kind not in "iu":
+        raise ValueError(f"species must be an array of whole numbers (N,), got {species!r:.100}")
+    if len(species) and not 0 <= species.min() <= species.max() < len(SPECIES):
+        raise ValueError(f"species must be 0 to {len(SPECIES) - 1}, got {species.min()} to {species.max()}")
+    seed = given.whole_number("seed", seed, least=0)
     dice = Dice(seed, 2, len(species), columns=112)
     f = {"species": species}
     f["x"], f["y"] = dice.uniform(0.34, 0.66), dice.uniform(0.44, 0.68)

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from resnet_utils.data.synthetic.animals import PETS
 from resnet_utils.data.synthetic.canvas import Canvas
-from resnet_utils.data.synthetic.faces import SPECIES, Dice, Factors, roll
+from resnet_utils.data.synthetic.faces import SPECIES, Dice, Factors, require_species, roll
 from resnet_utils.data.synthetic.parts import paint_face
 from resnet_utils.data.synthetic.scene import background, grain, light
 from resnet_utils.runtime import given
@@ -83,9 +83,7 @@ def draw_groups(
         if not is_whole or value < low or (high is not None and value > high):
             allowed = f"at least {low}" if high is None else f"from {low} to {high}"
             raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
-    species = (species,) if isinstance(species, str) else tuple(species)
-    if not species or set(species) - set(SPECIES) or len(set(species)) < len(species):
-        raise ValueError(f"species must be different names out of {SPECIES}, got {species}")
+    species = require_species(species)
     dice = Dice(seed, 5, count, columns=1 + 4 * most)
     there = 1 + dice.index(most)  # (count,) animals in each image
     labels = np.stack([dice.index(len(species)) for _ in range(most)])  # (most, count)

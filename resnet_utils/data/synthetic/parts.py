@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from resnet_utils.data.synthetic.canvas import Canvas, at_window, ellipse
-from resnet_utils.data.synthetic.faces import EARS, PARTS, PATTERNS, SPECIES, Factors
+from resnet_utils.data.synthetic.faces import EARS, PARTS, PATTERNS, SPECIES, Factors, require_factors
 from resnet_utils.runtime import given
 
 BODY, EAR, HEAD, EYE, MUZZLE, NOSE, MOUTH, TONGUE, WHISKER = range(1, len(PARTS) - 1)
@@ -25,7 +25,11 @@ def paint_face(canvas: Canvas, f: Factors) -> None:
     Args:
         canvas: N pictures with their poses; painted in place.
         f: the factors that ``animals.draw`` describes.
+
+    Raises:
+        ValueError: if factors are missing.
     """
+    require_factors(f, "species", "fur", "ear", "yaw", "eye", "muzzle", "nose")
     body = np.where(_is(f, "panda")[:, None], 0.15, f["fur"] * 0.9)
     canvas.oval(BODY, body, (0.0, 1.9), radii=(1.0, 1.15), rim=0.3)
     _ears(canvas, f, front=False)

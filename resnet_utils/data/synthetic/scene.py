@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from resnet_utils.data.synthetic.canvas import Canvas
-from resnet_utils.data.synthetic.faces import PARTS, Factors
+from resnet_utils.data.synthetic.faces import PARTS, Factors, require_factors
 from resnet_utils.data.synthetic.parts import paint_face
 from resnet_utils.runtime import given
 
@@ -26,7 +26,12 @@ def render(f: Factors, size: int, seed: int) -> tuple[ndarray, ndarray, ndarray]
         f: the factors that ``animals.draw`` describes, N rows.
         size: side in pixels.
         seed: of the grain.
+
+    Raises:
+        ValueError: if factors are missing, or for a size below 1 or a seed below 0.
     """
+    require_factors(f, "x", "y", "scale", "turn", "noise")
+    size, seed = given.whole_number("size", size, unit="pixel"), given.whole_number("seed", seed, least=0)
     count, bits = len(f["x"]), np.random.PCG64([seed, 4])
     images = np.empty((count, 3, size, size), dtype=np.uint8)
     parts, boxes = np.empty((count, size, size), dtype=np.uint8), np.empty((count, 4), dtype=np.int64)
@@ -54,7 +59,11 @@ def grain(bits: np.random.PCG64, number: int, size: int) -> ndarray:
         bits: where the chance comes from.
         number: of images.
         size: side in pixels.
+
+    Raises:
+        ValueError: for a number or size below 1.
     """
+    number, size = given.whole_number("number", number), given.whole_number("size", size, unit="pixel")
     grains = 3 * size * size
     bytes_ = bits.random_raw(number * -(-grains // 4)).astype("<u8").view(np.uint8)
     pairs = bytes_.reshape(number, -1)[:, : 2 * grains].reshape(number, 2, 3, size, size)
@@ -68,7 +77,12 @@ def background(f: Factors, size: int) -> ndarray:
     Args:
         f: the factors that ``animals.draw`` describes, N rows.
         size: side in pixels.
+
+    Raises:
+        ValueError: if factors are missing, or for a size below 1.
     """
+    require_factors(f, "x", "texture", "ground", "ground_change")
+    size = given.whole_number("size", size, unit="pixel")
     steps = (np.arange(size) + 0.5) / size
     mix = np.zeros((len(f["x"]), size, size))
     for number, texture in enumerate((_gradient, _blotches, _stripes, _checks), start=1):
@@ -126,7 +140,12 @@ def light(f: Factors, size: int) -> ndarray:
     Args:
         f: the factors that ``animals.draw`` describes, N rows.
         size: side in pixels.
+
+    Raises:
+        ValueError: if factors are missing, or for a size below 1.
     """
+    require_factors(f, "light", "exposure")
+    size = given.whole_number("size", size, unit="pixel")
     steps = (np.arange(size) + 0.5) / size - 0.5
     across, down = f["light"].T[:, :, None, None]
     return ((1 + across * steps + down * steps[:, None]) * f["exposure"][:, None, None])[:, None]
