@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import io
 import math
+import os
 import random
 import re
 import signal
@@ -35,7 +36,7 @@ from hypothesis import strategies as some
 from torch import Tensor, nn
 
 import resnet_utils
-from resnet_utils.runtime import seeding, speed
+from resnet_utils.runtime import processes, seeding, speed
 
 PACKAGE = str(Path(resnet_utils.__file__).parent)
 PATIENCE = 20  # seconds, after which a call hangs
@@ -268,14 +269,19 @@ def limited(seconds: float):
 
 @contextmanager
 def kept():
-    """Afterwards the random states, the way to compute and the figures are as before."""
-    states = seeding.global_generators()
+    """Afterwards the random states, the way to compute, the environment and the figures are as before."""
+    states, environment = seeding.global_generators(), dict(os.environ)
     try:
         with speed.using(False):
             yield
     finally:
         seeding.set_global_generators(states)
         plt.close("all")
+        if processes.is_together():
+            torch.distributed.destroy_process_group()
+        if os.environ != environment:
+            os.environ.clear()
+            os.environ |= environment
 
 
 def complaint(name: str, parameter: str, value: Any, must: str, folder: Path) -> str:
@@ -288,19 +294,17 @@ def complaint(name: str, parameter: str, value: Any, must: str, folder: Path) ->
         must: ``MUST`` if that must be refused, ``MAY`` if it may be answered.
         folder: an empty one, in which the call may write.
     """
-    given = good_calls.arguments(name, folder) | {parameter: value}
     shown = f"{parameter}={described(value)}"
-    try:
-        with kept(), limited(PATIENCE), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            good_calls.call(name, given)
-    except Hung:
-        return f"hangs: {shown}"
-    except Exception as error:
-        return (
-            f"{_fault(name, parameter, value, error)}: {shown}"
-            if _fault(name, parameter, value, error)
-            else ""
-        )
+    with kept():
+        given = good_calls.arguments(name, folder) | {parameter: value}
+        try:
+            with limited(PATIENCE), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                good_calls.call(name, given)
+        except Hung:
+            return f"hangs: {shown}"
+        except Exception as error:
+            fault = _fault(name, parameter, value, error)
+            return f"{fault}: {shown}" if fault else ""
     return f"silent: {shown}" if must == MUST else ""
 
 
