@@ -30,6 +30,7 @@ import good_calls
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from beartype import BeartypeConf
 from beartype.door import is_bearable
 from good_calls.makers import net
 from hypothesis import strategies as some
@@ -167,7 +168,7 @@ def another_kind(hint: Any) -> some.SearchStrategy | None:
     def is_other(value: object) -> bool:
         whole = isinstance(value, float) and value.is_integer() and int in kinds
         before = random.getstate()  # beartype picks an item of a list at random, and Hypothesis minds
-        fits = is_bearable(value, hint)
+        fits = is_bearable(value, hint, conf=BeartypeConf(is_pep484_tower=True))  # [1] for a list of floats
         random.setstate(before)
         return not (whole or fits or isinstance(value, alike))
 
@@ -244,7 +245,8 @@ def documented(function: Callable) -> set[str]:
     """The names of errors in a docstring's section "Raises"."""
     doc = inspect.getdoc(inspect.unwrap(function)) or ""
     _, _, raises = doc.partition("\nRaises:\n")
-    return set(re.findall(r"^    (\w+):", raises, re.MULTILINE)) | {"TypeError"}
+    named = re.findall(r"^    (\w+(?:, \w+)*):", raises, re.MULTILINE)
+    return {name for names in named for name in names.split(", ")} | {"TypeError"}
 
 
 class Hung(BaseException):
@@ -322,6 +324,7 @@ def _fault(name: str, parameter: str, value: Any, error: Exception) -> str:
         return f"undocumented: {kind}: {said[:100]!r}"
     words = {parameter, type(value).__name__, described(value)[:8], repr(value)[:8], str(value)[:8]}
     words |= {parameter.replace("_", " "), parameter.rstrip("s"), "got ", "this is ", "there is no "}
+    words |= {"network"} if parameter in ("model", "net") else set()
     if not any(word and word in said for word in words):
         return f"unnamed: {kind}: {said[:160]!r}"
     return ""

@@ -59,8 +59,11 @@ def default_output(folder: str | os.PathLike[str]) -> Path:
 
     Args:
         folder: the one with the photographs.
+
+    Raises:
+        ValueError: if it can be no name of a folder.
     """
-    return Path(f"{Path(folder).resolve().name or 'photographs'}-classifier")
+    return Path(f"{given.path_of('folder', folder).resolve().name or 'photographs'}-classifier")
 
 
 @given.explained
@@ -108,6 +111,7 @@ def finetune_folder(
             another run.
         ConnectionError: if ImageNet's weights are asked for and cannot be had.
     """
+    balanced, progress = given.yes_or_no("balanced", balanced), given.yes_or_no("progress", progress)
     runtime.setup(seed, fast=speed.asked(fast))
     target = _checked_output(folder, output)
     _check(epochs, lr, risk)
@@ -143,7 +147,7 @@ def _checked_output(folder: str | os.PathLike[str], output: str | os.PathLike[st
     """Where to write; not among the photographs, where it would become a class."""
     if output == "":
         raise ValueError("the name of the output folder is empty; give a folder, or leave it out")
-    target = default_output(folder) if output is None else Path(output)
+    target = default_output(folder) if output is None else given.path_of("output", output)
     if target.exists() and not target.is_dir():
         raise ValueError(f"the output {target} is a file; give a folder")
     inside = Path(folder).resolve()

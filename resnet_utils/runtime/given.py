@@ -14,6 +14,7 @@ import inspect
 import math
 import numbers
 import operator
+import os
 import traceback
 import types
 import typing
@@ -71,21 +72,25 @@ def _in_own_words(error: Exception) -> bool:
 
 def _wrong_kind(function: Callable, args: tuple, kwargs: dict[str, Any]) -> str:
     """Which argument contradicts the signature, in words; "" if none does, or it cannot be told."""
-    from beartype.door import is_bearable  # here, since it is wanted only after a failure
+    from beartype import BeartypeConf  # here, since it is wanted only after a failure
+    from beartype.door import is_bearable
 
+    whole_is_real = BeartypeConf(is_pep484_tower=True)  # 1 is a good answer where a float is wanted
     try:
         hints = typing.get_type_hints(function)
         given = inspect.signature(function).bind(*args, **kwargs).arguments
     except (NameError, TypeError):  # a name for type checkers only; a call that does not fit the signature
         return ""
     for name, value in given.items():
-        if name in hints and not is_bearable(value, hints[name]):
-            what = f"{value!r:.100}" if type(value).__repr__ is not object.__repr__ else "an object"
-            return (
-                f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {what}, "
-                f"of the kind {type(value).__name__}"
-            )
+        if name in hints and not is_bearable(value, hints[name], conf=whole_is_real):
+            return f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {_shown(value)}"
     return ""
+
+
+def _shown(value: object) -> str:
+    """A value and its kind, for a message."""
+    what = f"{value!r:.100}" if type(value).__repr__ is not object.__repr__ else "an object"
+    return f"{what}, of the kind {type(value).__name__}"
 
 
 def _in_words(hint: Any) -> str:
@@ -100,6 +105,24 @@ def _in_words(hint: Any) -> str:
     if isinstance(hint, type) and not kinds:
         return WORDS.get(hint, f"a {hint.__name__}")
     return str(hint).replace("collections.abc.", "").replace("typing.", "")
+
+
+@explained
+def of_kind(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
+    """Refuse another kind where it would be taken in silence, such as None where a text is printed.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given.
+        kind: what it must be; of several, any.
+
+    Raises:
+        TypeError: if it is of another kind.
+    """
+    for called, thing, wanted in (("name", name, str), (name, value, kind)):
+        if not isinstance(thing, wanted):
+            kinds = wanted if isinstance(wanted, tuple) else (wanted,)
+            raise TypeError(f"{called} must be {' or '.join(map(_in_words, kinds))}, got {_shown(thing)}")
 
 
 def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> int:
@@ -204,6 +227,23 @@ def table(name: str, value: Any) -> Tensor:
         raise ValueError(
             f"{name} must be a tensor, an array or a list of numbers, got {type(value).__name__} ({reason})"
         ) from None
+
+
+def path_of(name: str, value: Any) -> Path:
+    """``value`` as a path; whether something is there is the caller's to judge.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given: a text or a path.
+
+    Raises:
+        TypeError: if it is neither.
+        ValueError: if it holds the character 0, which no system allows in a name.
+    """
+    of_kind(name, value, (str, os.PathLike))
+    if "\0" in os.fspath(value):
+        raise ValueError(f"{name} must be the name of a file or folder, got {value!r}")
+    return Path(value)
 
 
 def require_batches(loader: Any, *, name: str, times: int) -> None:
