@@ -193,8 +193,8 @@ def require_shares(model: nn.Module, loader: Batches) -> None:
 
     Raises:
         TypeError: if one of them is none.
-        ValueError: if the first of a list is no batch, one of the two is for several processes and the other for one, or shares lie inside of
-            something that mixes.
+        ValueError: if the first of a list is no batch, one of the two is for several processes and the other
+            for one, or shares lie inside of something that mixes.
     """
     given.of_kind("model", model, nn.Module)
     given.require_batches(loader, name="loader", times=1)
