@@ -117,7 +117,9 @@ def finetune_folder(
     _check(epochs, lr, risk)
     layout = find_layout(folder)  # a wrong folder is noticed before anything is fetched
     start = choose_backbone(weights, network=network, size=size)
-    tell(f"start: {start.network} with {start.weights}" + (f"; {start.advice}" if start.advice else ""))
+    _tell_first(
+        tell, f"start: {start.network} with {start.weights}" + (f"; {start.advice}" if start.advice else "")
+    )
     if line := beyond_memory(layout, size=start.size):
         tell(line)
     parts = split_photographs(read_photographs(folder, size=start.size), seed=seed)
@@ -164,6 +166,14 @@ def _check(epochs: int | None, lr: float | None, risk: float) -> None:
         raise ValueError(f"lr must be above 0 and below 10, got {lr}")
     if not 0 < given.real_number("risk", risk) < 1:
         raise ValueError(f"risk must lie between 0 and 1, got {risk}")
+
+
+def _tell_first(tell: Callable[[str], None], line: str) -> None:
+    """The first line; who cannot take one is named."""
+    try:
+        tell(line)
+    except TypeError as error:
+        raise TypeError(f"tell must be a function that takes a line, got {tell!r:.100} ({error})") from error
 
 
 def _tell_parts(parts: Parts, tell: Callable[[str], None]) -> None:

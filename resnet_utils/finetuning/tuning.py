@@ -82,6 +82,7 @@ def tune(
         ValueError: if the photographs have another size, or the checkpoint belongs to another run.
     """
     balanced, progress = given.yes_or_no("balanced", balanced), given.yes_or_no("progress", progress)
+    given.of_kind("start", start, Backbone)
     if (size := parts.train.shape[-1]) != start.size:
         raise ValueError(f"the photographs were read at {size} pixels, the network wants {start.size}")
     place = runtime.device() if device is None else runtime.named_device(device)
