@@ -194,8 +194,9 @@ def real_numbers(name: str, values: Any) -> list[float]:
     """
     if isinstance(values, (Tensor, np.ndarray)):
         values = table(name, values)
-        if values.ndim != 1:
-            raise ValueError(f"{name} must be a list of numbers, got the shape {tuple(values.shape)}")
+        if values.ndim != 1 or values.is_complex():
+            shape = f"{values.dtype} of the shape {tuple(values.shape)}"
+            raise ValueError(f"{name} must be a list of numbers, got {shape}")
         return [float(value) for value in values.tolist()]
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ValueError(f"{name} must be a list of numbers, got {values!r:.200}")
