@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Parameters, Returned = ParamSpec("Parameters"), TypeVar("Returned")
+Parameters = ParamSpec("Parameters")  # each in a line of its own, or type checkers do not know them
+Returned = TypeVar("Returned")
 
 PAIR = "a batch is a pair (images, labels) of tensors"
 SHOWN = 6  # keys of a mapping that a message names
@@ -108,13 +109,13 @@ def _in_words(hint: Any) -> str:
 
 
 @explained
-def of_kind(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
+def of_kind(name: str, value: Any, kind: Any) -> None:
     """Refuse another kind where it would be taken in silence, such as None where a text is printed.
 
     Args:
         name: what the caller calls it, for the message.
         value: as it was given.
-        kind: what it must be; of several, any.
+        kind: what it must be, a type or a tuple of them; of several, any.
 
     Raises:
         TypeError: if it is of another kind.
