@@ -37,7 +37,7 @@ from hypothesis import strategies as some
 from torch import Tensor, nn
 
 import resnet_utils
-from resnet_utils.runtime import seeding, speed
+from resnet_utils.runtime import processes, seeding, speed
 
 PACKAGE = str(Path(resnet_utils.__file__).parent)
 PATIENCE = 20  # seconds, after which a call hangs
@@ -271,17 +271,19 @@ def limited(seconds: float):
 
 @contextmanager
 def kept():
-    """Afterwards the random states, the way to compute, the figures and the variables are as before."""
-    states, variables = seeding.global_generators(), dict(os.environ)
+    """Afterwards the random states, the way to compute, the environment and the figures are as before."""
+    states, environment = seeding.global_generators(), dict(os.environ)
     try:
         with speed.using(False):
             yield
     finally:
         seeding.set_global_generators(states)
         plt.close("all")
-        if os.environ != variables:
+        if processes.is_together():
+            torch.distributed.destroy_process_group()
+        if os.environ != environment:
             os.environ.clear()
-            os.environ.update(variables)
+            os.environ |= environment
 
 
 def complaint(name: str, parameter: str, value: Any, must: str, folder: Path) -> str:
@@ -295,17 +297,16 @@ def complaint(name: str, parameter: str, value: Any, must: str, folder: Path) ->
         folder: an empty one, in which the call may write.
     """
     shown = f"{parameter}={described(value)}"
-    try:
-        with kept(), limited(PATIENCE), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            good_calls.call(name, good_calls.arguments(name, folder) | {parameter: value})
-    except Hung:
-        return f"hangs: {shown}"
-    except Exception as error:
-        return (
-            f"{_fault(name, parameter, value, error)}: {shown}"
-            if _fault(name, parameter, value, error)
-            else ""
-        )
+    with kept():
+        given = good_calls.arguments(name, folder) | {parameter: value}
+        try:
+            with limited(PATIENCE), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                good_calls.call(name, given)
+        except Hung:
+            return f"hangs: {shown}"
+        except Exception as error:
+            fault = _fault(name, parameter, value, error)
+            return f"{fault}: {shown}" if fault else ""
     return f"silent: {shown}" if must == MUST else ""
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from types import NoneType
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ PRECISION = (
 ALONE = "more than 1 value per channel"  # and about a BatchNorm that got a single value
 SMALL = ("can't be greater than actual input size", "Output size is too small", "Padding size should be less")
 SIZE = ("shapes cannot be multiplied", "should contain", "size mismatch")  # and about a layer of a fixed size
+OTHERS = ("positional argument", "takes no arguments")  # and Python's about a function with other arguments
 ONE_SHAPE = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.GaussianNLLLoss, nn.PoissonNLLLoss)
 ONE_SHAPE_FUNCTIONS = (
     *(nn.functional.mse_loss, nn.functional.l1_loss, nn.functional.smooth_l1_loss, nn.functional.huber_loss),
@@ -52,6 +54,7 @@ def is_binary(loss_function: LossFunction | None) -> bool:
 
 def _layers(loss_function: LossFunction | None) -> Iterator[object]:
     """A loss, and what is inside of ``functools.partial`` or a penalty around it, the innermost last."""
+    given.of_kind("loss_function", loss_function, (Callable, NoneType))
     loss: object = loss_function
     yield loss
     while isinstance(loss, functools.partial) or hasattr(loss, "__wrapped__"):
@@ -149,21 +152,22 @@ def loss_of(loss_function: LossFunction | None, logits: Tensor, labels: Tensor) 
     Raises:
         ValueError: if the loss cannot be computed from these, or gives anything but one float.
     """
-    loss_function = loss_function or nn.functional.cross_entropy
-    given = f"{_kind(logits)} logits and {_kind(labels)} labels"
+    given.of_kind("loss_function", loss_function, (Callable, NoneType))
+    loss_function = nn.functional.cross_entropy if loss_function is None else loss_function
+    both = f"{_kind(logits)} logits and {_kind(labels)} labels"
     try:
         loss = loss_function(logits, labels)
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"the loss {_name(loss_function)} cannot be computed from {given}: {reason}. A loss is a function"
-            " of logits and labels that gives their mean over the batch, such as nn.CrossEntropyLoss()"
+            f"the loss {_name(loss_function)} cannot be computed from {both}: {reason}. A loss_function "
+            "takes logits and labels and gives their mean over the batch, such as nn.CrossEntropyLoss()"
         ) from error
     if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
         kind = _kind(loss) if isinstance(loss, Tensor) else f"{type(loss).__name__} {loss!r:.40}"
         raise ValueError(
-            f"the loss {_name(loss_function)} must give one float tensor, the mean over a batch; of {given} "
-            f"it gives {kind}"
+            f"loss_function must give one float tensor, the mean over a batch; of {both} "
+            f"{_name(loss_function)} gives {kind}"
         )
     return loss.reshape(())
 
@@ -207,8 +211,19 @@ def right_answers(logits: Tensor, labels: Tensor, *, loss_function: LossFunction
         logits: of a batch.
         labels: of the same batch, as ``require_labels`` takes them, on the same device.
         loss_function: of the training; None: cross-entropy.
+
+    Raises:
+        ValueError: if their shapes or kinds do not go together; the values are ``require_labels``'s to judge.
     """
-    if is_binary(loss_function):
+    binary = is_binary(loss_function)
+    shares = labels.is_floating_point() and labels.shape == logits.shape
+    one_each = not binary and labels.ndim == 1 and labels.shape == logits.shape[:1]
+    if not logits.is_floating_point() or (not binary and logits.ndim != 2) or not (shares or one_each):
+        raise ValueError(
+            "right answers need float logits (N, num_classes), and as labels class numbers (N,), or float "
+            f"numbers in the shape of the logits; got {_kind(labels)} labels for {_kind(logits)} logits"
+        )
+    if binary:
         return (logits > 0) == (labels > 0.5)
     return logits.argmax(dim=1) == (labels if labels.ndim == 1 else labels.argmax(dim=1))
 
@@ -223,11 +238,11 @@ def require_numbers(logits: Tensor, images: Tensor, *, where: str) -> None:
         where: which batch of what, for the message.
 
     Raises:
-        ValueError: if some are NaN and the images have values that are not finite.
+        ValueError: if some are NaN and the images have values that are not finite, or the two are not as
+            many.
         FloatingPointError: if some are NaN, and the images are not to blame.
     """
-    lost = int(logits.isnan().reshape(max(1, len(images)), -1).any(dim=1).sum())
-    if not lost:
+    if not (lost := _images_with(logits.isnan(), images, where)):
         return
     require_finite_images(images, where=where)
     raise FloatingPointError(
@@ -247,8 +262,18 @@ def require_finite_images(images: Tensor, *, where: str) -> None:
     Raises:
         ValueError: if some are NaN or infinite; the message counts the images.
     """
-    if odd := int((~images.isfinite()).reshape(len(images), -1).any(dim=1).sum()):
+    if odd := _images_with(~images.isfinite(), images, where):
         raise ValueError(f"{where}: {odd} of {len(images)} images have values that are NaN or infinite")
+
+
+def _images_with(marks: Tensor, images: Tensor, where: str) -> int:
+    """How many images have a mark among those that are theirs."""
+    given.of_kind("where", where, str)
+    if images.ndim == 0 or marks.numel() % max(1, len(images)):
+        raise ValueError(
+            f"{where}: one answer an image, got answers {tuple(marks.shape)} to images {tuple(images.shape)}"
+        )
+    return int(marks.reshape(max(1, len(images)), -1).any(dim=1).sum())
 
 
 @given.explained
@@ -268,18 +293,20 @@ def logits_of(
             or another size than the network takes, or are too few for a BatchNorm in train mode; or if the
             answer is no tensor.
     """
+    given.of_kind("model", model, (nn.Module, NoneType))
     if not images.is_floating_point() and not _takes_pixels(model if model is not None else compute):
         raise ValueError(f"images must be float, got {_kind(images)}: images.float() / 255 may be meant")
     _require_batch(images, model if model is not None else compute)
     try:
         answers = compute(images)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError) as error:
         if (meant := _misfit(str(error), images)) is None:
             raise
         raise ValueError(meant) from error
     if not isinstance(answers, Tensor):
+        who = "the network" if isinstance(compute, nn.Module) else f"compute() ({_name(compute)})"
         raise ValueError(
-            f"the network must give a tensor of logits (N, num_classes), it gives {type(answers).__name__}; "
+            f"{who} must give a tensor of logits (N, num_classes), it gives {type(answers).__name__}; "
             "put a small module around it that returns the logits alone"
         )
     return answers
@@ -321,6 +348,8 @@ def _misfit(said: str, images: Tensor) -> str | None:
         return f"images {kind} are too small for the network ({reason})"
     if any(words in said for words in SIZE):
         return f"images {kind} have another size than the network takes ({reason})"
+    if any(words in said for words in OTHERS):
+        return f"the network, or what computes in its place, is given the images alone ({reason})"
     return None
 
 

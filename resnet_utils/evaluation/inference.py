@@ -29,7 +29,11 @@ def kept_modes(model: nn.Module) -> Iterator[None]:
 
     Args:
         model: any module; inside, its modes may be changed at will.
+
+    Raises:
+        TypeError: if it is none.
     """
+    given.of_kind("model", model, nn.Module)
     modes = {module: module.training for module in model.modules()}
     try:
         yield
@@ -65,6 +69,7 @@ def collected(
             images that do not fit or are not finite, or if there is no such ``device``.
         FloatingPointError: if an answer to finite images is NaN.
     """
+    given.of_kind("caller", caller, str)
     place, together = chosen_device(device, model), processes.is_shared(loader)
     results, all_labels, asker = [], [], Asker(model, loader, fast)
     with kept_modes(model):

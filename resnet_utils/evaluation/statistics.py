@@ -115,8 +115,9 @@ def paired_gains(
     Raises:
         ValueError: if nothing is named ``over``, or as ``paired_interval``.
     """
+    given.of_kind("runs", runs, Mapping)
     if over not in runs:
-        raise ValueError(f"nothing is named {over!r}; there are {', '.join(runs)}")
+        raise ValueError(f"nothing is named {over!r}; there are {', '.join(map(str, runs))} among the runs")
     return {
         name: paired_interval(values, runs[over], confidence=confidence)
         for name, values in runs.items()
@@ -257,7 +258,7 @@ def mcnemar(first: Tensor, second: Tensor) -> Paired:
         ValueError: if the two are not bool ``(N,)`` of the same length N > 0.
     """
     first, second = given.table("first", first), given.table("second", second)
-    if first.dtype != torch.bool or second.dtype != torch.bool or first.ndim != 1:
+    if first.dtype != torch.bool or second.dtype != torch.bool or {first.ndim, second.ndim} != {1}:
         kinds = f"{first.dtype} {tuple(first.shape)} and {second.dtype} {tuple(second.shape)}"
         raise ValueError(f"right and wrong must be bool (N,), got {kinds}")
     if first.shape != second.shape or len(first) == 0:

@@ -90,8 +90,8 @@ def choose_backbone(
         return _imagenet(network or "resnet18", size)
     if str(weights) == "auto":
         return _first_at_hand(network, size)
-    path = Path(weights)
-    if not path.exists() and path.suffix not in OWN_WEIGHTS:
+    path = given.path_of("weights", weights)
+    if path.is_dir() or (not path.exists() and path.suffix not in OWN_WEIGHTS):
         raise ValueError(f"weights must be auto, imagenet, book or a file, got {str(weights)!r}")
     return _from_file(path, network, size)
 

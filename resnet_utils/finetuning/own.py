@@ -59,8 +59,11 @@ def default_output(folder: str | os.PathLike[str]) -> Path:
 
     Args:
         folder: the one with the photographs.
+
+    Raises:
+        ValueError: if it can be no name of a folder.
     """
-    return Path(f"{Path(folder).resolve().name or 'photographs'}-classifier")
+    return Path(f"{given.path_of('folder', folder).resolve().name or 'photographs'}-classifier")
 
 
 @given.explained
@@ -108,12 +111,15 @@ def finetune_folder(
             another run.
         ConnectionError: if ImageNet's weights are asked for and cannot be had.
     """
+    balanced, progress = given.yes_or_no("balanced", balanced), given.yes_or_no("progress", progress)
     runtime.setup(seed, fast=speed.asked(fast))
     target = _checked_output(folder, output)
     _check(epochs, lr, risk)
     layout = find_layout(folder)  # a wrong folder is noticed before anything is fetched
     start = choose_backbone(weights, network=network, size=size)
-    tell(f"start: {start.network} with {start.weights}" + (f"; {start.advice}" if start.advice else ""))
+    _tell_first(
+        tell, f"start: {start.network} with {start.weights}" + (f"; {start.advice}" if start.advice else "")
+    )
     if line := beyond_memory(layout, size=start.size):
         tell(line)
     parts = split_photographs(read_photographs(folder, size=start.size), seed=seed)
@@ -143,7 +149,7 @@ def _checked_output(folder: str | os.PathLike[str], output: str | os.PathLike[st
     """Where to write; not among the photographs, where it would become a class."""
     if output == "":
         raise ValueError("the name of the output folder is empty; give a folder, or leave it out")
-    target = default_output(folder) if output is None else Path(output)
+    target = default_output(folder) if output is None else given.path_of("output", output)
     if target.exists() and not target.is_dir():
         raise ValueError(f"the output {target} is a file; give a folder")
     inside = Path(folder).resolve()
@@ -160,6 +166,14 @@ def _check(epochs: int | None, lr: float | None, risk: float) -> None:
         raise ValueError(f"lr must be above 0 and below 10, got {lr}")
     if not 0 < given.real_number("risk", risk) < 1:
         raise ValueError(f"risk must lie between 0 and 1, got {risk}")
+
+
+def _tell_first(tell: Callable[[str], None], line: str) -> None:
+    """The first line; who cannot take one is named."""
+    try:
+        tell(line)
+    except TypeError as error:
+        raise TypeError(f"tell must be a function that takes a line, got {tell!r:.100} ({error})") from error
 
 
 def _tell_parts(parts: Parts, tell: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ mode: ``training.train_one_epoch`` sees to it (``training.train_mode``).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import nn
@@ -78,12 +79,14 @@ def parameter_groups(model: nn.Module, lr: float, *, factor: float = 0.3) -> lis
         factor: what each part's rate is of that of the part above, in (0, 1].
 
     Raises:
-        ValueError: if ``factor`` is not in (0, 1], or everything is frozen.
+        ValueError: if ``factor`` is not in (0, 1], ``lr`` below 0 or not finite, or everything is frozen.
         TypeError: as ``freeze``.
     """
     lr, factor = given.real_number("lr", lr), given.real_number("factor", factor)
     if not 0 < factor <= 1:
         raise ValueError(f"factor must be above 0 and at most 1, got {factor}")
+    if not 0 <= lr < math.inf:
+        raise ValueError(f"lr must be at least 0 and finite, got {lr}")
     groups, parts = [], anatomy(model, caller="parameter_groups").parts
     for depth, (name, modules) in enumerate(reversed(parts.items())):
         trainable = [p for module in modules for p in module.parameters() if p.requires_grad]

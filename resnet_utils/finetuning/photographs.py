@@ -65,8 +65,10 @@ def beyond_memory(layout: Layout, *, size: int) -> str:
         size: side in pixels of the squares that are read.
 
     Raises:
-        ValueError: if not even those fit that a network is asked about at a time.
+        ValueError: if not even those fit that a network is asked about at a time, or ``size`` is no whole
+            number from 1 up.
     """
+    size = given.whole_number("size", size, unit="pixel")
     count = sum(len(files) for files in layout.files.values())
     needed, at_once = 3 * size**2 * count, min(count, BATCH)
     if (floats := 4 * 3 * size**2 * at_once) > MOST_BYTES:
@@ -100,7 +102,7 @@ def read_photographs(folder: str | os.PathLike[str], *, size: int) -> dict[str, 
         ValueError: if it has no two classes, different classes in its parts, a class without a whole picture,
             or if not even a batch of this size fits into memory.
     """
-    given.whole_number("size", size, unit="pixel")
+    size = given.whole_number("size", size, unit="pixel")
     layout = find_layout(folder)
     source, on_disk = f"photographs of {', '.join(layout.classes)}", bool(beyond_memory(layout, size=size))
     found = read_layout(layout, size=size, source=source, on_disk=on_disk)
@@ -121,8 +123,13 @@ def split_photographs(found: Mapping[str, AnySplit], *, seed: int = 0) -> Parts:
         seed: of the draw; another seed, other parts.
 
     Raises:
-        ValueError: if a class has too few photographs to be in each part; the message counts them.
+        ValueError: if a class has too few photographs to be in each part; the message counts them. Also if
+            ``found`` has other parts than ``read_photographs`` gives.
     """
+    if not {"all", "train"} & set(found):
+        raise ValueError(
+            f"found must have a part 'all' or 'train', it has {', '.join(map(repr, found)) or 'none'}"
+        )
     aside = [pair for part in found.values() for pair in part.quarantine]
     pieces = {part: replace(split, quarantine=()) for part, split in found.items()}
     given = tuple(part for part in pieces if part != "all")

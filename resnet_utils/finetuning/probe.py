@@ -42,6 +42,7 @@ def cached_features(
 
     Raises:
         ValueError: if ``loader`` yields no sample, or the head gets anything else than one vector an image.
+        FloatingPointError: if a feature of finite images is NaN.
         TypeError: if the parts of ``model`` cannot be told (``models.anatomy``).
     """
     body = anatomy(model, caller="cached_features")

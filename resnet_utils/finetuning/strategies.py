@@ -100,13 +100,14 @@ def fine_tune(
 
     Raises:
         ValueError: for an unknown way, no epoch, a rate or decay that is none, a ``factor`` not in (0, 1], a
-            loader that can be gone through only once, or a linear probe of augmented images, whose features
-            would not stay the same. Nothing is frozen or trained then.
+            loader that can be gone through only once, a ``progress`` that is neither True nor False, or a
+            linear probe of augmented images, whose features would not stay the same. Nothing is frozen or
+            trained then.
         TypeError: if the parts of ``model`` cannot be told.
     """
     if not isinstance(way, str) or way not in WAYS:
         raise ValueError(f"way must be one of {', '.join(WAYS)}, got {way!r}")
-    fast = speed.asked(fast)
+    fast, progress = speed.asked(fast), given.yes_or_no("progress", progress)
     _require_numbers(lr=lr, factor=factor, weight_decay=weight_decay, probe_decay=probe_decay)
     epochs = given.whole_number("epochs", epochs, least=0 if WAYS[way].cached else 1)
     steps = _batches_in(train_loader, WAYS[way], epochs)

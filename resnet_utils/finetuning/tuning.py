@@ -34,6 +34,9 @@ def default_epochs(count: int) -> int:
 
     Args:
         count: training photographs, at least 1.
+
+    Raises:
+        ValueError: if it is no whole number from 1 up.
     """
     count = given.whole_number("count", count)
     steps = max(1, count // BATCH)
@@ -78,6 +81,8 @@ def tune(
     Raises:
         ValueError: if the photographs have another size, or the checkpoint belongs to another run.
     """
+    balanced, progress = given.yes_or_no("balanced", balanced), given.yes_or_no("progress", progress)
+    given.of_kind("start", start, Backbone)
     if (size := parts.train.shape[-1]) != start.size:
         raise ValueError(f"the photographs were read at {size} pixels, the network wants {start.size}")
     place = runtime.device() if device is None else runtime.named_device(device)

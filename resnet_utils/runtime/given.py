@@ -14,6 +14,7 @@ import inspect
 import math
 import numbers
 import operator
+import os
 import traceback
 import types
 import typing
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Parameters = ParamSpec("Parameters")
+Parameters = ParamSpec("Parameters")  # each in a line of its own, or type checkers do not know them
 Returned = TypeVar("Returned")
 
 PAIR = "a batch is a pair (images, labels) of tensors"
@@ -83,12 +84,14 @@ def _wrong_kind(function: Callable, args: tuple, kwargs: dict[str, Any]) -> str:
         return ""
     for name, value in given.items():
         if name in hints and not is_bearable(value, hints[name], conf=whole_is_real):
-            what = f"{value!r:.100}" if type(value).__repr__ is not object.__repr__ else "an object"
-            return (
-                f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {what}, "
-                f"of the kind {type(value).__name__}"
-            )
+            return f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {_shown(value)}"
     return ""
+
+
+def _shown(value: object) -> str:
+    """A value and its kind, for a message."""
+    what = f"{value!r:.100}" if type(value).__repr__ is not object.__repr__ else "an object"
+    return f"{what}, of the kind {type(value).__name__}"
 
 
 def _in_words(hint: Any) -> str:
@@ -103,6 +106,24 @@ def _in_words(hint: Any) -> str:
     if isinstance(hint, type) and not kinds:
         return WORDS.get(hint, f"a {hint.__name__}")
     return str(hint).replace("collections.abc.", "").replace("typing.", "")
+
+
+@explained
+def of_kind(name: str, value: Any, kind: Any) -> None:
+    """Refuse another kind where it would be taken in silence, such as None where a text is printed.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given.
+        kind: what it must be, a type or a tuple of them; of several, any.
+
+    Raises:
+        TypeError: if it is of another kind.
+    """
+    for called, thing, wanted in (("name", name, str), (name, value, kind)):
+        if not isinstance(thing, wanted):
+            kinds = wanted if isinstance(wanted, tuple) else (wanted,)
+            raise TypeError(f"{called} must be {' or '.join(map(_in_words, kinds))}, got {_shown(thing)}")
 
 
 def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> int:
@@ -198,8 +219,9 @@ def real_numbers(name: str, values: Any) -> list[float]:
     """
     if isinstance(values, (Tensor, np.ndarray)):
         values = table(name, values)
-        if values.ndim != 1:
-            raise ValueError(f"{name} must be a list of numbers, got the shape {tuple(values.shape)}")
+        if values.ndim != 1 or values.is_complex():
+            shape = f"{values.dtype} of the shape {tuple(values.shape)}"
+            raise ValueError(f"{name} must be a list of numbers, got {shape}")
         return [float(value) for value in values.tolist()]
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise ValueError(f"{name} must be a list of numbers, got {values!r:.200}")
@@ -262,6 +284,23 @@ def answer_of(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Ten
     if not isinstance(out, Tensor):
         raise ValueError(f"{name} must return a tensor, got {type(out).__name__}")
     return out
+
+
+def path_of(name: str, value: Any) -> Path:
+    """``value`` as a path; whether something is there is the caller's to judge.
+
+    Args:
+        name: what the caller calls it, for the message.
+        value: as it was given: a text or a path.
+
+    Raises:
+        TypeError: if it is neither.
+        ValueError: if it holds the character 0, which no system allows in a name.
+    """
+    of_kind(name, value, (str, os.PathLike))
+    if "\0" in os.fspath(value):
+        raise ValueError(f"{name} must be the name of a file or folder, got {value!r}")
+    return Path(value)
 
 
 def require_batches(loader: Any, *, name: str, times: int) -> None:

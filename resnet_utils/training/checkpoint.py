@@ -56,8 +56,14 @@ def save(path: str | Path, run: TrainingRun) -> None:
     Args:
         path: the file; its folder is made where needed.
         run: what has a state.
+
+    Raises:
+        ValueError: if ``path`` can be no name of a file.
+        IsADirectoryError: if it is a folder.
     """
-    path = Path(path)
+    path = given.path_of("path", path)
+    if path.is_dir():
+        raise IsADirectoryError(f"path must be the name of a file, got the folder {str(path)!r}")
     state = _state(run) | {
         "format": FORMAT,
         "history": asdict(run.history),
@@ -98,10 +104,11 @@ def restore(path: str | Path, run: TrainingRun, *, extend: bool = False) -> None
             begins anew, and of the optimiser only what it has gathered, such as momentum, is taken over.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged, is no checkpoint of a run, belongs to another model, optimiser,
             schedule, loader or loss, or holds more epochs than ``run`` wants, or the schedule ends too soon.
     """
-    state = _read(path)
+    extend, state = given.yes_or_no("extend", extend), _read(path)
     done = len(state["history"]["train_loss"])
     extending = extend and run.epochs > state["epochs"]
     own = _state(run)
@@ -130,6 +137,7 @@ def pace_in(path: str | Path) -> Pace:
         path: a file that ``save`` wrote.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged, or no checkpoint of a run.
     """
     there = _read(path)["settings"]
@@ -159,6 +167,8 @@ def _load(run: TrainingRun, state: dict[str, Any], *, extending: bool) -> None:
 
 def _read(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint file, on the CPU."""
+    if not given.path_of("path", path).is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}")
     try:
         with ZipFile(path) as archive:  # torch.load itself does not compare the checksums it wrote
             damaged = archive.testzip()

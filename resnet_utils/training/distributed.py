@@ -16,7 +16,6 @@ is drawn in each process from its own generators.
 from __future__ import annotations
 
 import datetime
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from resnet_utils.training.run import TrainingRun, is_parallel, unwrapped
 __all__ = ["Shares", "is_first", "parallel", "process_group"]
 
 NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # what torchrun tells each process
+TIMEOUTS = (0.001, 1e8)  # seconds; torch counts milliseconds, and up to some centuries
 NEEDED = (*NUMBERS, "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -50,15 +50,16 @@ def process_group(*, timeout: float = 600.0) -> Iterator[torch.device]:
     stops them, and whoever waits for an answer longer than ``timeout`` stops by itself.
 
     Args:
-        timeout: seconds to wait for the others, wherever they meet.
+        timeout: seconds to wait for the others, wherever they meet, from a millisecond to 1e8.
 
     Raises:
         RuntimeError: if torchrun has not started this process, or it belongs to a group already.
         ValueError: if what torchrun says is no number or does not fit together, there are more processes than
-            GPUs, the device is one on which processes cannot exchange tensors, or ``timeout`` is not above 0.
+            GPUs, the device is one on which processes cannot exchange tensors, or ``timeout`` is out of
+            range.
     """
-    if not 0 < given.real_number("timeout", timeout) < math.inf:
-        raise ValueError(f"timeout must be a number of seconds above 0, got {timeout}")
+    if not TIMEOUTS[0] <= given.real_number("timeout", timeout) <= TIMEOUTS[1]:
+        raise ValueError(f"timeout must be a number of seconds above 0, up to 1e8, got {timeout}")
     if not dist.is_available():
         raise RuntimeError("this build of torch has no torch.distributed")
     if processes.is_together():
@@ -143,7 +144,9 @@ def parallel(model: nn.Module, *, sync_batchnorm: bool = False) -> DistributedDa
     if isinstance(model, DistributedDataParallel):
         raise ValueError("this model is parallel already")
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError("parallel() needs at least one parameter that learns, but all are frozen")
+        raise ValueError(
+            "parallel() needs a network with at least one parameter that learns, but all are frozen"
+        )
     if given.yes_or_no("sync_batchnorm", sync_batchnorm):
         if place.type == "cpu":
             raise ValueError(
@@ -189,9 +192,14 @@ def require_shares(model: nn.Module, loader: Batches) -> None:
         loader: of the training batches.
 
     Raises:
-        ValueError: if one of them is for several processes and the other for one, or shares lie inside of
-            something that mixes.
+        TypeError: if one of them is none.
+        ValueError: if the first of a list is no batch, one of the two is for several processes and the other
+            for one, or shares lie inside of something that mixes.
     """
+    given.of_kind("model", model, nn.Module)
+    given.require_batches(loader, name="loader", times=1)
+    if isinstance(loader, (list, tuple)) and loader:
+        given.pair_of(loader[0], where="train_one_epoch(), batch 1")
     if processes.world_size() == 1:
         return
     if processes.is_shared(loader) and not isinstance(loader, Shares):
@@ -220,9 +228,9 @@ def agree_on(path_is_there: bool) -> bool:
         path_is_there: what this process sees.
 
     Raises:
-        ValueError: if some see it and some do not.
+        ValueError: if some see it and some do not, or ``path_is_there`` is neither True nor False.
     """
-    seen = processes.total(float(path_is_there))[0]
+    seen = processes.total(float(given.yes_or_no("path_is_there", path_is_there)))[0]
     if seen not in (0, processes.world_size()):
         raise ValueError(
             f"{seen:.0f} of {processes.world_size()} processes see the checkpoint: its folder must be "
@@ -242,7 +250,13 @@ def loss_of_all(run: TrainingRun, loss: Tensor, samples: int) -> tuple[float, in
         run: with its model.
         loss: the mean over this process's share; of no samples, anything.
         samples: in the share.
+
+    Raises:
+        ValueError: if the loss is no single number, or ``samples`` no whole one.
     """
+    samples = given.whole_number("samples", samples, least=0)
+    if loss.numel() != 1 or loss.is_complex():
+        raise ValueError(f"the loss must be one number, got {loss.dtype} {tuple(loss.shape)}")
     if not is_parallel(run.model):
         return loss.item(), samples, 1
     losses, in_all = processes.total(loss.item() * samples if samples else 0.0, samples)
@@ -258,8 +272,9 @@ def require_a_share_each(run: TrainingRun, samples: int) -> None:
         samples: in this process's share.
 
     Raises:
-        ValueError: in every process, if some have none.
+        ValueError: in every process, if some have none; or if ``samples`` is no whole number.
     """
+    samples = given.whole_number("samples", samples, least=0)
     if is_parallel(run.model) and normalizes_alone(run.model):
         empty = processes.total(float(samples == 0))[0]
         if empty:

@@ -90,9 +90,12 @@ def train_one_epoch(
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, images or labels that do not
             fit the network or the loss, images that are not finite, or a last batch of one image where a
-            BatchNorm needs more; if there is no such ``device``, or the loss gives no single number.
+            BatchNorm needs more; if there is no such ``device``, the loss gives no single number, or a
+            switch is neither True nor False.
         FloatingPointError: if the loss is not finite; the weights are then those before this batch.
     """
+    given.of_kind("description", description, str)
+    autocast, progress = _switch("autocast", autocast), given.yes_or_no("progress", progress)
     run = TrainingRun(
         model,
         optimizer,
@@ -107,6 +110,11 @@ def train_one_epoch(
         callbacks=callbacks,
     )
     return _epoch(run, description, progress=progress)
+
+
+def _switch(name: str, value: bool | None) -> bool | None:
+    """True, False, or None where that is left to others."""
+    return None if value is None else given.yes_or_no(name, value)
 
 
 def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float, float]:
@@ -132,7 +140,7 @@ def _epoch(run: TrainingRun, description: str, *, progress: bool) -> tuple[float
         if run.batches:  # left over, fewer than a step was waiting for
             _step(run)
     if seen == 0:
-        raise ValueError("train_one_epoch() needs at least one sample, but the loader was empty")
+        raise ValueError("train_one_epoch() needs at least one sample, but got an empty loader")
     if is_parallel(run.model):
         distributed.same_statistics(run.model)
         correct, asked = processes.total(int(correct), asked)
@@ -268,12 +276,14 @@ def fit(
     Raises:
         ValueError: for no epoch, an empty loader or one that can be gone through only once, images, labels,
             classes, loss, device, schedule, optimizer or callbacks that do not fit, images that are not
-            finite, or a checkpoint that is damaged or belongs to another run (nothing is changed then).
+            finite, a switch that is neither True nor False, or a checkpoint that is damaged or belongs to
+            another run (nothing is changed then).
         TypeError: for a callback or a loader that is none.
         FloatingPointError: if the loss is not finite, or an answer to the validation images is NaN; the last
             checkpoint stays.
     """
     place = runtime.chosen_device(device, model)
+    autocast, progress = _switch("autocast", autocast), given.yes_or_no("progress", progress)
     run = TrainingRun(
         model,
         optimizer,
@@ -313,7 +323,9 @@ def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> 
             raise TypeError(f"callbacks must be a list of training.Callback, it has {callback!r}")
     if isinstance(run.optimizer, torch.optim.LBFGS):
         raise ValueError("LBFGS asks for the loss several times a step, which this loop does not do")
-    if extend and checkpoint is None:
+    if checkpoint is not None and given.path_of("checkpoint", checkpoint).is_dir():
+        raise ValueError(f"checkpoint must be the name of a file, got the folder {str(checkpoint)!r}")
+    if given.yes_or_no("extend", extend) and checkpoint is None:
         raise ValueError("extend=True needs the checkpoint of the run to extend, got None")
     mine = {id(one) for one in run.model.parameters()}
     if not any(id(one) in mine for group in run.optimizer.param_groups for one in group["params"]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 import torch
@@ -56,8 +57,11 @@ def sgd(
             model's parameters, for rates that differ by stage.
 
     Raises:
-        ValueError: if every parameter is frozen, or a rate, decay or momentum is out of its range.
+        ValueError: if every parameter is frozen, or a rate, decay or momentum is out of its range, or one of
+            the two switches neither True nor False.
     """
+    nesterov = given.yes_or_no("nesterov", nesterov)
+    decay_norm_and_bias = given.yes_or_no("decay_norm_and_bias", decay_norm_and_bias)
     if not 0 <= given.real_number("momentum", momentum) < 1:
         raise ValueError(f"momentum must be at least 0 and below 1, got {momentum}")
     kept = []
@@ -75,7 +79,10 @@ def sgd(
             if parameters:
                 kept.append({**group, "params": parameters, "weight_decay": decay})
     if not kept:
-        raise ValueError("sgd() needs at least one parameter with requires_grad=True, but all are frozen")
+        raise ValueError(
+            "sgd() needs a network, or groups, with at least one parameter that has requires_grad=True; here "
+            "there is none, or all are frozen"
+        )
     return SGD(kept, lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0)
 
 
@@ -147,6 +154,7 @@ def schedule_unit(scheduler: LRScheduler | None, every: str | None) -> str:
     Raises:
         ValueError: if that cannot be known, is neither, or is not what this schedule can count.
     """
+    given.of_kind("scheduler", scheduler, (LRScheduler, NoneType))
     if every not in (None, "step", "epoch"):
         raise ValueError(f"schedule_every must be 'step' or 'epoch', got {every!r}")
     if scheduler is None:
@@ -174,8 +182,12 @@ def require_schedule(run: TrainingRun, *, epochs: int, from_start: bool) -> None
         from_start: whether they count from the schedule's start, or from where it stands.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: if it does not, or ``epochs`` is no whole number.
     """
+    epochs, from_start = (
+        given.whole_number("epochs", epochs),
+        given.yes_or_no("from_start", from_start),
+    )
     scheduler, every = run.scheduler, run.schedule_every
     if scheduler is None:
         return
@@ -226,12 +238,16 @@ def require_finite(loss: float, where: str, optimizer: Optimizer) -> None:
 
     Raises:
         FloatingPointError: if the loss is not finite.
+        ValueError: if it is no number.
     """
+    given.of_kind("where", where, str)
+    given.of_kind("optimizer", optimizer, Optimizer)
+    loss = given.real_number("loss", loss)
     if not math.isfinite(loss):
         lr = max(group["lr"] for group in optimizer.param_groups)
         raise FloatingPointError(
             f"the loss became {loss} ({where}, learning rate {lr:g}); "
-            "lower the learning rate, or look for inputs that are not finite"
+            "lower the learning rate, or look for inputs, or weights of the network, that are not finite"
         )
 
 

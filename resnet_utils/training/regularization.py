@@ -9,7 +9,8 @@ of ``optim.sgd``, and label smoothing one of torch's cross-entropy.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 from torch import Tensor, nn
@@ -136,7 +137,7 @@ def with_l1(model: nn.Module, strength: float, *, loss_function: LossFunction | 
     Raises:
         ValueError: if ``strength`` is negative or not finite.
     """
-    base = _checked_base(strength, loss_function)
+    base = _checked_base(model, strength, loss_function)
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         return base(logits, labels) + strength * sum(w.abs().sum() for _, w in _penalized(model))
@@ -167,7 +168,7 @@ def with_l2_from_start(
     Raises:
         ValueError: if ``strength`` is negative or not finite.
     """
-    base = _checked_base(strength, loss_function)
+    base = _checked_base(model, strength, loss_function)
     start = {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -184,7 +185,9 @@ def _penalized(model: nn.Module) -> list[tuple[str, Tensor]]:
     return [(name, w) for name, w in model.named_parameters() if w.requires_grad and w.ndim > 1]
 
 
-def _checked_base(strength: float, loss_function: LossFunction | None) -> LossFunction:
+def _checked_base(model: nn.Module, strength: float, loss_function: LossFunction | None) -> LossFunction:
+    given.of_kind("model", model, nn.Module)
+    given.of_kind("loss_function", loss_function, (Callable, NoneType))
     if not 0 <= given.real_number("strength", strength) < math.inf:
         raise ValueError(f"strength must be a finite number, at least 0, got {strength}")
-    return loss_function or nn.functional.cross_entropy
+    return nn.functional.cross_entropy if loss_function is None else loss_function

@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
 from typing import Any
 
 import torch
@@ -96,6 +97,10 @@ def of_validation(loader: Iterable | None) -> dict[str, Any]:
 
     Args:
         loader: of the validation; None: none.
+
+    Raises:
+        TypeError: if it cannot be gone through.
+        ValueError: if it is a list of something else than batches.
     """
     if loader is None:
         return {"the validation": "none"}
@@ -112,6 +117,7 @@ def of_optimizer(optimizer: Optimizer, scheduler: LRScheduler | None) -> dict[st
         optimizer: any.
         scheduler: of its rates; None: none.
     """
+    given.of_kind("scheduler", scheduler, (LRScheduler, NoneType))
     settings: dict[str, Any] = {"the optimizer": type(optimizer).__name__}
     for index, group in enumerate(optimizer.param_groups):
         settings[f"the number of parameters in group {index}"] = len(group["params"])
@@ -135,6 +141,8 @@ def of_schedule(scheduler: LRScheduler | None, every: str) -> dict[str, Any]:
         scheduler: any of torch's; None: none.
         every: "step" or "epoch".
     """
+    given.of_kind("scheduler", scheduler, (LRScheduler, NoneType))
+    given.of_kind("every", every, str)
     if scheduler is None:
         return {"the schedule": "none"}
     settings = {"the schedule": type(scheduler).__name__.strip("_"), "what the schedule counts": every}
@@ -152,7 +160,9 @@ def of_loader(loader: Iterable) -> dict[str, Any]:
         loader: a ``DataLoader``, what mixes the batches of one, or any list of batches.
 
     Raises:
-        ValueError: if its workers live on from epoch to epoch, with generators that nobody else sees.
+        TypeError: if it cannot be gone through.
+        ValueError: if its workers live on from epoch to epoch, with generators that nobody else sees, or it
+            is a list of something else than batches.
     """
     bare = loader
     while not isinstance(bare, DataLoader) and isinstance(getattr(bare, "loader", None), Iterable):
@@ -166,6 +176,7 @@ def of_loader(loader: Iterable) -> dict[str, Any]:
 
 
 def _of_batches(loader: Iterable) -> dict[str, Any]:
+    given.require_batches(loader, name="loader", times=1)
     settings: dict[str, Any] = {"the number of batches": length(loader)}
     while not isinstance(loader, DataLoader) and isinstance(getattr(loader, "loader", None), Iterable):
         settings |= {
@@ -175,6 +186,8 @@ def _of_batches(loader: Iterable) -> dict[str, Any]:
         }
         loader = loader.loader  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(loader, (list, tuple)):
+        for place, batch in enumerate(loader, start=1):
+            given.pair_of(batch, where=f"batch {place} of the loader")
         settings["the sum over the batches"] = _sum([_sum(part) for batch in loader for part in batch])
     if not isinstance(loader, DataLoader):
         return settings
@@ -228,6 +241,7 @@ def of_loss(loss_function: LossFunction | None) -> str:
     Args:
         loss_function: a function, a module, ``functools.partial``; None: cross-entropy.
     """
+    given.of_kind("loss_function", loss_function, (Callable, NoneType))
     if loss_function is None or loss_function is nn.functional.cross_entropy:
         return "cross_entropy"
     if isinstance(loss_function, functools.partial):
@@ -322,5 +336,5 @@ def _sum(values: Any) -> str:
     elif isinstance(values, (list, tuple)) and values and isinstance(values[0], Tensor):
         content = " ".join(_sum(each) for each in values).encode()
     else:
-        content = repr(list(values)).encode()
+        content = repr(list(values) if isinstance(values, Iterable) else values).encode()
     return f"{zlib.crc32(content):08x}"

@@ -184,7 +184,6 @@ ONE_HOT = nn.functional.one_hot(torch.tensor([0, 1, 2])).float()
         (lambda z: z.mean(), "cannot be computed from float32.*takes 1 positional argument"),
         (nn.BCELoss(), r"BCELoss cannot be computed from float32 \(3, 3\) logits and int64 \(3,\) labels"),
         (nn.CrossEntropyLoss, "CrossEntropyLoss"),
-        ("mse", "the loss str cannot be computed"),
     ],
 )  # fmt: skip
 def test_a_loss_that_is_none_for_class_numbers_is_refused_by_training_and_evaluation(loss, message):
@@ -195,6 +194,26 @@ def test_a_loss_that_is_none_for_class_numbers_is_refused_by_training_and_evalua
         training.train_one_epoch(model, batches, training.sgd(model, 0.1), loss_function=loss)
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate(model, batches, loss_function=loss)
+
+
+@pytest.mark.parametrize("loss", ["mse", [], 0, False])
+def test_what_is_no_function_is_not_taken_for_the_loss_that_stands_for_none(loss):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    batches = [(torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2]))]
+    with pytest.raises(TypeError, match="loss_function must be a function or None, got"):
+        training.train_one_epoch(model, batches, training.sgd(model, 0.1), loss_function=loss)
+    with pytest.raises(TypeError, match="loss_function must be a function or None, got"):
+        evaluation.evaluate(model, batches, loss_function=loss)
+    with pytest.raises(TypeError, match="loss_function must be a function or None, got"):
+        training.with_l1(model, 0.1, loss_function=loss)
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([1]), torch.tensor(1), torch.tensor([[1], [0], [1]])])
+def test_labels_that_torch_would_stretch_over_all_answers_are_refused(labels):
+    with pytest.raises(ValueError, match="right answers need float logits"):
+        answers.right_answers(torch.rand(3, 2), labels)
+    with pytest.raises(ValueError, match="right answers need float logits"):
+        answers.right_answers(torch.rand(3, 2), labels.float(), loss_function=nn.BCEWithLogitsLoss())
 
 
 def test_a_loss_of_shares_of_classes_may_compare_number_with_number():

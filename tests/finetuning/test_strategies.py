@@ -478,3 +478,9 @@ def test_a_loader_without_a_number_of_batches_is_refused(make, message):
 def test_a_probe_says_what_it_was_given_and_wants(features, labels, options, message):
     with pytest.raises(ValueError, match=message):
         finetuning.linear_probe(features, labels, **({"num_classes": 2} | options))
+
+
+@pytest.mark.parametrize("lr", [-1.0, float("nan"), float("inf")])
+def test_groups_of_a_rate_that_is_none_are_not_made(lr):
+    with pytest.raises(ValueError, match="lr must be at least 0 and finite"):
+        finetuning.parameter_groups(models.build("resnet20", 3), lr)

@@ -21,7 +21,9 @@ def test_the_call_that_is_spoilt_goes_right_when_it_is_not(name, tmp_path, monke
 
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_public_function_takes_bad_arguments_in_words(name, tmp_path_factory, monkeypatch):
-    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+    here = tmp_path_factory.mktemp("around") / "here"  # what a call finds in ".." is here and nothing else
+    here.mkdir()
+    monkeypatch.chdir(here)
     monkeypatch.setenv("BOOK_OFFLINE", "1")
 
     @settings(

@@ -597,3 +597,21 @@ def test_a_rate_that_would_ruin_the_weights_is_refused(rate):
 def test_a_part_of_a_batch_cannot_be_gathered():
     with pytest.raises(ValueError, match=r"batches must be a whole number of at least 1, got 1\.5"):
         training.GradientAccumulation(1.5)
+
+
+@pytest.mark.parametrize("switch", ["autocast", "progress", "extend"])
+def test_a_text_is_not_taken_for_a_switch_that_is_on(switch):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    batches = [(torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2]))]
+    options = {"progress": False, switch: "no"}
+    with pytest.raises(ValueError, match=f"{switch} must be True or False, got 'no'"):
+        training.fit(model, batches, epochs=1, optimizer=training.sgd(model, 0.1), **options)
+
+
+def test_a_checkpoint_that_is_a_folder_is_refused_before_the_training(tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    before = [parameter.clone() for parameter in model.parameters()]
+    batches = [(torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2]))]
+    with pytest.raises(ValueError, match="checkpoint must be the name of a file, got the folder"):
+        training.fit(model, batches, epochs=1, optimizer=training.sgd(model, 0.1), checkpoint=tmp_path)
+    assert all(map(torch.equal, before, model.parameters()))
