@@ -18,7 +18,6 @@ from resnet_utils.data.in_memory import Split, checked_classes
 from resnet_utils.data.listing import Labels, Listing, by_folder, by_labels, folder_of
 from resnet_utils.data.on_disk import SplitOnDisk
 from resnet_utils.data.pictures import check_picture, read_picture, require_scaler, require_share
-from resnet_utils.files import checked
 from resnet_utils.runtime import given
 
 _SHOWN = 5  # bad files named in an error
@@ -230,7 +229,7 @@ def _named(
 ) -> Listing:
     """The listing of the files that a list names, once it is one."""
     given.whole_number("size", size, unit="pixel")
-    checked.of_kind("source", source, str)
+    given.of_kind("source", source, str)
     classes = checked_classes(classes)
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"names must be a list of files, got {names!r:.100}")
@@ -251,7 +250,7 @@ def _listed(
     source: str,
 ) -> Listing:
     given.whole_number("size", size, unit="pixel")
-    checked.of_kind("source", source, str)
+    given.of_kind("source", source, str)
     root = folder_of(root)
     return by_folder(root, classes) if labels is None else by_labels(root, labels, classes)
 

@@ -60,7 +60,7 @@ def labels_from_csv(
     """
     given.yes_or_no("has_headings", has_headings)
     for name, heading in (("file", file), ("label", label)):
-        checked.of_kind(name, heading, str, type(None))
+        given.of_kind(name, heading, (str, type(None)))
     rows = _rows(path)
     if has_headings:
         head, rows, start = (rows[0] if rows else []), rows[1:], 2

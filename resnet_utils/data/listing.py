@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from resnet_utils.files import checked
 from resnet_utils.runtime import given
 
 # Left behind by file managers and archives; not part of anybody's data.
@@ -232,7 +231,7 @@ def require_different(names: Sequence[str], *, what: str) -> None:
         ValueError: for two that differ only in capitals, in spaces at their ends, or in how Unicode writes an
             accent (``unicodedata.normalize``).
     """
-    checked.of_kind("what", what, str)
+    given.of_kind("what", what, str)
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(unicodedata.normalize("NFC", name).strip().casefold(), name)

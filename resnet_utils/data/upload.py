@@ -77,7 +77,7 @@ def store(
 
 def _target(folder: str | os.PathLike[str], kind: str) -> Path:
     """Where files of a class go."""
-    checked.of_kind("kind", kind, str)
+    given.of_kind("kind", kind, str)
     if kind and (Path(kind).name != kind or kind in (".", "..") or "\\" in kind or "\0" in kind):
         raise ValueError(f"the class must be a plain name, got {kind!r}")
     return checked.path_of(folder, name="folder") / kind
@@ -97,7 +97,7 @@ def _files(uploaded: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[tu
 
 
 def _content(content: Any) -> bytes:
-    return bytes(checked.of_kind("each file in uploaded", content, bytes, bytearray, memoryview))
+    return bytes(given.of_kind("each file in uploaded", content, (bytes, bytearray, memoryview)))
 
 
 @given.explained

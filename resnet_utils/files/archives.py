@@ -29,6 +29,7 @@ from typing import IO, cast
 from tqdm import tqdm
 
 from resnet_utils.files import atomic, checked, downloads, kinds
+from resnet_utils.runtime import given
 
 MOST_BYTES = 8e9  # that an archive may become
 MOST_FILES = 200_000
@@ -86,7 +87,7 @@ def fetch_folder(
     """
     folder = checked.path_of(folder, name="folder")
     if not archives or not all(
-        isinstance(it, Archive) for it in checked.of_kind("archives", archives, Sequence)
+        isinstance(it, Archive) for it in given.of_kind("archives", archives, Sequence)
     ):
         raise ValueError(f"archives must be a list of Archive, at least one; got {archives!r:.200}")
     _require_function("bar", bar)
@@ -160,7 +161,7 @@ def unpack_archive(
     """
     archive, folder = checked.path_of(archive, name="archive"), checked.path_of(folder, name="folder")
     checked.amount("most_bytes", most_bytes)
-    if checked.of_kind("most_files", most_files, int) < 1:
+    if given.of_kind("most_files", most_files, int) < 1:
         raise ValueError(f"most_files must be at least 1, got {most_files}")
     _require_function("wanted", wanted)
     if not archive.is_file():

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resnet_utils.files import checked
+from resnet_utils.runtime import given
 
 ABANDONED = 3600.0  # seconds without a new byte, after which an unfinished file is nobody's
 
@@ -127,7 +128,7 @@ def write(path: str | Path, content: bytes | str) -> None:
         IsADirectoryError: if ``path`` is a folder.
         ValueError: if ``path`` is empty.
     """
-    checked.of_kind("content", content, bytes, bytearray, memoryview, str)
+    given.of_kind("content", content, (bytes, bytearray, memoryview, str))
     with whole(path) as unfinished:
         unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 

@@ -2,8 +2,8 @@
 
 Introduced in chapters 4 and 5.
 
-As ``runtime.given`` does for the wings above: each function hands back what the rest can rely on, or says
-what was wrong, what was given and what is allowed.
+As ``runtime.given`` does for the wings above, which stands on the same floor and cannot be asked: each
+function hands back what the rest can rely on, or says what was wrong, what was given and what is allowed.
 """
 
 from __future__ import annotations
@@ -12,28 +12,8 @@ import math
 import numbers
 import os
 from pathlib import Path
-from typing import Any
 
-WORDS = {str: "a text", bytes: "bytes", type(None): "None", os.PathLike: "a path"}  # others by their own name
-
-
-def of_kind(name: str, value: Any, /, *kinds: type) -> Any:
-    """``value``, if it is of one of the kinds.
-
-    Args:
-        name: what the caller calls it, for the message.
-        value: as it was given.
-        *kinds: those that are allowed.
-
-    Raises:
-        TypeError: if it is of none of them.
-    """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a text, got {name!r:.100}")
-    if not isinstance(value, kinds):
-        allowed = " or ".join(WORDS.get(kind, f"a {kind.__name__}") for kind in kinds)
-        raise TypeError(f"{name} must be {allowed}, got {value!r:.100}, of the kind {type(value).__name__}")
-    return value
+from resnet_utils.runtime import given
 
 
 def path_of(path: str | Path, *, name: str = "path") -> Path:
@@ -47,7 +27,7 @@ def path_of(path: str | Path, *, name: str = "path") -> Path:
         TypeError: if it is no path.
         ValueError: for an empty text, or one with a zero byte, which no file has in its name.
     """
-    text = os.fsdecode(of_kind(name, path, str, os.PathLike))
+    text = os.fsdecode(given.of_kind(name, path, (str, os.PathLike)))
     if not text or "\0" in text:
         raise ValueError(
             f"{name} must be the path of a file or folder, got {text!r}; '.' is the working folder"
@@ -64,7 +44,7 @@ def plain_name(name: str) -> str:
     Raises:
         ValueError: if it is empty, leads into another folder, or has a zero byte.
     """
-    of_kind("name", name, str)
+    given.of_kind("name", name, str)
     if name in ("", ".", "..") or "/" in name or os.sep in name or "\0" in name:
         raise ValueError(f"name must be a plain file name without folders, got {name!r}")
     return name
@@ -100,13 +80,13 @@ def amount(name: str, value: float) -> float:
     Raises:
         ValueError: if it is NaN, or below 0.
     """
-    of_kind(name, value, numbers.Real)
+    given.of_kind(name, value, numbers.Real)
     if isinstance(value, bool) or not value >= 0:
         raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
     return value
 
 
-def seconds(name: str, value: float, *, least: float = 0.0) -> float:
+def duration(name: str, value: float, *, least: float = 0.0) -> float:
     """``value``, if it is a time that can pass.
 
     Args:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from resnet_utils.files import atomic, checked, transfer
+from resnet_utils.runtime import given
 
 TRIES = 3  # at each source, for what may pass by itself
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is left for the next source
@@ -113,11 +114,11 @@ def fetch(
     urls, wanted = _sources(urls), _digest(sha256, md5)
     if "\\" in checked.plain_name(name):
         raise ValueError(f"name must be a plain file name without folders, got {name!r}")
-    checked.seconds("timeout", timeout, least=transfer.LEAST_TIMEOUT)
-    checked.seconds("pause", pause)
+    checked.duration("timeout", timeout, least=transfer.LEAST_TIMEOUT)
+    checked.duration("pause", pause)
     checked.amount("most_bytes", most_bytes)
-    checked.of_kind("bar", bar, tqdm, type(None))
-    others = [checked.path_of(other, name="also") for other in checked.of_kind("also", also, list, tuple)]
+    given.of_kind("bar", bar, (tqdm, type(None)))
+    others = [checked.path_of(other, name="also") for other in given.of_kind("also", also, (list, tuple))]
     folder = cache_folder() if folder is None else checked.path_of(folder, name="folder")
     final = folder / name
     try:
@@ -146,7 +147,7 @@ def fetch(
 
 def _sources(urls: Sequence[str]) -> list[str]:
     """The addresses of a file, at least one."""
-    found = [urls] if isinstance(urls, str) else list(checked.of_kind("urls", urls, Sequence))
+    found = [urls] if isinstance(urls, str) else list(given.of_kind("urls", urls, Sequence))
     if not found or not all(isinstance(url, str) and url for url in found):
         raise ValueError(f"urls must be one address or several, got {urls!r:.200}")
     return found

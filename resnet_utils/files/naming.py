@@ -25,7 +25,7 @@ from typing import Any
 
 from torch import Tensor
 
-from resnet_utils.files import checked
+from resnet_utils.runtime import given
 
 WRAPPERS = (  # the entries under which files keep a state dict; the averaged weights (EMA) come last
     "state_dict",
@@ -73,7 +73,7 @@ def canonical(name: str) -> str:
     Raises:
         TypeError: if it is no text.
     """
-    checked.of_kind("name", name, str)
+    given.of_kind("name", name, str)
     words = [word for word in name.split(".") if word not in WRAPPED]
     while len(words) > 1 and words[0] in PREFIXES:
         del words[0]
@@ -99,7 +99,7 @@ def transformers_name(name: str) -> str:
         ValueError: if torchvision's ResNets have no such name.
         TypeError: if it is no text.
     """
-    checked.of_kind("name", name, str)
+    given.of_kind("name", name, str)
     kinds = {"conv": "convolution", "bn": "normalization", "0": "convolution", "1": "normalization"}
     if found := re.fullmatch(r"(conv|bn)1\.(\w+)", name):
         return f"resnet.embedder.embedder.{kinds[found[1]]}.{found[2]}"
@@ -124,7 +124,7 @@ def find_state(content: Any, *, entry: str | None = None) -> tuple[dict[str, Ten
         NoStateError: if there is none; the message lists what there is.
         TypeError: if ``entry`` is no text.
     """
-    checked.of_kind("entry", entry, str, type(None))
+    given.of_kind("entry", entry, (str, type(None)))
     way: list[str] = []
     while len(way) < DEEPEST and isinstance(content, Mapping):
         if entry is not None and not way:

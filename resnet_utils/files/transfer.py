@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 from tqdm import tqdm
 
 from resnet_utils.files import checked
+from resnet_utils.runtime import given
 
 if TYPE_CHECKING:
     import requests
@@ -122,13 +123,13 @@ def receive(url: str, sink: Sink, *, timeout: float, bar: tqdm | None) -> None:
         ValueError: for a time-out that is none.
         Exception: whatever else the libraries raise.
     """
-    if not checked.of_kind("url", url, str).lower().startswith(("http://", "https://")):
+    if not given.of_kind("url", url, str).lower().startswith(("http://", "https://")):
         raise RefusedError(
             f"not an address of the web, as {url!r:.100} begins with neither http:// nor https://"
         )
-    checked.of_kind("sink", sink, Sink)
-    checked.seconds("timeout", timeout, least=LEAST_TIMEOUT)
-    checked.of_kind("bar", bar, tqdm, type(None))
+    given.of_kind("sink", sink, Sink)
+    checked.duration("timeout", timeout, least=LEAST_TIMEOUT)
+    given.of_kind("bar", bar, (tqdm, type(None)))
     errors: list[BaseException] = []
     done = threading.Event()
 

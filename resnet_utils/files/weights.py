@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from resnet_utils.files import atomic, checked, kinds, naming
+from resnet_utils.runtime import given
 
 CARD = "card"  # the one key in the header of a file of ours
 MAX_NAMED = 3  # differences that an error message spells out
@@ -73,7 +74,7 @@ def load_weights(
         ValueError: if the checksum differs, the file is no checkpoint, or it does not fit the model; the
             message names the difference and the way on, and the model is left as it was.
     """
-    checked.of_kind("model", model, nn.Module)
+    given.of_kind("model", model, nn.Module)
     _require_flag(keep_head)
     path = _file(path)
     if sha256 is not None:
@@ -104,12 +105,12 @@ def fitted(
         ValueError: if they do not fit; the message names the difference and the way on.
         TypeError: if ``state`` holds anything but tensors by their names.
     """
-    own: dict[str, Tensor] = checked.of_kind("model", model, nn.Module).state_dict()
-    checked.of_kind("name", name, str)
+    own: dict[str, Tensor] = given.of_kind("model", model, nn.Module).state_dict()
+    given.of_kind("name", name, str)
     _require_flag(keep_head)
-    for key, value in checked.of_kind("state", state, Mapping).items():
-        checked.of_kind("a name in state", key, str)
-        checked.of_kind(f"{key!r} in state", value, Tensor)
+    for key, value in given.of_kind("state", state, Mapping).items():
+        given.of_kind("a name in state", key, str)
+        given.of_kind(f"{key!r} in state", value, Tensor)
     if own and not state:
         raise ValueError(f"state must hold the tensors of the model, got none: {state!r:.100}")
     renamed = _renamed(dict(state), own, name)
@@ -139,7 +140,7 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
         IsADirectoryError: if ``path`` is a folder.
     """
     path = checked.path_of(path)
-    checked.of_kind("model", model, nn.Module)
+    given.of_kind("model", model, nn.Module)
     if path.suffix != ".safetensors":
         raise ValueError(f"weights are saved as .safetensors, got the name {path.name!r}")
     header = {} if card is None else {CARD: _as_json(card)}
@@ -186,7 +187,7 @@ def card(path: str | Path) -> dict[str, Any]:
 
 def _as_json(notes: Mapping[str, Any]) -> str:
     """The text of a card; refuses what would not come back."""
-    checked.of_kind("card", notes, Mapping)
+    given.of_kind("card", notes, Mapping)
     wrong = [repr(name) for name in notes if not isinstance(name, str)]
     if wrong:
         raise ValueError(f"the names in a card are text, got {', '.join(wrong)}")

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from resnet_utils import models
+from resnet_utils.files import checked
 from resnet_utils.files import weights as files
 from resnet_utils.models import ResNet
 from resnet_utils.runtime import given
@@ -90,7 +91,7 @@ def choose_backbone(
         return _imagenet(network or "resnet18", size)
     if str(weights) == "auto":
         return _first_at_hand(network, size)
-    path = given.path_of("weights", weights)
+    path = checked.path_of(weights, name="weights")
     if path.is_dir() or (not path.exists() and path.suffix not in OWN_WEIGHTS):
         raise ValueError(f"weights must be auto, imagenet, book or a file, got {str(weights)!r}")
     return _from_file(path, network, size)

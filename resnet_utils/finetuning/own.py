@@ -19,7 +19,7 @@ from resnet_utils.data import near_duplicates
 from resnet_utils.data.layout import find_layout
 from resnet_utils.deployment.page import Section, to_html
 from resnet_utils.deployment.report import Report, judge
-from resnet_utils.files import atomic
+from resnet_utils.files import atomic, checked
 from resnet_utils.finetuning.backbones import Backbone, choose_backbone
 from resnet_utils.finetuning.photographs import Parts, beyond_memory, read_photographs, split_photographs
 from resnet_utils.finetuning.tuning import default_epochs, to_classifier, tune
@@ -63,7 +63,7 @@ def default_output(folder: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: if it can be no name of a folder.
     """
-    return Path(f"{given.path_of('folder', folder).resolve().name or 'photographs'}-classifier")
+    return Path(f"{checked.path_of(folder, name='folder').resolve().name or 'photographs'}-classifier")
 
 
 @given.explained
@@ -149,7 +149,7 @@ def _checked_output(folder: str | os.PathLike[str], output: str | os.PathLike[st
     """Where to write; not among the photographs, where it would become a class."""
     if output == "":
         raise ValueError("the name of the output folder is empty; give a folder, or leave it out")
-    target = default_output(folder) if output is None else given.path_of("output", output)
+    target = default_output(folder) if output is None else checked.path_of(output, name="output")
     if target.exists() and not target.is_dir():
         raise ValueError(f"the output {target} is a file; give a folder")
     inside = Path(folder).resolve()

@@ -14,7 +14,6 @@ import inspect
 import math
 import numbers
 import operator
-import os
 import traceback
 import types
 import typing
@@ -109,8 +108,8 @@ def _in_words(hint: Any) -> str:
 
 
 @explained
-def of_kind(name: str, value: Any, kind: Any) -> None:
-    """Refuse another kind where it would be taken in silence, such as None where a text is printed.
+def of_kind(name: str, value: Any, kind: Any) -> Any:
+    """``value``; another kind is refused where it would be taken in silence, as None where a text is printed.
 
     Args:
         name: what the caller calls it, for the message.
@@ -124,6 +123,7 @@ def of_kind(name: str, value: Any, kind: Any) -> None:
         if not isinstance(thing, wanted):
             kinds = wanted if isinstance(wanted, tuple) else (wanted,)
             raise TypeError(f"{called} must be {' or '.join(map(_in_words, kinds))}, got {_shown(thing)}")
+    return value
 
 
 def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> int:
@@ -284,23 +284,6 @@ def answer_of(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Ten
     if not isinstance(out, Tensor):
         raise ValueError(f"{name} must return a tensor, got {type(out).__name__}")
     return out
-
-
-def path_of(name: str, value: Any) -> Path:
-    """``value`` as a path; whether something is there is the caller's to judge.
-
-    Args:
-        name: what the caller calls it, for the message.
-        value: as it was given: a text or a path.
-
-    Raises:
-        TypeError: if it is neither.
-        ValueError: if it holds the character 0, which no system allows in a name.
-    """
-    of_kind(name, value, (str, os.PathLike))
-    if "\0" in os.fspath(value):
-        raise ValueError(f"{name} must be the name of a file or folder, got {value!r}")
-    return Path(value)
 
 
 def require_batches(loader: Any, *, name: str, times: int) -> None:

@@ -18,7 +18,7 @@ from zipfile import ZipFile
 import torch
 from torch import Tensor
 
-from resnet_utils.files import atomic
+from resnet_utils.files import atomic, checked
 from resnet_utils.runtime import given
 from resnet_utils.runtime.seeding import (
     generators_of,
@@ -61,7 +61,7 @@ def save(path: str | Path, run: TrainingRun) -> None:
         ValueError: if ``path`` can be no name of a file.
         IsADirectoryError: if it is a folder.
     """
-    path = given.path_of("path", path)
+    path = checked.path_of(path, name="path")
     if path.is_dir():
         raise IsADirectoryError(f"path must be the name of a file, got the folder {str(path)!r}")
     state = _state(run) | {
@@ -167,7 +167,7 @@ def _load(run: TrainingRun, state: dict[str, Any], *, extending: bool) -> None:
 
 def _read(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint file, on the CPU."""
-    if not given.path_of("path", path).is_file():
+    if not checked.path_of(path, name="path").is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}")
     try:
         with ZipFile(path) as archive:  # torch.load itself does not compare the checksums it wrote

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 
 from resnet_utils import data, runtime
 from resnet_utils.evaluation import answers, evaluate, kept_modes
+from resnet_utils.files import checked
 from resnet_utils.runtime import given, processes, speed
 from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
@@ -323,7 +324,7 @@ def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> 
             raise TypeError(f"callbacks must be a list of training.Callback, it has {callback!r}")
     if isinstance(run.optimizer, torch.optim.LBFGS):
         raise ValueError("LBFGS asks for the loss several times a step, which this loop does not do")
-    if checkpoint is not None and given.path_of("checkpoint", checkpoint).is_dir():
+    if checkpoint is not None and checked.path_of(checkpoint, name="checkpoint").is_dir():
         raise ValueError(f"checkpoint must be the name of a file, got the folder {str(checkpoint)!r}")
     if given.yes_or_no("extend", extend) and checkpoint is None:
         raise ValueError("extend=True needs the checkpoint of the run to extend, got None")

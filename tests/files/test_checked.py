@@ -22,8 +22,8 @@ def test_an_amount_is_no_debt_and_no_nan(value):
 
 def test_a_time_can_pass():
     with pytest.raises(ValueError, match="pause must be 0 seconds at least, and not endless; got inf"):
-        checked.seconds("pause", math.inf)
-    assert checked.seconds("pause", 0.5, least=0.5) == 0.5
+        checked.duration("pause", math.inf)
+    assert checked.duration("pause", 0.5, least=0.5) == 0.5
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
