@@ -232,11 +232,13 @@ def spoilt(draw: Callable, name: str) -> tuple[str, Any, str]:
 
 def can_be_spoilt(name: str) -> bool:
     """Whether a function has an argument at all that could be wrong."""
-    hints = hints_of(good_calls.FUNCTIONS[name])
+    function = good_calls.FUNCTIONS[name]
+    hints = hints_of(function)
     return any(
-        another_kind(hint) is not None or odd(hint) is not None
-        for parameter, hint in hints.items() if parameter != "return"
-    )  # fmt: skip
+        another_kind(hints[parameter.name]) is not None or odd(hints[parameter.name]) is not None
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name in hints and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    )
 
 
 def documented(function: Callable) -> set[str]:
@@ -275,6 +277,7 @@ def kept():
             yield
     finally:
         seeding.set_global_generators(states)
+        speed.agree(None)
         plt.close("all")
 
 

@@ -27,12 +27,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 from resnet_utils.runtime.seeding import kept_generators
 
 GAIN = 1.15  # at least so many times as fast as float32, or nothing is changed
@@ -130,6 +132,7 @@ def has_half(device: torch.device) -> bool:
     Args:
         device: where the network computes.
     """
+    given.of_kind("device", device, torch.device)
     if device.type != "cpu":
         return device.type == "cuda"
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in BELOW_BF16:
@@ -146,6 +149,7 @@ def sixteen_bits(device: torch.device) -> torch.dtype:
     Args:
         device: where the network computes.
     """
+    given.of_kind("device", device, torch.device)
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
@@ -157,6 +161,7 @@ def fastest(device: torch.device) -> Pace:
     Args:
         device: where the network computes.
     """
+    given.of_kind("device", device, torch.device)
     return Pace(channels_last=device.type in ("cpu", "cuda"), half=has_half(device))
 
 
@@ -191,7 +196,18 @@ def choose(
 
     Returns:
         The pace. Its ``half`` is ``half`` wherever that was given.
+
+    Raises:
+        ValueError: if ``fast``, ``training``, ``half`` or ``to_come`` cannot be that.
     """
+    given.of_kind("model", model, nn.Module)
+    given.of_kind("images", images, Tensor)
+    given.of_kind("clock", clock, (Callable, NoneType))
+    training, half = (
+        given.yes_or_no("training", training),
+        None if half is None else given.yes_or_no("half", half),
+    )
+    to_come = None if to_come is None else given.whole_number("to_come", to_come, least=0)
     wish = asked(fast)
     if isinstance(wish, Pace):
         return wish
@@ -218,6 +234,7 @@ def settle(pace: Pace) -> Pace:
     Args:
         pace: what this process has chosen.
     """
+    given.of_kind("pace", pace, Pace)
     together = _state.get("together")
     return pace if together is None else together(pace)
 
@@ -229,6 +246,7 @@ def agree(together: Callable[[Pace], Pace] | None) -> None:
         together: from the pace that a process has chosen to that of all, such as the first one's; None: each
             takes its own.
     """
+    given.of_kind("together", together, (Callable, NoneType))
     _state["together"] = together
 
 
@@ -239,9 +257,12 @@ def computing(pace: Pace, device: torch.device) -> AbstractContextManager:
         pace: from ``choose``.
         device: where the network lies.
     """
+    given.of_kind("pace", pace, Pace)
+    given.of_kind("device", device, torch.device)
     return torch.autocast(device.type, sixteen_bits(device)) if pace.half else nullcontext()
 
 
+@given.explained
 def arranged(images: Tensor, pace: Pace) -> Tensor:
     """Images in the order of memory of a ``pace``; others than (N, C, H, W) as they are.
 
@@ -264,6 +285,8 @@ def kept_order(model: nn.Module, pace: Pace) -> Iterator[None]:
         model: any; its numbers stay the same.
         pace: from ``choose``.
     """
+    given.of_kind("model", model, nn.Module)
+    given.of_kind("pace", pace, Pace)
     moved = []
     if pace.channels_last and not isinstance(model, nn.parallel.DistributedDataParallel):
         moved = [one for one in model.parameters() if one.ndim == 4 and one.is_contiguous()]
@@ -332,12 +355,21 @@ def _is_clear(times: dict[Pace, list[float]]) -> bool:
     return min(gains) >= CLEAR or max(gains) <= 1.0
 
 
+@given.explained
 def fastest_of(seconds: dict[Pace, float]) -> Pace:
     """The pace that took least time, if it gains at least 15 % on the first one; else the first one.
 
     Args:
         seconds: by pace; the first is what would be without any switch.
+
+    Raises:
+        ValueError: if there is none, or a time is no number.
     """
+    for pace, time_taken in seconds.items():
+        given.of_kind("each key of seconds", pace, Pace)
+        given.real_number(f"the seconds of {pace}", time_taken)
+    if not seconds:
+        raise ValueError("seconds must hold at least one pace, got none")
     plain = next(iter(seconds))
     best = min(seconds, key=seconds.__getitem__)
     return best if seconds[plain] >= GAIN * seconds[best] else plain

@@ -13,7 +13,8 @@ import resnet_utils
 from good_calls.makers import BY_NAME
 
 Arguments = dict[str, Any]
-NOT_CALLED = ("exercises.", "frameworks.", "__main__.")  # checkers say it in words; Keras; a command line
+# Checkers say it in words; Keras; a command line; what torch calls in a worker, and nobody else can.
+NOT_CALLED = ("exercises.", "frameworks.", "__main__.", "runtime.seeding.seed_worker")
 
 
 def public_functions() -> dict[str, Callable]:
@@ -25,7 +26,8 @@ def public_functions() -> dict[str, Callable]:
             continue
         for name, thing in vars(importlib.import_module(module.name)).items():
             here = getattr(thing, "__module__", None) == module.name
-            if here and inspect.isfunction(thing) and not name.startswith("_"):
+            is_called = not f"{room}.{name}".startswith(NOT_CALLED)
+            if here and is_called and inspect.isfunction(thing) and not name.startswith("_"):
                 found[f"{room}.{name}"] = thing
     return found
 
