@@ -17,7 +17,7 @@ import operator
 import traceback
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -124,6 +124,26 @@ def of_kind(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
         if not isinstance(thing, wanted):
             kinds = wanted if isinstance(wanted, tuple) else (wanted,)
             raise TypeError(f"{called} must be {' or '.join(map(_in_words, kinds))}, got {_shown(thing)}")
+
+
+@explained
+def texts(name: str, values: Sequence[str]) -> list[str]:
+    """``values`` as a list; a single text is refused, since its letters would count as the texts.
+
+    Args:
+        name: what the caller calls them, for the message.
+        values: as they were given.
+
+    Raises:
+        TypeError: if it is a single text, or anything in it is none.
+    """
+    of_kind("name", name, str)
+    if isinstance(values, (str, bytes, Mapping)):
+        raise TypeError(f"{name} must be a list of texts, got {_shown(values)}")
+    values = list(values)
+    for place, value in enumerate(values, start=1):
+        of_kind(f"text {place} of {name}", value, str)
+    return values
 
 
 def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> int:

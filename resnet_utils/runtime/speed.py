@@ -40,15 +40,8 @@ from resnet_utils.runtime.seeding import kept_generators
 GAIN = 1.15  # at least so many times as fast as float32, or nothing is changed
 ROUNDS = 5  # of a check, each pace once a round, the first of them to warm up
 CLEAR = 1.3  # a difference that two rounds in a row suffice for
-MOST_SECONDS, MOST_SHARE = (
-    2.0,
-    0.1,
-)  # of a check, and of the time that all images to come take; the less counts
-FEW, MANY, SHORT = (
-    2,
-    64,
-    0.5,
-)  # images in a check; seconds below which the first pass, still cold, is repeated
+MOST_SECONDS, MOST_SHARE = 2.0, 0.1  # of a check, and of the time that all images take; the less counts
+FEW, MANY, SHORT = 2, 64, 0.5  # images in a check; seconds below which the first pass, cold, is repeated
 WORTH = 512  # images to come; for fewer a check would cost more than it brings
 BELOW_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # as oneDNN calls them
 
@@ -203,10 +196,8 @@ def choose(
     given.of_kind("model", model, nn.Module)
     given.of_kind("images", images, Tensor)
     given.of_kind("clock", clock, (Callable, NoneType))
-    training, half = (
-        given.yes_or_no("training", training),
-        None if half is None else given.yes_or_no("half", half),
-    )
+    training = given.yes_or_no("training", training)
+    half = None if half is None else given.yes_or_no("half", half)
     to_come = None if to_come is None else given.whole_number("to_come", to_come, least=0)
     wish = asked(fast)
     if isinstance(wish, Pace):

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from good_calls.makers import images
-from resnet_utils import models
+from resnet_utils.models import blocks
 from resnet_utils.reporting import diagrams
 
 
@@ -23,7 +23,7 @@ def an_axis():
 
 def a_block():
     """A residual block from 4 to 8 channels."""
-    return models.BasicBlock(4, 8, stride=2)
+    return blocks.BasicBlock(4, 8, stride=2)
 
 
 def of_block(_):
@@ -51,7 +51,8 @@ CALLS = {
     "reporting.drawings.twins": lambda _: {"steps": ["conv", "ReLU", "conv"]},
     "reporting.numbers.show": lambda _: {"name": "loss", "value": 0.25},
     "reporting.plotting.curve": lambda _: {
-        "ax": an_axis(), "x": [1, 2, 3], "y": np.ones(3), "role": "plain", "label": "plain", "error": [0.1] * 3,
+        "ax": an_axis(), "x": [1, 2, 3], "y": np.ones(3), "error": [0.1] * 3,
+        "role": "plain", "label": "plain",
     },
     "reporting.plotting.effects": lambda _: {"ax": an_axis(), "gains": {"flip": (0.1, 0.3)}},
     "reporting.plotting.image_grid": lambda _: {"images": bytes_of_images(), "titles": list("abcd")},

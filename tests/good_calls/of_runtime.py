@@ -12,6 +12,7 @@ CALLS = {
     "runtime.environment.note": lambda _: {"line": "epoch 1"},
     "runtime.given.explained": lambda _: {"function": len},
     "runtime.given.of_kind": lambda _: {"value": "cat", "kind": str},
+    "runtime.given.texts": lambda _: {"values": ["cat", "dog"]},
     "runtime.given.whole_number": lambda _: {"value": 3},
     "runtime.given.yes_or_no": lambda _: {"value": True},
     "runtime.given.real_number": lambda _: {"value": 0.5},
