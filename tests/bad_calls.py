@@ -149,7 +149,7 @@ def parts_of(hint: Any) -> list[Any]:
 def hints_of(function: Callable) -> dict[str, Any]:
     """What a signature says of each parameter; nothing where it cannot be told."""
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
     except NameError:  # a name for type checkers only
         return {}
 

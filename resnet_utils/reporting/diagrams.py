@@ -203,12 +203,15 @@ class Drawing:
         blocks: title, and the block with the shape (N, C, H, W) of its input.
 
     Raises:
-        ValueError: as ``trace``.
+        ValueError: as ``trace``, or if there is no block.
     """
 
+    @given.explained
     def __init__(self, blocks: Mapping[str, tuple[nn.Module, tuple[int, ...]]]) -> None:
+        if not blocks:
+            raise ValueError("blocks must hold at least one to draw, got none")
         self.panels = {title: trace(block, shape) for title, (block, shape) in blocks.items()}
-        self.digest = "\n".join(f"{title}: {describe(*given)}" for title, given in blocks.items())
+        self.digest = "\n".join(f"{title}: {describe(*one)}" for title, one in blocks.items())
 
     def __repr__(self) -> str:
         return f"<diagrams of {', '.join(self.panels)}>"

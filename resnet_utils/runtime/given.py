@@ -84,7 +84,8 @@ def _wrong_kind(function: Callable, args: tuple, kwargs: dict[str, Any]) -> str:
         return ""
     for name, value in given.items():
         if name in hints and not is_bearable(value, hints[name]):
-            return f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {_shown(value)}"
+            called = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]  # a class by its name
+            return f"{called}(): {name} must be {_in_words(hints[name])}, got {_shown(value)}"
     return ""
 
 

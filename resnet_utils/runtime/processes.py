@@ -158,12 +158,16 @@ class Shares:
         loader: whole batches of images and labels, the same in every process.
 
     Raises:
-        TypeError: if it is a share already.
+        TypeError: if it is a share already, or no loader.
+        ValueError: if it is a list of something else than batches.
     """
 
     def __init__(self, loader: Batches) -> None:
         if is_shared(loader):
             raise TypeError("these batches are shared out already: share the outermost loader, once")
+        given.require_batches(loader, name="loader", times=1)
+        for number, batch in enumerate(loader if isinstance(loader, (list, tuple)) else (), start=1):
+            given.pair_of(batch, where=f"Shares(), batch {number} of loader")
         self.loader = loader
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

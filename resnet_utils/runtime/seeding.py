@@ -30,6 +30,9 @@ class SeededGenerator(torch.Generator):
 
     Args:
         seed: where its sequence begins.
+
+    Raises:
+        ValueError: if that is no whole number, or below 0.
     """
 
     def __new__(cls, seed: int) -> SeededGenerator:

@@ -53,10 +53,17 @@ class Pace:
     Args:
         channels_last: whether the channels of a pixel lie side by side in memory.
         half: whether to compute in 16 bits where that is safe.
+
+    Raises:
+        ValueError: if one is neither True nor False.
     """
 
     channels_last: bool = False
     half: bool = False
+
+    def __post_init__(self) -> None:
+        given.yes_or_no("channels_last", self.channels_last)
+        given.yes_or_no("half", self.half)
 
     def __str__(self) -> str:
         return ("16 bits" if self.half else "float32") + (", channels last" if self.channels_last else "")
@@ -154,8 +161,7 @@ def fastest(device: torch.device) -> Pace:
     Args:
         device: where the network computes.
     """
-    given.of_kind("device", device, torch.device)
-    return Pace(channels_last=device.type in ("cpu", "cuda"), half=has_half(device))
+    return Pace(half=has_half(device), channels_last=device.type in ("cpu", "cuda"))
 
 
 def choose(
@@ -356,11 +362,9 @@ def fastest_of(seconds: dict[Pace, float]) -> Pace:
     Raises:
         ValueError: if there is none, or a time is no number.
     """
-    for pace, time_taken in seconds.items():
-        given.of_kind("each key of seconds", pace, Pace)
-        given.real_number(f"the seconds of {pace}", time_taken)
-    if not seconds:
-        raise ValueError("seconds must hold at least one pace, got none")
+    if not seconds or not all(isinstance(pace, Pace) for pace in seconds):
+        raise ValueError(f"seconds must hold a time for each Pace, got {seconds!r:.100}")
+    given.real_numbers("seconds", list(seconds.values()))
     plain = next(iter(seconds))
     best = min(seconds, key=seconds.__getitem__)
     return best if seconds[plain] >= GAIN * seconds[best] else plain

@@ -18,7 +18,7 @@ NOT_CALLED = ("exercises.", "frameworks.", "__main__.", "runtime.seeding.seed_wo
 
 
 def public_functions() -> dict[str, Callable]:
-    """All functions of the package that the reference shows, by wing, module and name."""
+    """All functions of the package that the reference shows, and the classes in ``CALLS``, by their place."""
     found = {}
     for module in pkgutil.walk_packages(resnet_utils.__path__, "resnet_utils."):
         room = module.name.removeprefix("resnet_utils.")
@@ -26,13 +26,11 @@ def public_functions() -> dict[str, Callable]:
             continue
         for name, thing in vars(importlib.import_module(module.name)).items():
             here = getattr(thing, "__module__", None) == module.name
-            is_called = not f"{room}.{name}".startswith(NOT_CALLED)
-            if here and is_called and inspect.isfunction(thing) and not name.startswith("_"):
+            is_called = not f"{room}.{name}".startswith(NOT_CALLED) and not name.startswith("_")
+            is_class = inspect.isclass(thing) and f"{room}.{name}" in CALLS
+            if here and is_called and (inspect.isfunction(thing) or is_class):
                 found[f"{room}.{name}"] = thing
     return found
-
-
-FUNCTIONS = public_functions()
 
 
 WINGS = sorted(path.stem for path in Path(__file__).parent.glob("of_*.py"))
@@ -44,6 +42,7 @@ for wing in WINGS:
     module = importlib.import_module(f"good_calls.{wing}")
     CALLS |= module.CALLS
     UNBOUND |= module.UNBOUND
+FUNCTIONS = public_functions()
 
 
 def arguments(name: str, folder: Path) -> Arguments:

@@ -12,13 +12,19 @@ from resnet_utils import deployment, models
 from resnet_utils.deployment import export
 
 
-def a_classifier():
-    """One of the six species, with a narrow network."""
+def of_classifier(_):
+    """What a classifier of the six species has, with a narrow network."""
     torch.manual_seed(0)
-    classes = split().classes
+    classes, half = split().classes, (0.5, 0.5, 0.5)
     model = models.build("resnet20", len(classes), width=4)
-    half = (0.5, 0.5, 0.5)
-    return deployment.Classifier(model, "resnet20", classes, size=16, mean=half, std=half)
+    return {
+        "model": model, "network": "resnet20", "classes": classes, "size": 16, "mean": half, "std": half,
+    }  # fmt: skip
+
+
+def a_classifier():
+    """Made of these."""
+    return deployment.Classifier(**of_classifier(None))
 
 
 @functools.cache
@@ -53,6 +59,8 @@ def onnx_file(folder):
 
 
 CALLS = {
+    "deployment.classifier.Classifier": of_classifier,
+    "deployment.classifier.Pipeline": lambda _: {"parts": a_classifier()},
     "deployment.card.model_card": lambda _: {
         "classifier": a_classifier(), "test": split(), "name": "Animals", "trained_on": "drawings",
         "limits": ["not for photographs"],

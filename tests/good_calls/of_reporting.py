@@ -42,6 +42,8 @@ def bytes_of_images():
 
 
 CALLS = {
+    "reporting.diagrams.Drawing": lambda _: {"blocks": {"a block": (a_block(), (1, 4, 8, 8))}},
+    "reporting.svg.Svg": lambda _: {"width": 100, "height": 50, "words": "a line"},
     "reporting.diagrams.trace": of_block,
     "reporting.diagrams.describe": of_block,
     "reporting.diagrams.main_path": of_steps,

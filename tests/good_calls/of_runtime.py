@@ -6,6 +6,9 @@ from good_calls.makers import images, labels
 from resnet_utils.runtime import seeding, speed
 
 CALLS = {
+    "runtime.processes.Shares": lambda _: {},
+    "runtime.seeding.SeededGenerator": lambda _: {},
+    "runtime.speed.Pace": lambda _: {"half": True},
     "runtime.classes.classes_of": lambda _: {"holder": ["cat", "dog"]},
     "runtime.classes.difference": lambda _: {"first": ("cat", "dog"), "second": ("dog", "cat")},
     "runtime.environment.progress": lambda _: {"iterable": [1, 2], "description": "epoch 1"},
