@@ -38,7 +38,7 @@ class Svg:
     def __init__(self, width: int, height: int, *, words: str, most_wide: float = MOST_WIDE) -> None:
         width = given.whole_number("width", width, least=0)
         height = given.whole_number("height", height, least=0)
-        most_wide = given.real_number("most_wide", most_wide)
+        given.real_number("most_wide", most_wide)
         given.of_kind("words", words, str)
         if not 0 < width <= most_wide or height <= 0:
             raise ValueError(f"a drawing is 1 to {most_wide} pixels wide, and not flat, got {width}x{height}")
