@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-Parameters, Returned = ParamSpec("Parameters"), TypeVar("Returned")
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
 
 PAIR = "a batch is a pair (images, labels) of tensors"
 SHOWN = 6  # keys of a mapping that a message names
@@ -109,14 +110,13 @@ def _in_words(hint: Any) -> str:
     return str(hint).replace("collections.abc.", "").replace("typing.", "")
 
 
-@explained
-def of_kind(name: str, value: Any, kind: type | tuple[type, ...]) -> None:
+def of_kind(name: str, value: Any, kind: Any) -> None:
     """Refuse another kind where it would be taken in silence, such as None where a text is printed.
 
     Args:
         name: what the caller calls it, for the message.
         value: as it was given.
-        kind: what it must be; of several, any.
+        kind: what it must be, as for ``isinstance``; of a tuple, any.
 
     Raises:
         TypeError: if it is of another kind.
