@@ -151,7 +151,7 @@ def parts_of(hint: Any) -> list[Any]:
 def hints_of(function: Callable) -> dict[str, Any]:
     """What a signature says of each parameter; nothing where it cannot be told."""
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
     except NameError:  # a name for type checkers only
         return {}
 
@@ -234,11 +234,13 @@ def spoilt(draw: Callable, name: str) -> tuple[str, Any, str]:
 
 def can_be_spoilt(name: str) -> bool:
     """Whether a function has an argument at all that could be wrong."""
-    hints = hints_of(good_calls.FUNCTIONS[name])
+    function = good_calls.FUNCTIONS[name]
+    hints = hints_of(function)
     return any(
-        another_kind(hint) is not None or odd(hint) is not None
-        for parameter, hint in hints.items() if parameter != "return"
-    )  # fmt: skip
+        another_kind(hints[parameter.name]) is not None or odd(hints[parameter.name]) is not None
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name in hints and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    )
 
 
 def documented(function: Callable) -> set[str]:
@@ -278,6 +280,7 @@ def kept():
             yield
     finally:
         seeding.set_global_generators(states)
+        speed.agree(None)
         plt.close("all")
         if processes.is_together():
             torch.distributed.destroy_process_group()

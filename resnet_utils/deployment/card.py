@@ -34,13 +34,13 @@ def model_card(
 
     Raises:
         ValueError: if the classes of ``test`` are others, or no limit is named.
-        TypeError: if ``limits`` is a single text.
+        TypeError: if ``limits`` is a single text, or something that is to be printed is none.
     """
+    given.of_kind("name", name, str)
+    given.of_kind("trained_on", trained_on, str)
     if test.classes != classifier.classes:
         raise ValueError(f"the test has classes {test.classes}, the classifier {classifier.classes}")
-    if isinstance(limits, str):
-        raise TypeError(f"limits must be a list of sentences, got the text {limits!r}")
-    if not limits:
+    if not given.texts("limits", limits):
         raise ValueError("name at least one limit: every classifier has some")
     size, mirror = classifier.size, "the mean of both" if classifier.flip else "not looked at"
     lines = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -73,6 +73,7 @@ class Pipeline(nn.Module):
     mean: Tensor
     std: Tensor
 
+    @given.explained
     def __init__(self, parts: Classifier) -> None:
         super().__init__()
         self.model, self.flip, self.temperature = parts.model, parts.flip, parts.temperature
@@ -152,7 +153,8 @@ class Classifier:
 
     def _settled(self) -> dict[str, object]:
         """The settings as plain Python values; whatever cannot be one is refused."""
-        if isinstance(self.classes, str) or not all(isinstance(name, str) and name for name in self.classes):
+        listed = isinstance(self.classes, Iterable) and not isinstance(self.classes, str)
+        if not listed or not all(isinstance(name, str) and name for name in self.classes):
             raise ValueError(f"the names of the classes are texts, one an output, got {self.classes!r}")
         try:
             counts = {name: getattr(self, name) for name in ("size", "resize")}

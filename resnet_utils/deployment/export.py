@@ -88,17 +88,24 @@ def run_onnx(path: str | Path, images: Tensor) -> Tensor:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        ValueError: if it holds no network, or the images do not go through it.
         ModuleNotFoundError: if a package for ONNX is missing.
     """
     _require_packages()
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no network at {path}")
+        raise FileNotFoundError(f"there is no network at {str(path)!r}")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(["logits"], {"images": images.cpu().numpy()})[0])
+    pixels = images.detach().cpu().numpy()
+    try:  # onnxruntime has a dozen types of errors of its own
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return torch.from_numpy(session.run(["logits"], {"images": pixels})[0])
+    except Exception as error:
+        raise ValueError(
+            f"{Path(path).name}: images of {images.dtype} {tuple(images.shape)} do not go through: {error}"
+        ) from error
 
 
 def _traced(model: nn.Module, path: Path, image_shape: tuple[int, int, int]) -> torch.export.ExportedProgram:

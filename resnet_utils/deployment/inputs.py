@@ -38,8 +38,11 @@ def pixels_of(picture: object, size: int, *, resize: int) -> Tensor:
 
     Raises:
         TypeError: for anything else; the message says what is allowed.
-        ValueError: if it is no whole picture, or smaller than half of ``resize``.
+        ValueError: if it is no whole picture, or smaller than half of ``resize``; if ``size`` is no whole
+            number from 1 to ``resize``.
     """
+    size = given.whole_number("size", size)
+    resize = given.whole_number("resize", resize, least=size, unit="pixels, as size")
     name = name_of(picture)
     source = picture if isinstance(picture, bytes) else _source(picture, name)
     try:
@@ -68,7 +71,14 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
     Args:
         images: uint8.
         channels: 1 or 3.
+
+    Raises:
+        ValueError: for other images, or another number of channels.
     """
+    if given.whole_number("channels", channels) not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels}")
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(f"images must be uint8 (N, 1 or 3, H, W), got {images.dtype} {tuple(images.shape)}")
     if images.shape[1] == channels:
         return images
     if channels == 3:

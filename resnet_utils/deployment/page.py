@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+import torch
 from torch import Tensor
 
-from resnet_utils.data.pieces import Images, images_from
+from resnet_utils.data.pieces import Images, images_from, require_images
 from resnet_utils.deployment.report import Report
 from resnet_utils.runtime import given
 
@@ -58,12 +59,15 @@ def to_html(
 
     Raises:
         ValueError: if ``images`` are not as many as the report judged, or no limit is named.
+        TypeError: if ``limits`` is a single text, or the title is none.
     """
+    given.of_kind("title", title, str)
     import jinja2
 
-    if len(images) != report.count:
-        raise ValueError(f"the report judged {report.count} images, got {len(images)}")
-    if not limits:
+    require_images(images)
+    if (count := len(images) if images.shape else 0) != report.count:
+        raise ValueError(f"the report judged {report.count} images, got {count}")
+    if not given.texts("limits", limits):
         raise ValueError("name at least one limit: every classifier has some")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     source = (resources.files("resnet_utils.deployment") / "page.html").read_text(encoding="utf-8")
@@ -85,7 +89,12 @@ def thumbnail(image: Tensor) -> str:
 
     Args:
         image: uint8 (3, H, W), on any device.
+
+    Raises:
+        ValueError: if it is something else, or empty.
     """
+    if image.dtype != torch.uint8 or image.ndim != 3 or len(image) != 3 or not image.numel():
+        raise ValueError(f"image must be uint8 (3, H, W), got {image.dtype} {tuple(image.shape)}")
     from PIL import Image
 
     picture = Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy())

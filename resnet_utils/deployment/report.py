@@ -190,7 +190,11 @@ def strangers_for(classifier: Classifier, *, seed: int = 0) -> dict[str, Tensor]
     Args:
         classifier: whose size they have, and whose classes they avoid.
         seed: of the drawing.
+
+    Raises:
+        ValueError: if ``seed`` is no whole number, or below 0.
     """
+    seed = given.whole_number("seed", seed, least=0)
     size, known = classifier.size, {name.lower() for name in classifier.classes}
     dice = np.random.Generator(np.random.PCG64(seed))
     noise = dice.integers(0, 256, (STRANGERS, 3, size, size), dtype=np.uint8)

@@ -63,10 +63,13 @@ def trace(block: nn.Module, input_shape: tuple[int, ...]) -> list[Step]:
         input_shape: (N, C, H, W) of that tensor.
 
     Raises:
-        ValueError: if an input of that shape does not fit the block.
+        ValueError: if an input of that shape does not fit the block, or it cannot be traced.
     """
     shadow = copy.deepcopy(block).to("meta").eval()
-    graph = _Tracer().trace(shadow)
+    try:
+        graph = _Tracer().trace(shadow)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the block {type(block).__name__} cannot be traced: {error}") from error
     shapes: dict[str, tuple[int, ...]] = {}
 
     class Recorder(fx.Interpreter):
@@ -77,8 +80,11 @@ def trace(block: nn.Module, input_shape: tuple[int, ...]) -> list[Step]:
 
     try:
         Recorder(fx.GraphModule(shadow, graph)).run(torch.empty(input_shape, device="meta"))
-    except RuntimeError as error:
-        raise ValueError(f"an input of shape {tuple(input_shape)} does not fit: {error}") from error
+    except (RuntimeError, AttributeError) as error:
+        block_name = type(block).__name__
+        raise ValueError(
+            f"an input of shape {tuple(input_shape)} does not fit the block {block_name}: {error}"
+        ) from error
     nodes = [node for node in graph.nodes if node.op != "output"]
     place = {node: index for index, node in enumerate(nodes)}
     return [
@@ -113,7 +119,12 @@ def main_path(steps: list[Step]) -> list[int]:
 
     Args:
         steps: what ``trace`` returns.
+
+    Raises:
+        ValueError: if there is none.
     """
+    if not steps:
+        raise ValueError("steps must hold at least the input, got none")
     depth: list[int] = []
     for step in steps:
         depth.append(1 + max((depth[i] for i in step.inputs), default=-1))
@@ -130,6 +141,9 @@ def shortcuts(steps: list[Step]) -> list[tuple[int, list[int], int]]:
 
     Args:
         steps: what ``trace`` returns.
+
+    Raises:
+        ValueError: if there is none.
     """
     path = main_path(steps)
     found = []
@@ -189,12 +203,15 @@ class Drawing:
         blocks: title, and the block with the shape (N, C, H, W) of its input.
 
     Raises:
-        ValueError: as ``trace``.
+        ValueError: as ``trace``, or if there is no block.
     """
 
+    @given.explained
     def __init__(self, blocks: Mapping[str, tuple[nn.Module, tuple[int, ...]]]) -> None:
+        if not blocks:
+            raise ValueError("blocks must hold at least one to draw, got none")
         self.panels = {title: trace(block, shape) for title, (block, shape) in blocks.items()}
-        self.digest = "\n".join(f"{title}: {describe(*given)}" for title, given in blocks.items())
+        self.digest = "\n".join(f"{title}: {describe(*one)}" for title, one in blocks.items())
 
     def __repr__(self) -> str:
         return f"<diagrams of {', '.join(self.panels)}>"

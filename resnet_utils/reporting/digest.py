@@ -31,7 +31,12 @@ def digest(figure: Figure, *, digits: int | None = None, titles: bool = True) ->
         digits: decimals of the y values of lines and the heights of bars (first and last of many). Ask for
             them only when they are exact or come out equal everywhere (default: no values).
         titles: False leaves out what stands above bare pictures, where it depends on the data at hand.
+
+    Raises:
+        ValueError: if ``digits`` is no whole number, or below 0, or ``titles`` neither True nor False.
     """
+    digits = None if digits is None else given.whole_number("digits", digits, least=0)
+    titles = given.yes_or_no("titles", titles)
     lines = [figure.get_suptitle()] if figure.get_suptitle() else []
     for bare, group in groupby(figure.axes, key=lambda ax: bool(ax.images) and not ax.axison):
         panels = list(group)

@@ -37,10 +37,13 @@ def show(name: str, value: object, digits: int = 3, *, unit: str = "", tolerance
             one float32 forward pass; give 1e-9 for float64 mathematics and 0 for an exact value such as 1/8.
 
     Raises:
-        ValueError: if a float is not finite, or lies near a rounding edge (the message advises ``digits``).
+        ValueError: if a float is not finite, or lies near a rounding edge (the message advises ``digits``);
+            for ``digits`` or a ``tolerance`` that cannot be.
         TypeError: if a value has no short text of its own, such as a whole array.
     """
-    if not 0 <= digits <= MAX_DIGITS:
+    given.of_kind("name", name, str)
+    given.of_kind("unit", unit, str)
+    if given.whole_number("digits", digits, least=0) > MAX_DIGITS:
         raise ValueError(f"digits must be between 0 and {MAX_DIGITS}, got {digits}")
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance must be at least 0 and below 1, got {tolerance}")

@@ -98,18 +98,23 @@ def curve(
             curve of a plain network.
 
     Raises:
-        ValueError: for an unknown role, or lengths that differ.
+        ValueError: for an unknown role, lengths that differ, or values that are no list of numbers.
     """
-    for name in (role, dash or role):
+    given.of_kind("label", label, str)
+    dash = role if dash is None else dash
+    for name in (role, dash):
         if name not in COLORS:
             raise ValueError(f"unknown role {name!r}; roles are {', '.join(COLORS)}")
     x, y, error = _plain(x), _plain(y), None if error is None else _plain(error)
+    for name, values in (("x", x), ("y", y), ("error", error)):
+        if values is not None and values.ndim != 1:
+            raise ValueError(f"{name} must be a list of numbers, got the shape {values.shape}")
     lengths = [len(values) for values in (x, y, error) if values is not None]
     if len(set(lengths)) != 1:
         raise ValueError(f"x, y and error must have the same length, got {lengths}")
     every = max(1, math.ceil(len(x) / MANY_POINTS))
-    line = ax.plot(x, y, color=COLORS[role], linestyle=DASHES[dash or role], label=label)[0]
-    line.set(marker=MARKERS[dash or role], markevery=every)
+    line = ax.plot(x, y, color=COLORS[role], linestyle=DASHES[dash], label=label)[0]
+    line.set(marker=MARKERS[dash], markevery=every)
     if error is not None and len(x) > MANY_POINTS:
         low, high = np.subtract(y, error), np.add(y, error)
         ax.fill_between(x, low, high, color=COLORS[role], alpha=0.2, linewidth=0)
@@ -145,10 +150,11 @@ def image_grid(
             device.
         titles: what stands above each, N texts (default: nothing).
         columns: pictures in a row, at least 1.
-        scale: width of the figure as a multiple of 5 inches.
+        scale: width of the figure as a multiple of 5 inches; above 0.
 
     Raises:
-        ValueError: for another type or shape, no image, or a number of titles that is not N.
+        ValueError: for another type or shape, no image, a number of titles that is not N, or ``columns`` or
+            a ``scale`` that cannot be.
     """
     images = _plain(images)
     if images.ndim == 3:
@@ -160,9 +166,9 @@ def image_grid(
         )
     if titles is not None and len(titles) != len(images):
         raise ValueError(f"one title an image: got {len(titles)} titles for {len(images)} images")
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1, got {columns}")
-    columns = min(columns, len(images))
+    if not 0 < given.real_number("scale", scale) < math.inf:
+        raise ValueError(f"scale must be above 0, and finite, got {scale}")
+    columns = min(given.whole_number("columns", columns), len(images))
     rows, cell = math.ceil(len(images) / columns), WIDTH * scale / columns
     lines = 0 if titles is None else 1 + max(title.count("\n") for title in titles)
     height = rows * (cell * images.shape[2] / images.shape[3] + 0.08 + 0.17 * lines)
@@ -224,7 +230,7 @@ def finish(figure: Figure, *, digits: int | None = None, titles: bool = True) ->
         titles: whether the digest names what stands above bare pictures.
 
     Raises:
-        ValueError: if an axis that carries data has no label.
+        ValueError: if an axis that carries data has no label; as ``digest``.
     """
     for ax in figure.axes:
         _require_labels(ax)

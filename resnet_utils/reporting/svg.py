@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from resnet_utils.runtime import given
+
 INK, PAPER, PALE = "#444444", "#FFFFFF", "#F1F1F1"
 FONT = "DejaVu Sans, Verdana, sans-serif"
 MOST_WIDE = 360  # pixels
@@ -30,10 +32,14 @@ class Svg:
         most_wide: pixels that fit where it is shown; 360 is a telephone.
 
     Raises:
-        ValueError: if it is wider than that, or ``words`` is empty.
+        ValueError: if it is wider than that, ``words`` is empty, or a length no number of pixels.
     """
 
     def __init__(self, width: int, height: int, *, words: str, most_wide: float = MOST_WIDE) -> None:
+        width = given.whole_number("width", width, least=0)
+        height = given.whole_number("height", height, least=0)
+        given.real_number("most_wide", most_wide)
+        given.of_kind("words", words, str)
         if not 0 < width <= most_wide or height <= 0:
             raise ValueError(f"a drawing is 1 to {most_wide} pixels wide, and not flat, got {width}x{height}")
         if not words.strip():

@@ -39,6 +39,7 @@ def to_svg(figure: Figure, words: str) -> str:
         figure: any figure of matplotlib; pictures in it should have ``interpolation="none"``.
         words: what it shows; its alternative text where nothing better is given.
     """
+    given.of_kind("words", words, str)
     written = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "resnet_utils"}):
         figure.savefig(written, format="svg", dpi=RASTER, facecolor="none", metadata=NOTHING_OF_THE_MACHINE)

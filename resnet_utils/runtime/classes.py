@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from resnet_utils.runtime import given
+
 # Where loaders, data sets and their parts of torch and of this package keep each other.
 INNER = ("loader", "dataset", "datasets")
 
@@ -30,6 +32,7 @@ def classes_of(holder: object) -> tuple[str, ...] | None:
     return found[0] if found else None
 
 
+@given.explained
 def difference(
     first: tuple[str, ...], second: tuple[str, ...], *, names: tuple[str, str] = ("the first", "the second")
 ) -> str:
@@ -39,7 +42,12 @@ def difference(
         first: the classes of the one.
         second: the classes of the other.
         names: what to call the two.
+
+    Raises:
+        ValueError: if ``names`` are not two.
     """
+    if len(names) != 2:
+        raise ValueError(f"names are those of the two, got {names!r:.100}")
     parts = []
     for side, own, others in ((names[0], first, second), (names[1], second, first)):
         if only := tuple(name for name in own if name not in others):

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from resnet_utils.runtime import speed
+from resnet_utils.runtime import given, speed
 from resnet_utils.runtime.seeding import seed_everything
 
 
@@ -85,6 +85,7 @@ def device() -> torch.device:
     return torch.device(asked)
 
 
+@given.explained
 def device_of(model: nn.Module) -> torch.device:
     """Where ``model`` lies, the default wherever a ``device`` stands beside a model.
 
@@ -114,7 +115,7 @@ def named_device(device: torch.device | str) -> torch.device:
     usable = ", ".join(name for name in ("cpu", "cuda", "mps") if _is_here(torch.device(name)))
     try:
         place = torch.device(device)
-    except (RuntimeError, TypeError):
+    except (RuntimeError, TypeError, ValueError):
         raise ValueError(f"torch knows no device {device!r}; here there is {usable}") from None
     if place.type == "meta":
         raise ValueError(f"the device 'meta' has shapes and no numbers; here there is {usable}")
@@ -183,7 +184,15 @@ def progress(iterable: Iterable, *, description: str, total: int | None = None) 
         iterable: what to go through.
         description: text before the bar.
         total: how many items are to come; None: its length, where it has one.
+
+    Raises:
+        TypeError: if ``iterable`` cannot be gone through.
+        ValueError: if ``total`` is no whole number, or below 0.
     """
+    if not isinstance(iterable, Iterable) and not hasattr(iterable, "__getitem__"):
+        raise TypeError(f"iterable must be a list or a loader, got {iterable!r:.100}")
+    given.of_kind("description", description, str)
+    total = None if total is None else given.whole_number("total", total, least=0)
     wish = os.environ.get("BOOK_PROGRESS", "")
     visible = wish != "0" and (wish == "1" or sys.stderr.isatty() or _in_notebook())
     return tqdm(
@@ -197,6 +206,7 @@ def download_bar(name: str) -> tqdm:
     Args:
         name: of the file, the text before the bar.
     """
+    given.of_kind("name", name, str)
     bar = progress((), description=name, total=1)  # the server says the total; a bar of 0 would count as none
     bar.unit, bar.unit_scale = "B", True
     return bar
@@ -210,6 +220,7 @@ def note(line: str) -> None:
     Args:
         line: what to say.
     """
+    given.of_kind("line", line, str)
     if os.environ.get("BOOK_PROGRESS", "") != "0":
         print(line, file=sys.stderr, flush=True)
 

@@ -17,7 +17,7 @@ import operator
 import traceback
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -34,6 +34,7 @@ PACKAGE = str(Path(__file__).parents[1])
 WORDS = {  # what a kind is called in a message; any other by its own name
     int: "a whole number", float: "a number", bool: "True or False", str: "a text", Tensor: "a tensor",
     nn.Module: "a network (torch.nn.Module)", type(None): "None", Path: "a path",
+    torch.device: "a torch.device",
 }  # fmt: skip
 
 
@@ -48,8 +49,11 @@ def explained(function: Callable[Parameters, Returned]) -> Callable[Parameters, 
         function: any, with kinds in its signature.
 
     Raises:
-        TypeError: by the function that comes back, for an argument of another kind that made it fail.
+        TypeError: by the function that comes back, for an argument of another kind that made it fail; at
+            once, if ``function`` is none.
     """
+    if not callable(function):
+        raise TypeError(f"function must be a function, got {_shown(function)}")
 
     @functools.wraps(function)
     def inner(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
@@ -83,7 +87,8 @@ def _wrong_kind(function: Callable, args: tuple, kwargs: dict[str, Any]) -> str:
         return ""
     for name, value in given.items():
         if name in hints and not is_bearable(value, hints[name], conf=whole_is_real):
-            return f"{function.__name__}(): {name} must be {_in_words(hints[name])}, got {_shown(value)}"
+            called = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]  # a class by its name
+            return f"{called}(): {name} must be {_in_words(hints[name])}, got {_shown(value)}"
     return ""
 
 
@@ -126,6 +131,26 @@ def of_kind(name: str, value: Any, kind: Any) -> Any:
     return value
 
 
+@explained
+def texts(name: str, values: Sequence[str]) -> list[str]:
+    """``values`` as a list; a single text is refused, since its letters would count as the texts.
+
+    Args:
+        name: what the caller calls them, for the message.
+        values: as they were given.
+
+    Raises:
+        TypeError: if it is a single text, or anything in it is none.
+    """
+    of_kind("name", name, str)
+    if isinstance(values, (str, bytes, Mapping)):
+        raise TypeError(f"{name} must be a list of texts, got {_shown(values)}")
+    values = list(values)
+    for place, value in enumerate(values, start=1):
+        of_kind(f"text {place} of {name}", value, str)
+    return values
+
+
 def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> int:
     """``value`` as an int.
 
@@ -140,6 +165,9 @@ def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> in
     Raises:
         ValueError: if it is no whole number, or below ``least``.
     """
+    of_kind("name", name, str)
+    of_kind("least", least, int)
+    of_kind("unit", unit, str)
     try:
         number = operator.index(value)
     except TypeError:
@@ -161,6 +189,7 @@ def yes_or_no(name: str, value: Any) -> bool:
     Raises:
         ValueError: for anything else.
     """
+    of_kind("name", name, str)
     if not isinstance(value, (bool, np.bool_, int)) or value not in (0, 1):
         raise ValueError(f"{name} must be True or False, got {value!r:.200}")
     return bool(value)
@@ -176,6 +205,7 @@ def real_number(name: str, value: Any) -> float:
     Raises:
         ValueError: if it is a text, True or False, or no number at all.
     """
+    of_kind("name", name, str)
     if isinstance(value, (Tensor, np.ndarray)) and math.prod(value.shape) == 1:
         value = value.item()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
@@ -217,6 +247,7 @@ def real_numbers(name: str, values: Any) -> list[float]:
     Raises:
         ValueError: if it is no list of numbers, or a masked array.
     """
+    of_kind("name", name, str)
     if isinstance(values, (Tensor, np.ndarray)):
         values = table(name, values)
         if values.ndim != 1 or values.is_complex():
@@ -238,6 +269,7 @@ def table(name: str, value: Any) -> Tensor:
     Raises:
         ValueError: for a masked array, whose mask a tensor would lose, or what is no table of numbers.
     """
+    of_kind("name", name, str)
     if isinstance(value, Tensor):
         return value
     parts = value if isinstance(value, (list, tuple)) else [value]
@@ -296,8 +328,11 @@ def require_batches(loader: Any, *, name: str, times: int) -> None:
 
     Raises:
         TypeError: if it cannot be gone through at all.
-        ValueError: if it is a generator or another iterator, which is used up after the first time.
+        ValueError: if it is a generator or another iterator, which is used up after the first time, or
+            ``times`` is no whole number.
     """
+    of_kind("name", name, str)
+    times = whole_number("times", times, least=0)
     if not isinstance(loader, Iterable) and not hasattr(loader, "__getitem__"):
         raise TypeError(f"{name} must be a loader or a list of batches, got {type(loader).__name__}")
     if isinstance(loader, Iterator) and times > 1:
@@ -318,6 +353,7 @@ def batches(loader: Iterable[Any], *, caller: str) -> Iterator[tuple[Tensor, Ten
         TypeError: if ``loader`` cannot be gone through.
         ValueError: for a batch that is no such pair; the message says which one, and what it is.
     """
+    of_kind("caller", caller, str)
     require_batches(loader, name=f"the loader of {caller}()", times=1)
     for place, batch in enumerate(loader, start=1):
         yield pair_of(batch, where=f"{caller}(), batch {place}")
@@ -333,6 +369,7 @@ def pair_of(batch: Any, *, where: str) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: if it is no pair of them.
     """
+    of_kind("where", where, str)
     if isinstance(batch, Mapping):
         keys = ", ".join(repr(key) for key in list(batch)[:SHOWN])
         raise ValueError(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from resnet_utils.runtime import seeding
+from resnet_utils.runtime import given, seeding
 from resnet_utils.runtime.types import Batches
 
 
@@ -43,6 +43,7 @@ def _place() -> torch.device:
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
+@given.explained
 def total(*numbers: float) -> list[float]:
     """The sum over all processes of each of the numbers, in float64, the same bits in every process.
 
@@ -70,17 +71,21 @@ def wait() -> None:
     total(0.0)
 
 
+@given.explained
 def same_tensors(tensors: Sequence[Tensor]) -> None:
     """Give every process the values that the first has.
 
     Args:
         tensors: of the same shapes in every process, where the group's exchange takes them; changed in place.
     """
+    for tensor in tensors:
+        given.of_kind("each of tensors", tensor, Tensor)
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
 
 
+@given.explained
 def joined(parts: Sequence[Tensor]) -> Tensor:
     """The shares of all processes put together again, in the order of the batches: on the CPU.
 
@@ -90,10 +95,16 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
         parts: (n, ...) of this process for each batch, as many as in every other process; n may be 0.
 
     Raises:
-        ValueError: if the processes have gone through different numbers of batches.
+        ValueError: if the processes have gone through different numbers of batches, there is none, or the
+            parts do not fit each other.
     """
+    for part in parts:
+        given.of_kind("each of parts", part, Tensor)
     if world_size() == 1:
-        return torch.cat(list(parts))
+        try:
+            return torch.cat(list(parts))
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"parts of {[tuple(part.shape) for part in parts]} cannot be joined") from error
     told: list[Any] = [None] * world_size()
     filled = [part for part in parts if len(part)]
     shape = (tuple(filled[0].shape[1:]), filled[0].dtype) if filled else None
@@ -103,7 +114,9 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
         raise ValueError(
             f"the processes went through {[len(each) for each in sizes]} batches, not as many each"
         )
-    tail, kind = next(told_shape for _, told_shape in told if told_shape is not None)
+    tail, kind = next((told_shape for _, told_shape in told if told_shape is not None), (None, None))
+    if tail is None:
+        raise ValueError("there is nothing to join: no process has an image")
     longest = max(sum(each) for each in sizes)
     padded = torch.zeros((longest, *tail), dtype=kind, device=_place())
     if filled:
@@ -122,7 +135,14 @@ def cut_of(length: int, *, number: int, count: int) -> slice:
         length: of the batch; with fewer than ``count``, some processes get none.
         number: of the process, from 0.
         count: of the processes.
+
+    Raises:
+        ValueError: if one is no whole number, or there is no process of that number.
     """
+    length = given.whole_number("length", length, least=0)
+    number, count = given.whole_number("number", number, least=0), given.whole_number("count", count)
+    if number >= count:
+        raise ValueError(f"number must be below the count of processes, {count}, got {number}")
     return slice(number * length // count, (number + 1) * length // count)
 
 
@@ -138,12 +158,16 @@ class Shares:
         loader: whole batches of images and labels, the same in every process.
 
     Raises:
-        TypeError: if it is a share already.
+        TypeError: if it is a share already, or no loader.
+        ValueError: if it is a list of something else than batches.
     """
 
     def __init__(self, loader: Batches) -> None:
         if is_shared(loader):
             raise TypeError("these batches are shared out already: share the outermost loader, once")
+        given.require_batches(loader, name="loader", times=1)
+        for number, batch in enumerate(loader if isinstance(loader, (list, tuple)) else (), start=1):
+            given.pair_of(batch, where=f"Shares(), batch {number} of loader")
         self.loader = loader
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

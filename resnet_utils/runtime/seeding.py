@@ -30,6 +30,9 @@ class SeededGenerator(torch.Generator):
 
     Args:
         seed: where its sequence begins.
+
+    Raises:
+        ValueError: if that is no whole number, or below 0.
     """
 
     def __new__(cls, seed: int) -> SeededGenerator:
@@ -148,13 +151,19 @@ def set_global_generators(states: dict[str, Any]) -> None:
     Args:
         states: what ``global_generators`` returned, in this process or another; the states of GPUs that are
             not here are left out.
+
+    Raises:
+        ValueError: if they are something else.
     """
-    torch.set_rng_state(states["torch"])
-    for index, bits in enumerate(states["cuda"][: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(bits, index)
-    random.setstate(states["python"])
-    kind, keys, *rest = states["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
+    try:
+        torch.set_rng_state(states["torch"])
+        for index, bits in enumerate(states["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(bits, index)
+        random.setstate(states["python"])
+        kind, keys, *rest = states["numpy"]
+        np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"states must be what global_generators() returned, got {states!r:.100}") from error
 
 
 @contextmanager

@@ -27,26 +27,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from resnet_utils.runtime import given
 from resnet_utils.runtime.seeding import kept_generators
 
 GAIN = 1.15  # at least so many times as fast as float32, or nothing is changed
 ROUNDS = 5  # of a check, each pace once a round, the first of them to warm up
 CLEAR = 1.3  # a difference that two rounds in a row suffice for
-MOST_SECONDS, MOST_SHARE = (
-    2.0,
-    0.1,
-)  # of a check, and of the time that all images to come take; the less counts
-FEW, MANY, SHORT = (
-    2,
-    64,
-    0.5,
-)  # images in a check; seconds below which the first pass, still cold, is repeated
+MOST_SECONDS, MOST_SHARE = 2.0, 0.1  # of a check, and of the time that all images take; the less counts
+FEW, MANY, SHORT = 2, 64, 0.5  # images in a check; seconds below which the first pass, cold, is repeated
 WORTH = 512  # images to come; for fewer a check would cost more than it brings
 BELOW_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # as oneDNN calls them
 
@@ -58,10 +53,17 @@ class Pace:
     Args:
         channels_last: whether the channels of a pixel lie side by side in memory.
         half: whether to compute in 16 bits where that is safe.
+
+    Raises:
+        ValueError: if one is neither True nor False.
     """
 
     channels_last: bool = False
     half: bool = False
+
+    def __post_init__(self) -> None:
+        given.yes_or_no("channels_last", self.channels_last)
+        given.yes_or_no("half", self.half)
 
     def __str__(self) -> str:
         return ("16 bits" if self.half else "float32") + (", channels last" if self.channels_last else "")
@@ -130,6 +132,7 @@ def has_half(device: torch.device) -> bool:
     Args:
         device: where the network computes.
     """
+    given.of_kind("device", device, torch.device)
     if device.type != "cpu":
         return device.type == "cuda"
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in BELOW_BF16:
@@ -146,6 +149,7 @@ def sixteen_bits(device: torch.device) -> torch.dtype:
     Args:
         device: where the network computes.
     """
+    given.of_kind("device", device, torch.device)
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16
@@ -157,7 +161,7 @@ def fastest(device: torch.device) -> Pace:
     Args:
         device: where the network computes.
     """
-    return Pace(channels_last=device.type in ("cpu", "cuda"), half=has_half(device))
+    return Pace(half=has_half(device), channels_last=device.type in ("cpu", "cuda"))
 
 
 def choose(
@@ -191,7 +195,16 @@ def choose(
 
     Returns:
         The pace. Its ``half`` is ``half`` wherever that was given.
+
+    Raises:
+        ValueError: if ``fast``, ``training``, ``half`` or ``to_come`` cannot be that.
     """
+    given.of_kind("model", model, nn.Module)
+    given.of_kind("images", images, Tensor)
+    given.of_kind("clock", clock, (Callable, NoneType))
+    training = given.yes_or_no("training", training)
+    half = None if half is None else given.yes_or_no("half", half)
+    to_come = None if to_come is None else given.whole_number("to_come", to_come, least=0)
     wish = asked(fast)
     if isinstance(wish, Pace):
         return wish
@@ -218,6 +231,7 @@ def settle(pace: Pace) -> Pace:
     Args:
         pace: what this process has chosen.
     """
+    given.of_kind("pace", pace, Pace)
     together = _state.get("together")
     return pace if together is None else together(pace)
 
@@ -229,6 +243,7 @@ def agree(together: Callable[[Pace], Pace] | None) -> None:
         together: from the pace that a process has chosen to that of all, such as the first one's; None: each
             takes its own.
     """
+    given.of_kind("together", together, (Callable, NoneType))
     _state["together"] = together
 
 
@@ -239,9 +254,12 @@ def computing(pace: Pace, device: torch.device) -> AbstractContextManager:
         pace: from ``choose``.
         device: where the network lies.
     """
+    given.of_kind("pace", pace, Pace)
+    given.of_kind("device", device, torch.device)
     return torch.autocast(device.type, sixteen_bits(device)) if pace.half else nullcontext()
 
 
+@given.explained
 def arranged(images: Tensor, pace: Pace) -> Tensor:
     """Images in the order of memory of a ``pace``; others than (N, C, H, W) as they are.
 
@@ -264,6 +282,8 @@ def kept_order(model: nn.Module, pace: Pace) -> Iterator[None]:
         model: any; its numbers stay the same.
         pace: from ``choose``.
     """
+    given.of_kind("model", model, nn.Module)
+    given.of_kind("pace", pace, Pace)
     moved = []
     if pace.channels_last and not isinstance(model, nn.parallel.DistributedDataParallel):
         moved = [one for one in model.parameters() if one.ndim == 4 and one.is_contiguous()]
@@ -332,12 +352,19 @@ def _is_clear(times: dict[Pace, list[float]]) -> bool:
     return min(gains) >= CLEAR or max(gains) <= 1.0
 
 
+@given.explained
 def fastest_of(seconds: dict[Pace, float]) -> Pace:
     """The pace that took least time, if it gains at least 15 % on the first one; else the first one.
 
     Args:
         seconds: by pace; the first is what would be without any switch.
+
+    Raises:
+        ValueError: if there is none, or a time is no number.
     """
+    if not seconds or not all(isinstance(pace, Pace) for pace in seconds):
+        raise ValueError(f"seconds must hold a time for each Pace, got {seconds!r:.100}")
+    given.real_numbers("seconds", list(seconds.values()))
     plain = next(iter(seconds))
     best = min(seconds, key=seconds.__getitem__)
     return best if seconds[plain] >= GAIN * seconds[best] else plain

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import NoneType
 
 import torch
 
@@ -18,6 +19,7 @@ from resnet_utils.runtime import given
 ROUNDS = 7
 
 
+@given.explained
 def alternated(
     works: Mapping[str, Callable[[], object]],
     *,
@@ -42,8 +44,9 @@ def alternated(
 
     Raises:
         ValueError: if there is no work, or ``rounds`` or ``threads`` is no whole number from 1 up.
-        TypeError: if a piece of work is no function.
+        TypeError: if a piece of work, or the clock, is no function without arguments.
     """
+    given.of_kind("clock", clock, (Callable, NoneType))
     rounds, threads = given.whole_number("rounds", rounds), given.whole_number("threads", threads)
     if not works:
         raise ValueError("works must hold at least one piece of work, got none")
@@ -53,6 +56,10 @@ def alternated(
                 f"works[{name!r}] must be a function without arguments, got {type(work).__name__}"
             )
     clock = clock or (time.perf_counter if os.name == "nt" else time.process_time)
+    try:
+        given.real_number("what clock() gives", clock())
+    except TypeError as error:
+        raise TypeError(f"clock must be a function without arguments: {error}") from error
     seconds: dict[str, list[float]] = {name: [] for name in works}
     with torch_threads(threads):
         for work in works.values():
@@ -65,6 +72,7 @@ def alternated(
     return seconds
 
 
+@given.explained
 def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
     """The order of each round: in the long run each name stands in each place as often.
 
@@ -83,6 +91,7 @@ def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
     return found
 
 
+@given.explained
 def times_faster(seconds: Mapping[str, Sequence[float]], name: str, *, than: str) -> float:
     """How many times as fast one piece of work is as another: the median, over rounds, of their ratio.
 
@@ -94,13 +103,18 @@ def times_faster(seconds: Mapping[str, Sequence[float]], name: str, *, than: str
         than: name of the work that it is compared with.
 
     Raises:
-        ValueError: if there is no such name, or a time is zero: too short for the clock.
+        ValueError: if there is no such name, the two were not measured in as many rounds, or a time is zero:
+            too short for the clock.
     """
     for wanted in (name, than):
         if wanted not in seconds:
             raise ValueError(
-                f"nothing called {wanted!r} was measured; there is {', '.join(map(repr, seconds))}"
+                f"nothing called {wanted!r} was measured; there is "
+                f"{', '.join(map(repr, seconds)) or 'nothing'} in seconds"
             )
+    rounds = [len(seconds[name]), len(seconds[than])]
+    if rounds[0] != rounds[1] or not rounds[0]:
+        raise ValueError(f"{name!r} and {than!r} must have been measured in as many rounds, got {rounds}")
     if min(seconds[name]) <= 0:
         raise ValueError(f"{name!r} took no time that the clock has seen; let it do more in a round")
     return statistics.median(a / b for a, b in zip(seconds[than], seconds[name], strict=True))
@@ -112,7 +126,11 @@ def torch_threads(count: int) -> Iterator[None]:
 
     Args:
         count: at least 1.
+
+    Raises:
+        ValueError: if it is no whole number, or below 1.
     """
+    count = given.whole_number("count", count)
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

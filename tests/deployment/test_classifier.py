@@ -628,3 +628,10 @@ def test_settings_that_would_be_read_as_something_else_are_refused(change, messa
     parts = {"classes": ("a", "b"), "size": 32, "mean": (0.5,) * 3, "std": (0.2,) * 3} | change
     with pytest.raises(ValueError, match=message):
         deployment.Classifier(models.build("resnet20", 2), "resnet20", **parts)
+
+
+def test_grey_is_made_of_bytes_and_a_part_is_no_larger_than_its_picture():
+    with pytest.raises(ValueError, match=r"images must be uint8 \(N, 1 or 3, H, W\), got torch.float32"):
+        inputs.with_channels(torch.rand(2, 3, 8, 8), 1)
+    with pytest.raises(ValueError, match="resize must be at least 16 pixels, as size, got 8"):
+        inputs.pixels_of(np.zeros((20, 20, 3), np.uint8), 16, resize=8)

@@ -13,12 +13,15 @@ import resnet_utils
 from good_calls.makers import BY_NAME
 
 Arguments = dict[str, Any]
-NEEDS_A_NETWORK = {"models.pretrained.load_imagenet"}  # it fetches weights, whose checksum is known
-NOT_CALLED = ("exercises.", "frameworks.", "__main__.")  # checkers say it in words; Keras; a command line
+# Checkers say it in words; Keras; a command line; what torch calls in a worker, and nobody else can; what
+# fetches weights whose checksum is known.
+NOT_CALLED = (
+    "exercises.", "frameworks.", "__main__.", "runtime.seeding.seed_worker", "models.pretrained.load_imagenet",
+)  # fmt: skip
 
 
 def public_functions() -> dict[str, Callable]:
-    """All functions of the package that the reference shows, by wing, module and name."""
+    """All functions of the package that the reference shows, and the classes in ``CALLS``, by their place."""
     found = {}
     for module in pkgutil.walk_packages(resnet_utils.__path__, "resnet_utils."):
         room = module.name.removeprefix("resnet_utils.")
@@ -26,14 +29,11 @@ def public_functions() -> dict[str, Callable]:
             continue
         for name, thing in vars(importlib.import_module(module.name)).items():
             here = getattr(thing, "__module__", None) == module.name
-            if here and inspect.isfunction(thing) and not name.startswith("_"):
+            is_called = not f"{room}.{name}".startswith(NOT_CALLED) and not name.startswith("_")
+            is_class = inspect.isclass(thing) and f"{room}.{name}" in CALLS
+            if here and is_called and (inspect.isfunction(thing) or is_class):
                 found[f"{room}.{name}"] = thing
-    for name in NEEDS_A_NETWORK:
-        del found[name]
     return found
-
-
-FUNCTIONS = public_functions()
 
 
 WINGS = sorted(path.stem for path in Path(__file__).parent.glob("of_*.py"))
@@ -48,6 +48,7 @@ for wing in WINGS:
     CALLS |= module.CALLS
     UNBOUND |= module.UNBOUND
     NAMELESS |= getattr(module, "NAMELESS", {})
+FUNCTIONS = public_functions()
 
 
 def arguments(name: str, folder: Path) -> Arguments:

@@ -140,3 +140,9 @@ def test_what_works_is_not_held_against_the_signature():
 def test_a_call_that_does_not_fit_the_signature_says_what_python_says():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'images'"):
         narrow()
+
+
+def test_a_single_text_is_no_list_of_texts():
+    assert given.texts("limits", ("not for X-rays",)) == ["not for X-rays"]
+    with pytest.raises(TypeError, match="limits must be a list of texts, got 'not for X-rays'"):
+        given.texts("limits", "not for X-rays")
