@@ -75,7 +75,7 @@ def load_weights(
             message names the difference and the way on, and the model is left as it was.
     """
     given.of_kind("model", model, nn.Module)
-    _require_flag(keep_head)
+    given.yes_or_no("keep_head", keep_head)
     path = _file(path)
     if sha256 is not None:
         _check_sha256(path, sha256)
@@ -107,7 +107,7 @@ def fitted(
     """
     own: dict[str, Tensor] = given.of_kind("model", model, nn.Module).state_dict()
     given.of_kind("name", name, str)
-    _require_flag(keep_head)
+    given.yes_or_no("keep_head", keep_head)
     for key, value in given.of_kind("state", state, Mapping).items():
         given.of_kind("a name in state", key, str)
         given.of_kind(f"{key!r} in state", value, Tensor)
@@ -216,11 +216,6 @@ def _check_sha256(path: Path, expected: str) -> None:
     found = atomic.sha256(path)
     if not found.startswith(wanted):
         raise ValueError(f"{path.name} has sha256 {found}, expected {wanted}: it is damaged or another file")
-
-
-def _require_flag(keep_head: bool) -> None:
-    if not isinstance(keep_head, int) or keep_head not in (0, 1):
-        raise ValueError(f"keep_head must be True or False, got {keep_head!r:.100}")
 
 
 def _file(path: str | Path) -> Path:

@@ -16,7 +16,8 @@ Arguments = dict[str, Any]
 # Checkers say it in words; Keras; a command line; what torch calls in a worker, and nobody else can; what
 # fetches weights whose checksum is known.
 NOT_CALLED = (
-    "exercises.", "frameworks.", "__main__.", "runtime.seeding.seed_worker", "models.pretrained.load_imagenet",
+    "exercises.", "frameworks.", "__main__.", "runtime.seeding.seed_worker",
+    "models.pretrained.load_imagenet",
 )  # fmt: skip
 
 
