@@ -203,14 +203,14 @@ class Classifier:
         return torch.cat(parts).clone()
 
     @overload
-    def answer_of(self, picture: Picture, *, fast: Fast = None) -> Answer:
+    def answer(self, picture: Picture, *, fast: Fast = None) -> Answer:
         """Of one picture, as ``fast`` says."""
 
     @overload
-    def answer_of(self, picture: Sequence[Picture], *, fast: Fast = None) -> list[Answer]:
+    def answer(self, picture: Sequence[Picture], *, fast: Fast = None) -> list[Answer]:
         """Of each of several pictures, as ``fast`` says."""
 
-    def answer_of(self, picture: Picture | Sequence[Picture], *, fast: Fast = None) -> Answer | list[Answer]:
+    def answer(self, picture: Picture | Sequence[Picture], *, fast: Fast = None) -> Answer | list[Answer]:
         """What a picture shows: the centred square of it is looked at. Of a list, an answer for each.
 
         Args:

@@ -488,6 +488,6 @@ def test_weights_in_eight_bits_are_read_and_complex_ones_refused(model, tmp_path
 def test_weights_that_are_not_finite_are_not_saved(model, tmp_path, value):
     with torch.no_grad():
         next(model.parameters()).view(-1)[0] = value
-    with pytest.raises(ValueError, match="1 tensors have values that are not finite"):
+    with pytest.raises(ValueError, match="1 tensors of the model have values that are not finite"):
         weights.save_weights(model, tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())
