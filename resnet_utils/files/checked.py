@@ -1,9 +1,9 @@
-"""What is asked of files, held against what is wanted: paths, numbers, things of one kind.
+"""What is asked of files, held against what is wanted: paths, names, amounts, times.
 
 Introduced in chapters 4 and 5.
 
-As ``runtime.given`` does for the wings above, which stands on the same floor and cannot be asked: each
-function hands back what the rest can rely on, or says what was wrong, what was given and what is allowed.
+As in ``runtime.given``, each function hands back what the rest can rely on, or says what was wrong, what was
+given and what is allowed.
 """
 
 from __future__ import annotations
