@@ -21,6 +21,7 @@ import signal
 import traceback
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -276,7 +277,8 @@ def kept():
     """Afterwards the random states, the way to compute, the environment and the figures are as before."""
     states, environment = seeding.global_generators(), dict(os.environ)
     try:
-        with speed.using(False):
+        with speed.using(False), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a word of a library, and no error
             yield
     finally:
         seeding.set_global_generators(states)

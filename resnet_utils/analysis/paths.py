@@ -38,7 +38,7 @@ def branch_share(blocks: Sequence[Function], x: Tensor) -> tuple[Tensor, Tensor]
     """
     if len(blocks) == 0:
         raise ValueError(f"blocks must be one block or more, got {blocks!r}")
-    if x.ndim == 0 or not x.is_floating_point():
+    if x.ndim == 0 or not x.numel() or not x.is_floating_point():
         raise ValueError(f"x must be a floating-point batch (N, ...), got {x.dtype} {tuple(x.shape)}")
     variances, shares = [], []
     for index, block in enumerate(blocks):

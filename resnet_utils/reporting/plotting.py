@@ -128,8 +128,13 @@ def effects(ax: Axes, gains: Mapping[str, tuple[float, float]]) -> None:
 
     Args:
         ax: the panel to draw in; its x axis needs a label with the unit.
-        gains: name and interval ``(low, high)``, as ``evaluation.paired_gains`` gives them.
+        gains: name and interval ``(low, high)``, as ``evaluation.paired_gains`` gives them; at least one.
+
+    Raises:
+        ValueError: if there is none.
     """
+    if not gains:
+        raise ValueError(f"gains must hold one interval or more, got {gains!r}")
     ax.axvline(0, color=COLORS["plain"], linestyle=":")
     for row, (low, high) in enumerate(gains.values()):
         ax.errorbar(

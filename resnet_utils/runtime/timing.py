@@ -80,9 +80,16 @@ def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
     direction turns.
 
     Args:
-        names: what takes turns.
-        rounds: how many orders.
+        names: what takes turns, at least one.
+        rounds: how many orders, at least 1.
+
+    Raises:
+        ValueError: if there is no name, or ``rounds`` is no whole number from 1 up.
+        TypeError: if ``names`` are no texts.
     """
+    names, rounds = given.texts("names", names), given.whole_number("rounds", rounds)
+    if not names:
+        raise ValueError(f"names must be one or more, got {names!r}")
     found = []
     for number in range(rounds):
         around, start = divmod(number, len(names))

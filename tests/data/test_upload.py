@@ -96,6 +96,6 @@ def test_a_class_is_a_plain_name(tmp_path, kind):
 
 
 def test_a_number_is_not_taken_for_so_many_zero_bytes(tmp_path):
-    with pytest.raises(TypeError, match="each file in uploaded must be bytes"):
+    with pytest.raises(TypeError, match="each file in uploaded must be a bytes"):
         upload.store({"1.jpg": 3}, tmp_path)
     assert list(tmp_path.iterdir()) == []

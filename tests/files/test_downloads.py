@@ -173,7 +173,7 @@ def test_what_is_no_digest_is_refused(tmp_path, sha256):
 
 
 def test_no_source_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="at least one source"):
+    with pytest.raises(ValueError, match="urls must be one address or several"):
         downloads.fetch("w", [], sha256=SHA256, folder=tmp_path)
 
 

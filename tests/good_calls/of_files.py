@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import io
 import threading
 import zipfile
 from pathlib import Path
@@ -68,9 +69,9 @@ def address() -> str:
     return f"http://127.0.0.1:{server.server_port}/file"
 
 
-def received(folder: Path) -> dict[str, Any]:
+def received(_: Path) -> dict[str, Any]:
     """A server, and where its answer goes."""
-    sink = transfer.Sink((folder / "file").open("wb", buffering=0), most_bytes=100)
+    sink = transfer.Sink(io.BytesIO(), most_bytes=100)
     return {"url": address(), "sink": sink, "timeout": 5.0, "bar": None}
 
 
