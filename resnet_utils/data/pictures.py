@@ -20,7 +20,7 @@ from torch import Tensor
 from resnet_utils.runtime import given
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 # Decoders of Pillow for pictures; others (PostScript, WMF, ...) would start foreign programs, or are for
 # measurements. Those without a mark of their own at the file's beginning come last. HEIF is pillow-heif's.
@@ -179,7 +179,7 @@ class _RefusedError(ValueError):
     """A picture that is whole and cannot be used; the message says why."""
 
 
-def _opened(path: str | os.PathLike[str] | bytes) -> Image.Image:
+def _opened(path: str | os.PathLike[str] | bytes) -> ImageFile.ImageFile:
     from PIL import Image
 
     if not set(FORMATS) - {"HEIF"} <= set(Image.OPEN):
@@ -339,25 +339,26 @@ def _scaled(image: Image.Image, box: tuple[int, int, int, int], size: int) -> np
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=box)).transpose(2, 0, 1)
 
 
-def _decoded_by_torchvision(image: Image.Image) -> Tensor | None:
+def _decoded_by_torchvision(image: ImageFile.ImageFile) -> Tensor | None:
     """The pixels of an ordinary JPEG, uint8 (3, H, W): those that Pillow gives, without its copies.
 
     None for any other file, and for one that torchvision cannot read: Pillow has the better words for it.
     """
     from torchvision.io import ImageReadMode, decode_jpeg
 
-    ordinary = image.format == "JPEG" and image.mode == "RGB" and image.fp is not None
-    if not ordinary or _orientation(image) != 1:
+    ordinary = image.format == "JPEG" and image.mode == "RGB" and _orientation(image) == 1
+    if not ordinary or image.fp is None:
         return None
-    assert image.fp is not None
     place = image.fp.tell()
     image.fp.seek(0)
     content = torch.frombuffer(image.fp.read(), dtype=torch.uint8)  # _readable lets torch's warning pass
     image.fp.seek(place)
     try:
-        return decode_jpeg(content, mode=ImageReadMode.RGB)
+        pixels = decode_jpeg(content, mode=ImageReadMode.RGB)
     except RuntimeError:
         return None
+    assert isinstance(pixels, Tensor)  # a list comes of a list
+    return pixels
 
 
 def _orientation(image: Image.Image) -> int:

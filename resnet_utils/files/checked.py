@@ -16,7 +16,7 @@ from pathlib import Path
 from resnet_utils.runtime import given
 
 
-def path_of(path: str | Path, *, name: str = "path") -> Path:
+def path_of(path: str | os.PathLike[str], *, name: str = "path") -> Path:
     """The path; an empty text, as an unset variable leaves, is not the working folder.
 
     Args:
@@ -50,7 +50,7 @@ def plain_name(name: str) -> str:
     return name
 
 
-def file_at(path: str | Path, *, name: str = "path") -> Path:
+def file_at(path: str | os.PathLike[str], *, name: str = "path") -> Path:
     """The path of a file that is there.
 
     Args:
