@@ -60,12 +60,15 @@ def measure(asked: argparse.Namespace) -> list[dict]:
     names = [name for name in good_calls.FUNCTIONS if bad_calls.can_be_spoilt(name)]
     tried, wrong = 0, Counter()
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)  # whatever is written under a bad name lands here
+        here = Path(folder) / "around" / "here"
+        here.mkdir(parents=True)
+        os.chdir(here)  # whatever is written under a bad name lands here, and what ".." is is small
         for name in FEW if asked.tiny else names:
             count, found = complaints(name, 20 if asked.tiny else EXAMPLES, Path(folder))
             tried += count
             wrong.update(said.partition(":")[0] for said in found)
-            print(*(f"{name}: {said}" for said in found), sep="\n", end="", file=sys.stderr)
+            for said in found:
+                print(f"{name}: {said}", file=sys.stderr, flush=True)
         os.chdir(record.ROOT)
     asked.seconds += time.perf_counter() - started
     counts = [(f"bad arguments of {len(names)} functions", tried, "at least 2000")]
