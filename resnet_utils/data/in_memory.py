@@ -148,6 +148,7 @@ def places_of(indices: Sequence[int] | Tensor, count: int) -> Tensor:
     Raises:
         ValueError: for other numbers, or a mask of True and False.
     """
+    count = given.whole_number("count", count, least=0)
     found = given.table("indices", indices).cpu()
     if found.ndim != 1 or (len(found) and (found.is_floating_point() or found.dtype == torch.bool)):
         what = f"{found.dtype} {tuple(found.shape)}"
