@@ -57,8 +57,8 @@ def jacobian(function: Function, x: Tensor) -> Tensor:
     """
     if not x.is_floating_point():
         raise ValueError(f"a Jacobian needs a floating-point x, got {x.dtype}")
-    point, out = _followed(function, x, name="function")
-    out = out.flatten()  # (outputs,)
+    point = x.detach().clone().requires_grad_()
+    out = _real(given.answer_of(function, point, name="function"), name="function").flatten()  # (outputs,)
     if not out.requires_grad or not out.numel():  # a constant
         return out.new_zeros(out.numel(), x.numel())
     rows = [
@@ -68,13 +68,11 @@ def jacobian(function: Function, x: Tensor) -> Tensor:
     return torch.stack(rows)  # (outputs, inputs)
 
 
-def _followed(function: Function, x: Tensor, *, name: str) -> tuple[Tensor, Tensor]:
-    """A copy of ``x`` that wants a gradient, and what ``function`` makes of it."""
-    point = x.detach().clone().requires_grad_()
-    out = given.answer_of(function, point, name=name)
+def _real(out: Tensor, *, name: str) -> Tensor:
+    """What ``name`` has returned, if these are real numbers."""
     if out.is_complex():
         raise ValueError(f"{name} must return real numbers, got {out.dtype}")
-    return point, out
+    return out
 
 
 @given.explained
@@ -133,7 +131,8 @@ def input_gradients(network: Function, points: Tensor) -> Tensor:
         raise ValueError(f"points must be one-dimensional, got shape {tuple(points.shape)}")
     if not points.is_floating_point():
         raise ValueError(f"points must be floating point, got {points.dtype}")
-    x, y = _followed(network, points, name="network")
+    x = points.detach().clone().requires_grad_()
+    y = _real(given.answer_of(network, x, name="network"), name="network")
     if y.shape != x.shape:
         raise ValueError(f"the network must give one output a point, {tuple(x.shape)}, got {tuple(y.shape)}")
     if not y.requires_grad:  # a constant
