@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import NoneType
+from typing import Any
 
 import torch
 
@@ -73,7 +74,7 @@ def alternated(
 
 
 @given.explained
-def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
+def turns(names: Sequence[Any], rounds: int) -> list[list[Any]]:
     """The order of each round: in the long run each name stands in each place as often.
 
     And before each other one. Round after round begins one name further on, and every second time around the
@@ -85,9 +86,9 @@ def turns(names: Sequence[str], rounds: int) -> list[list[str]]:
 
     Raises:
         ValueError: if there is no name, or ``rounds`` is no whole number from 1 up.
-        TypeError: if ``names`` are no texts.
+        TypeError: if ``names`` is no list.
     """
-    names, rounds = given.texts("names", names), given.whole_number("rounds", rounds)
+    rounds = given.whole_number("rounds", rounds)
     if not names:
         raise ValueError(f"names must be one or more, got {names!r}")
     found = []

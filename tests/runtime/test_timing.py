@@ -120,3 +120,7 @@ def test_an_unknown_name_and_a_time_of_zero_are_refused():
         timing.times_faster({"a": [1.0], "b": [1.0]}, "a", than="c")
     with pytest.raises(ValueError, match="'a' took no time"):
         timing.times_faster({"a": [0.0], "b": [1.0]}, "a", than="b")
+
+
+def test_pieces_of_work_may_be_numbered():
+    assert timing.alternated({0: list, (1, "b"): dict}, rounds=2).keys() == {0, (1, "b")}
