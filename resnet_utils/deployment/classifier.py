@@ -158,7 +158,7 @@ class Classifier:
             raise ValueError(f"the names of the classes are texts, one an output, got {self.classes!r}")
         try:
             counts = {name: getattr(self, name) for name in ("size", "resize")}
-            whole = {name: None if value is None else int(value) for name, value in counts.items()}
+            whole = {"size": int(self.size), "resize": None if self.resize is None else int(self.resize)}
             settled = {name: tuple(given.real_numbers(name, getattr(self, name))) for name in ("mean", "std")}
             settled |= {
                 name: given.real_number(name, getattr(self, name)) for name in ("temperature", "threshold")
@@ -167,9 +167,8 @@ class Classifier:
             raise ValueError(f"size, mean, std, temperature and threshold are numbers: {error}") from None
         if any(whole[name] != value for name, value in counts.items()):
             raise ValueError(f"size and resize are whole numbers, got {self.size!r} and {self.resize!r}")
-        if self.flip not in (True, False):
-            raise ValueError(f"flip is True or False, got {self.flip!r}")
-        return {**whole, **settled, "classes": tuple(self.classes), "flip": bool(self.flip)}
+        flip = given.yes_or_no("flip", self.flip)
+        return {**whole, **settled, "classes": tuple(self.classes), "flip": flip}
 
     @property
     def channels(self) -> int:

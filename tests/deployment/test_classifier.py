@@ -620,7 +620,7 @@ def test_the_card_counts_mistakes_among_the_given_answers_only(cats_and_dogs):
     ("change", "message"),
     [
         ({"classes": ("", "b")}, "are texts"),
-        ({"flip": "no"}, "flip is True or False"),
+        ({"flip": "no"}, "flip must be True or False"),
         ({"size": float("inf")}, "are numbers"),
     ],
 )
