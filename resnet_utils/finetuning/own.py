@@ -113,6 +113,7 @@ def finetune_folder(
     """
     balanced, progress = given.yes_or_no("balanced", balanced), given.yes_or_no("progress", progress)
     runtime.setup(seed, fast=speed.asked(fast))
+    folder = checked.path_of(folder, name="folder")
     target = _checked_output(folder, output)
     _check(epochs, lr, risk)
     layout = find_layout(folder)  # a wrong folder is noticed before anything is fetched

@@ -104,6 +104,7 @@ def fine_tune(
             linear probe of augmented images, whose features would not stay the same. Nothing is frozen or
             trained then.
         TypeError: if the parts of ``model`` cannot be told.
+        FloatingPointError: if the loss, or a feature, becomes NaN.
     """
     if not isinstance(way, str) or way not in WAYS:
         raise ValueError(f"way must be one of {', '.join(WAYS)}, got {way!r}")

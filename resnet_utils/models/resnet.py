@@ -348,6 +348,7 @@ def build(
             raise ValueError(f"{label} must be a whole number of at least 1, got {count!r}")
     given.of_kind("order", order, str)  # None would be taken for "not asked for"
     given.of_kind("stride_on", stride_on, str)
+    given.real_number("stochastic_depth", stochastic_depth)
     chosen = {"num_classes": num_classes, "width": width, "stem": stem, "shortcut": shortcut}
     chosen |= {"order": order, "se": se, "stochastic_depth": stochastic_depth, "stride_on": stride_on}
     spec = replace(SPECS[name], **{key: value for key, value in chosen.items() if value is not None})

@@ -69,9 +69,15 @@ def address() -> str:
     return f"http://127.0.0.1:{server.server_port}/file"
 
 
+class NamedBytes(io.BytesIO):
+    """A file in memory, which has a name like any other."""
+
+    name = "file"
+
+
 def received(_: Path) -> dict[str, Any]:
     """A server, and where its answer goes."""
-    sink = transfer.Sink(io.BytesIO(), most_bytes=100)
+    sink = transfer.Sink(NamedBytes(), most_bytes=100)
     return {"url": address(), "sink": sink, "timeout": 5.0, "bar": None}
 
 
