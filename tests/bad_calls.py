@@ -328,7 +328,14 @@ def _fault(name: str, parameter: str, value: Any, error: Exception) -> str:
     if not names & documented(good_calls.FUNCTIONS[name]):
         return f"undocumented: {kind}: {said[:100]!r}"
     words = {parameter, type(value).__name__, described(value)[:8], repr(value)[:8], str(value)[:8]}
-    words |= {parameter.replace("_", " "), parameter.rstrip("s"), "got ", "this is ", "there is no "}
+    words |= {
+        parameter.replace("_", " "),
+        parameter.rpartition("_")[2],
+        parameter.rstrip("s"),
+        "got ",
+        "this is ",
+        "there is no ",
+    }
     words |= {"network"} if parameter in ("model", "net") else set()
     if name in good_calls.NAMELESS:
         return ""
