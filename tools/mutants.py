@@ -112,6 +112,7 @@ def row(bug: bugs.Bug, found: trial.Found) -> Row:
 def work(tasks: Any, answers: Any, kept: Path, options: argparse.Namespace) -> None:
     """One worker: a copy of the project, and bugs, or tests to run without one, until there are no more."""
     signal.signal(signal.SIGTERM, _leave)  # so that what it has started ends too
+    multiprocessing.set_start_method(None, force=True)  # tests start processes in the way of the system
     fork.warm()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         try:
