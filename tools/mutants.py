@@ -73,12 +73,23 @@ def chosen(options: argparse.Namespace) -> list[bugs.Bug]:
 
     found = [bug for bug in listed if is_asked(bug.file)]
     if options.count is not None and options.count < len(found):
-        places = sorted(random.Random(options.seed).sample(range(len(found)), options.count))
-        found = [found[place] for place in places]
+        found = spread(found, options.count, seed=options.seed)
     if options.mechanical:
         some = [file for file in files if is_asked(file)]
         found += bugs.mechanical(some, options.mechanical, seed=options.seed)
     return found
+
+
+def spread(some: Sequence[bugs.Bug], count: int, *, seed: int) -> list[bugs.Bug]:
+    """``count`` bugs, in their order: one of each file while they last, the others drawn from the rest."""
+    draw = random.Random(seed)
+    places: dict[str, list[int]] = {}
+    for place, bug in enumerate(some):
+        places.setdefault(bug.file, []).append(place)
+    first = [draw.choice(those) for those in places.values()]
+    rest = sorted(set(range(len(some))) - set(first))
+    more = draw.sample(rest, max(0, count - len(first)))
+    return [some[place] for place in sorted(draw.sample(first, min(count, len(first))) + more)]
 
 
 def _short(file: str) -> str:
@@ -101,6 +112,7 @@ def row(bug: bugs.Bug, found: trial.Found) -> Row:
 def work(tasks: Any, answers: Any, kept: Path, options: argparse.Namespace) -> None:
     """One worker: a copy of the project, and bugs, or tests to run without one, until there are no more."""
     signal.signal(signal.SIGTERM, _leave)  # so that what it has started ends too
+    multiprocessing.set_start_method(None, force=True)  # tests start processes in the way of the system
     fork.warm()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         try:

@@ -141,6 +141,16 @@ def test_mechanical_bugs_are_drawn_by_their_seed_and_compile():
         compile(bug.text, bug.file, "exec")
 
 
+@pytest.mark.parametrize("count", [3, 40, 300])
+def test_a_draw_has_a_bug_of_each_file_before_it_has_a_second_of_one(count):
+    listed = bugs.written()
+    drawn, files = mutants.spread(listed, count, seed=0), {bug.file for bug in listed}
+    assert len(drawn) == len(set(map(mutants.key, drawn))) == count
+    assert len({bug.file for bug in drawn}) == min(count, len(files))
+    assert drawn == mutants.spread(listed, count, seed=0) != mutants.spread(listed, count, seed=1)
+    assert [listed.index(bug) for bug in drawn] == sorted(listed.index(bug) for bug in drawn)
+
+
 def test_an_unknown_module_is_refused_by_name():
     with pytest.raises(SystemExit, match=r"no module begins with models/bricks; there are: .*models/blocks"):
         mutants.main(["models/bricks", "--list"])

@@ -92,11 +92,9 @@ def mechanical(files: Sequence[str], count: int, *, seed: int, root: Path = proj
     places = []
     for file in sorted(files):
         text = (root / file).read_text(encoding="utf-8")
-        words, tree = list(in_words(ast.parse(text))), list(ast_nodes(get_ast(text)))
+        words, nodes = list(in_words(ast.parse(text))), list(ast_nodes(get_ast(text)))
         for name in sorted(names):
-            spots = [
-                span for node in ast_nodes(tree) for span in get_operator(name)().mutation_positions(node)
-            ]
+            spots = [span for node in nodes for span in get_operator(name)().mutation_positions(node)]
             places += [
                 (file, name, number, spot[0][0])
                 for number, spot in enumerate(spots)
