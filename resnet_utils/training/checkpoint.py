@@ -47,6 +47,27 @@ KINDS = {  # of the parts; "optimizer" and "history" have an inner form too
 
 
 @given.explained
+def place_of(path: str | Path, *, name: str = "path") -> Path:
+    """``path``, if a file can be written there.
+
+    Args:
+        path: the name of a file, which need not be there; nor need the folders around it.
+        name: what the caller calls it, for the message.
+
+    Raises:
+        ValueError: if it can be no name of a file.
+        IsADirectoryError: if it is a folder.
+        NotADirectoryError: if it would lie in a file.
+    """
+    path = checked.path_of(path, name=name)
+    if path.is_dir():
+        raise IsADirectoryError(f"{name} must be the name of a file, got the folder {str(path)!r}")
+    if around := [folder for folder in path.parents if folder.is_file()]:
+        raise NotADirectoryError(f"{name} must lie in a folder, got {str(path)!r}, and {around[0]} is a file")
+    return path
+
+
+@given.explained
 def save(path: str | Path, run: TrainingRun) -> None:
     """Write the state of ``run`` to ``path``.
 
@@ -60,10 +81,9 @@ def save(path: str | Path, run: TrainingRun) -> None:
     Raises:
         ValueError: if ``path`` can be no name of a file.
         IsADirectoryError: if it is a folder.
+        NotADirectoryError: if it would lie in a file.
     """
-    path = checked.path_of(path, name="path")
-    if path.is_dir():
-        raise IsADirectoryError(f"path must be the name of a file, got the folder {str(path)!r}")
+    path = place_of(path)
     state = _state(run) | {
         "format": FORMAT,
         "history": asdict(run.history),

@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader
 
 from resnet_utils import data, runtime
 from resnet_utils.evaluation import answers, evaluate, kept_modes
-from resnet_utils.files import checked
 from resnet_utils.runtime import given, processes, speed
 from resnet_utils.runtime.speed import Fast
 from resnet_utils.runtime.types import Batches, Device, LossFunction
@@ -280,6 +279,7 @@ def fit(
             finite, a switch that is neither True nor False, or a checkpoint that is damaged or belongs to
             another run (nothing is changed then).
         TypeError: for a callback or a loader that is none.
+        IsADirectoryError, NotADirectoryError: if ``checkpoint`` is a folder, or would lie in a file.
         FloatingPointError: if the loss is not finite, or an answer to the validation images is NaN; the last
             checkpoint stays.
     """
@@ -324,8 +324,8 @@ def _start(run: TrainingRun, checkpoint: str | Path | None, *, extend: bool) -> 
             raise TypeError(f"callbacks must be a list of training.Callback, it has {callback!r}")
     if isinstance(run.optimizer, torch.optim.LBFGS):
         raise ValueError("LBFGS asks for the loss several times a step, which this loop does not do")
-    if checkpoint is not None and checked.path_of(checkpoint, name="checkpoint").is_dir():
-        raise ValueError(f"checkpoint must be the name of a file, got the folder {str(checkpoint)!r}")
+    if checkpoint is not None:
+        files.place_of(checkpoint, name="checkpoint")
     if given.yes_or_no("extend", extend) and checkpoint is None:
         raise ValueError("extend=True needs the checkpoint of the run to extend, got None")
     mine = {id(one) for one in run.model.parameters()}

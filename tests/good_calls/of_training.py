@@ -69,6 +69,7 @@ def grouped() -> dict[str, Any]:
 
 
 CALLS = {
+    "training.checkpoint.place_of": lambda folder: {"path": folder / "run.pt"},
     "training.checkpoint.save": lambda folder: {"path": folder / "run.pt", "run": run()},
     "training.checkpoint.restore": lambda folder: {"path": saved(folder), "run": run()},
     "training.checkpoint.pace_in": lambda folder: {"path": saved(folder)},

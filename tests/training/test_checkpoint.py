@@ -485,3 +485,12 @@ def test_the_state_is_on_the_disk_before_it_gets_its_name(path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *names: (events.append("replace"), rename(*names)))
     fit(run_of(), epochs=1, checkpoint=path)
     assert events == ["fsync", "replace"]
+
+
+def test_a_checkpoint_that_would_lie_in_a_file_is_refused_before_anything_is_trained(tmp_path):
+    (tmp_path / "notes").write_text("x")
+    run = run_of()
+    before = state(run[0])
+    with pytest.raises(NotADirectoryError, match=r"checkpoint must lie in a folder, got .*notes is a file"):
+        fit(run, checkpoint=tmp_path / "notes" / "run.pt")
+    assert_same_bits(state(run[0]), before)

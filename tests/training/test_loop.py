@@ -612,6 +612,6 @@ def test_a_checkpoint_that_is_a_folder_is_refused_before_the_training(tmp_path):
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     before = [parameter.clone() for parameter in model.parameters()]
     batches = [(torch.rand(3, 1, 2, 2), torch.tensor([0, 1, 2]))]
-    with pytest.raises(ValueError, match="checkpoint must be the name of a file, got the folder"):
+    with pytest.raises(IsADirectoryError, match="checkpoint must be the name of a file, got the folder"):
         training.fit(model, batches, epochs=1, optimizer=training.sgd(model, 0.1), checkpoint=tmp_path)
     assert all(map(torch.equal, before, model.parameters()))
