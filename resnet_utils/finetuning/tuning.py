@@ -80,6 +80,7 @@ def tune(
 
     Raises:
         ValueError: if the photographs have another size, or the checkpoint belongs to another run.
+        IsADirectoryError, NotADirectoryError: if ``checkpoint`` is a folder, or would lie in a file.
     """
     balanced, progress = given.yes_or_no("balanced", balanced), given.yes_or_no("progress", progress)
     given.of_kind("start", start, Backbone)
