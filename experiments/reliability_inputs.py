@@ -20,7 +20,6 @@ sys.path.append(str(record.ROOT / "tests"))
 
 import bad_calls
 import good_calls
-from hypothesis import HealthCheck, Phase, given, settings
 
 EXAMPLES = 200
 FEW = ["analysis.gradients.relative_error", "analysis.paths.path_lengths"]
@@ -38,25 +37,13 @@ def spoil(name: str, examples: int) -> dict:
     """Give a function bad arguments: how many, and what was wrong with what it made of them."""
     os.environ["BOOK_OFFLINE"] = "1"
     matplotlib.use("agg")
-    found, tried = [], 0
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder) / "around" / "here"  # whatever is written under a bad name lands here
         here.mkdir(parents=True)
         os.chdir(here)
 
-        @settings(
-            max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
-        @given(bad_calls.spoilt(name))
-        def try_one(spoilt):
-            nonlocal tried
-            tried += 1
-            said = bad_calls.complaint(name, *spoilt, Path(tempfile.mkdtemp(dir=folder)))
-            found.extend([said] if said else [])
-
         try:
-            try_one()
+            tried, found = bad_calls.complaints(name, examples, lambda: Path(tempfile.mkdtemp(dir=folder)))
         finally:
             os.chdir(record.ROOT)
     return {"function": name, "tried": tried, "complaints": found}

@@ -34,6 +34,7 @@ import torch
 from beartype import BeartypeConf
 from beartype.door import is_bearable
 from good_calls.makers import net
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 from torch import Tensor, nn
 
@@ -303,10 +304,10 @@ def complaint(name: str, parameter: str, value: Any, must: str, folder: Path) ->
     """
     shown = f"{parameter}={described(value)}"
     with kept():
-        given = good_calls.arguments(name, folder) | {parameter: value}
+        changed = good_calls.arguments(name, folder) | {parameter: value}
         try:
             with limited(PATIENCE), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                good_calls.call(name, given)
+                good_calls.call(name, changed)
         except Hung:
             return f"hangs: {shown}"
         except Exception as error:
@@ -352,3 +353,28 @@ def described(value: Any) -> str:
         first = value.flatten()[:1].tolist()
         return f"{value.dtype} {tuple(value.shape)} of {first}"
     return repr(value)[:60]
+
+
+def complaints(name: str, examples: int, new_folder: Callable[[], Path]) -> tuple[int, list[str]]:
+    """Spoil so many calls of a function: how many it were, and what was wrong with how they were taken.
+
+    Args:
+        name: of the function, a key of ``good_calls.FUNCTIONS``.
+        examples: how many; fewer where there are not so many.
+        new_folder: makes an empty one, for each call.
+    """
+    found, tried = [], 0
+
+    @settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(spoilt(name))
+    def take(one: tuple[str, Any, str]) -> None:
+        nonlocal tried
+        tried += 1
+        said = complaint(name, *one, new_folder())
+        found.extend([said] if said else [])
+
+    take()
+    return tried, found

@@ -57,16 +57,11 @@ def _asked(model: nn.Module, *inputs: Any, wanted: str) -> Any:
     Raises:
         ValueError: if it cannot.
     """
-    try:
+    got = f"got a {type(model).__name__}, which cannot take them"
+    with given.reason_told(
+        f"the model must be {wanted} for such images, {got}", also=(KeyError, AssertionError)
+    ):
         return model(*inputs)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, ValueError, IndexError, KeyError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"the model must be {wanted} for such images, got a {type(model).__name__}, which cannot take "
-            f"them: {reason}"
-        ) from error
 
 
 def _maps(model: nn.Module, x: Tensor) -> Mapping[str, Tensor]:

@@ -146,14 +146,14 @@ def finetune_folder(
     return Finished(classifier, report, history, target)
 
 
-def _checked_output(folder: str | os.PathLike[str], output: str | os.PathLike[str] | None) -> Path:
+def _checked_output(folder: Path, output: str | os.PathLike[str] | None) -> Path:
     """Where to write; not among the photographs, where it would become a class."""
     if output == "":
         raise ValueError("the name of the output folder is empty; give a folder, or leave it out")
     target = default_output(folder) if output is None else checked.path_of(output, name="output")
     if target.exists() and not target.is_dir():
         raise ValueError(f"the output {target} is a file; give a folder")
-    inside = Path(folder).resolve()
+    inside = folder.resolve()
     if inside == target.resolve() or inside in target.resolve().parents:
         raise ValueError(f"the output {target} lies among the photographs in {folder}; give another folder")
     return target

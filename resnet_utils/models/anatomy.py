@@ -119,8 +119,7 @@ def anatomy(model: nn.Module, *, caller: str = "anatomy") -> Anatomy:
         TypeError: if ``model`` has no such parts; the message says what it is and what is allowed. Also if
             ``caller`` is no text.
     """
-    if not isinstance(caller, str):
-        raise TypeError(f"caller must be the name of a function, a text, got {caller!r:.100}")
+    given.of_kind("caller", caller, str)
     if not isinstance(model, nn.Module):
         raise TypeError(f"{caller}() needs a network (nn.Module), got {type(model).__name__}")
     bare = innermost(model)

@@ -85,8 +85,7 @@ def looks_linear(layers: Sequence[nn.Linear], *, generator: torch.Generator) -> 
 
     Source: Balduzzi et al. 2017, arXiv:1702.08591, section 5.
     """
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator must be a torch.Generator, got {generator!r:.100}")
+    given.of_kind("generator", generator, torch.Generator)
     if len(layers) < 2:
         raise ValueError(f"a chain needs at least two layers with a ReLU between them, got {len(layers)}")
     for index, (layer, after) in enumerate(pairwise(layers)):
@@ -129,8 +128,7 @@ def redraw(module: nn.Module) -> None:
     Raises:
         TypeError: if it is no module.
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a layer (torch.nn.Module), got {module!r:.100}")
+    given.of_kind("module", module, nn.Module)
     if isinstance(module, nn.Conv2d):
         module.weight.data.copy_(he_normal(torch.empty(module.weight.shape, device="cpu")))
         if module.bias is not None:

@@ -76,7 +76,7 @@ class Spec:
         if self.order != "original" and self.block not in (BasicBlock, Bottleneck):
             kind = self.block.__name__
             raise ValueError(f"order={self.order!r} needs a BasicBlock or a Bottleneck, not a {kind}")
-        if not 0 <= self.stochastic_depth < 1:
+        if not 0 <= given.real_number("stochastic_depth", self.stochastic_depth) < 1:
             raise ValueError(
                 f"stochastic_depth must be at least 0 and below 1, got {self.stochastic_depth!r}"
             )
@@ -346,12 +346,10 @@ def build(
     for label, count in counts:
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise ValueError(f"{label} must be a whole number of at least 1, got {count!r}")
-    given.of_kind("order", order, str)  # None would be taken for "not asked for"
-    given.of_kind("stride_on", stride_on, str)
-    given.real_number("stochastic_depth", stochastic_depth)
-    chosen = {"num_classes": num_classes, "width": width, "stem": stem, "shortcut": shortcut}
+    row = {"num_classes": num_classes, "width": width, "stem": stem, "shortcut": shortcut}
+    chosen = {key: value for key, value in row.items() if value is not None}  # None: as in the table
     chosen |= {"order": order, "se": se, "stochastic_depth": stochastic_depth, "stride_on": stride_on}
-    spec = replace(SPECS[name], **{key: value for key, value in chosen.items() if value is not None})
+    spec = replace(SPECS[name], **chosen)
     if zero_init_residual and spec.shortcut == "none":
         raise ValueError(
             f"zero_init_residual needs shortcuts, but {name!r} is built without: its output is constant"

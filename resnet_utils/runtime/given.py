@@ -18,6 +18,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -29,6 +30,7 @@ Parameters = ParamSpec("Parameters")  # each in a line of its own, or type check
 Returned = TypeVar("Returned")
 
 PAIR = "a batch is a pair (images, labels) of tensors"
+CANNOT = (RuntimeError, TypeError, ValueError, IndexError)  # what torch raises at tensors that do not fit
 SHOWN = 6  # keys of a mapping that a message names
 PACKAGE = str(Path(__file__).parents[1])
 WORDS = {  # what a kind is called in a message; any other by its own name
@@ -70,7 +72,7 @@ def explained(function: Callable[Parameters, Returned]) -> Callable[Parameters, 
 
 def _in_own_words(error: Exception) -> bool:
     """Whether a ``raise`` in the package made an error, and not an operation that could not be done."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    (last,) = traceback.extract_tb(error.__traceback__, limit=-1)
     return last.filename.startswith(PACKAGE) and (last.line or "").startswith("raise ")
 
 
@@ -112,7 +114,6 @@ def _in_words(hint: Any) -> str:
     return str(hint).replace("collections.abc.", "").replace("typing.", "")
 
 
-@explained
 def of_kind(name: str, value: Any, kind: Any) -> Any:
     """``value``; another kind is refused where it would be taken in silence, as None where a text is printed.
 
@@ -227,8 +228,6 @@ def number_within(name: str, value: Any, *, least: float = -math.inf, most: floa
         ValueError: if it is no number, not finite, or outside.
         TypeError: if ``name`` is no text, or a bound no number.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a text, got {name!r:.100}")
     number = real_number(name, value)
     if not math.isfinite(number) or not least <= number <= most:
         low = f" of at least {least:g}" if math.isfinite(least) else ""
@@ -287,6 +286,29 @@ def table(name: str, value: Any) -> Tensor:
         ) from None
 
 
+@contextmanager
+def reason_told(words: str, *, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Inside, an error of somebody else's code becomes a ValueError: ``words``, and its first line.
+
+    Running out of memory on a GPU is no fault of what was given, and passes.
+
+    Args:
+        words: what could not be done.
+        also: kinds of errors beside ``CANNOT`` that mean it.
+
+    Raises:
+        ValueError: in place of such an error.
+    """
+    of_kind("words", words, str)
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (*CANNOT, *also) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{words}: {reason}") from error
+
+
 def answer_of(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Tensor:
     """``function(x)``, with the reason in words if it cannot take ``x`` or gives no tensor.
 
@@ -299,20 +321,10 @@ def answer_of(function: Callable[[Tensor], Any], x: Tensor, *, name: str) -> Ten
         TypeError: if ``function`` cannot be called.
         ValueError: if it cannot take ``x``, or gives no tensor.
     """
-    for label, fits, wanted, thing in (
-        ("name", isinstance(name, str), "a text", name),
-        (name, callable(function), "a function of a tensor", function),
-        ("x", isinstance(x, Tensor), "a tensor", x),
-    ):
-        if not fits:
-            raise TypeError(f"{label} must be {wanted}, got {thing!r:.100}")
-    try:
+    of_kind(name, function, Callable)
+    of_kind("x", x, Tensor)
+    with reason_told(f"{name} got {x.dtype} {tuple(x.shape)} and cannot take it"):
         out = function(x)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{name} got {x.dtype} {tuple(x.shape)} and cannot take it: {reason}") from error
     if not isinstance(out, Tensor):
         raise ValueError(f"{name} must return a tensor, got {type(out).__name__}")
     return out

@@ -16,6 +16,7 @@ CALLS = {
     "runtime.given.explained": lambda _: {"function": len},
     "runtime.given.of_kind": lambda _: {"value": "cat", "kind": str},
     "runtime.given.texts": lambda _: {"values": ["cat", "dog"]},
+    "runtime.given.reason_told": lambda _: {"words": "the network cannot take it"},
     "runtime.given.answer_of": lambda _: {"function": torch.sin},
     "runtime.given.number_within": lambda _: {"value": 0.5, "least": 0.0, "most": 1.0},
     "runtime.timing.turns": lambda _: {"names": ["one", "two"], "rounds": 3},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bad_calls
 import good_calls
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
 EXAMPLES = 12  # here; experiments/reliability_inputs.py draws more
 SPOILT = [name for name in good_calls.FUNCTIONS if bad_calls.can_be_spoilt(name)]
@@ -26,16 +25,8 @@ def test_a_public_function_takes_bad_arguments_in_words(name, tmp_path_factory, 
     monkeypatch.chdir(here)
     monkeypatch.setenv("BOOK_OFFLINE", "1")
 
-    @settings(
-        max_examples=EXAMPLES, derandomize=True, database=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(bad_calls.spoilt(name))
-    def is_taken(spoilt):
-        folder = tmp_path_factory.mktemp("call")
-        assert not (said := bad_calls.complaint(name, *spoilt, folder)), said
-
-    is_taken()
+    _, found = bad_calls.complaints(name, EXAMPLES, lambda: tmp_path_factory.mktemp("call"))
+    assert not found, "\n".join(found)
 
 
 def trusting(images, count: int = 1):
