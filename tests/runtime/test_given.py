@@ -146,3 +146,26 @@ def test_a_single_text_is_no_list_of_texts():
     assert given.texts("limits", ("not for X-rays",)) == ["not for X-rays"]
     with pytest.raises(TypeError, match="limits must be a list of texts, got 'not for X-rays'"):
         given.texts("limits", "not for X-rays")
+
+
+WHAT = "the network cannot take it"
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("of a GPU"), KeyError("boxes"), OSError("full")])
+def test_what_is_no_fault_of_the_input_passes_as_it_is(error):
+    with pytest.raises(type(error)) as raised, given.reason_told(WHAT):
+        raise error
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "also", "words"),
+    [
+        (RuntimeError("mat1 and mat2\nmore of it"), (), "the network cannot take it: mat1 and mat2"),
+        (KeyError("boxes"), (KeyError,), "the network cannot take it: 'boxes'"),
+    ],
+)
+def test_an_error_of_somebody_elses_code_comes_with_its_first_line_as_the_reason(error, also, words):
+    with pytest.raises(ValueError, match=f"^{words}$") as raised, given.reason_told(WHAT, also=also):
+        raise error
+    assert raised.value.__cause__ is error
