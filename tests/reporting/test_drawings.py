@@ -15,9 +15,11 @@ MAKE = {
     "four channels": lambda: drawings.sliding_window(channels=4, side=5, kernel=1),
     "twins": lambda: drawings.twins(["Linear", "BatchNorm", "ReLU", "Linear", "BatchNorm"]),
     "long twins": lambda: drawings.twins(["3×3, 64"] * 8, names=("a < b", "c & d")),
+    "twins of one step": lambda: drawings.twins(["Linear"]),
     "one block": lambda: drawings.unravelled_paths(1),
     "three blocks": drawings.unravelled_paths,
     "four steps": drawings.four_steps,
+    "four steps of two parts": lambda: drawings.four_steps(["body", "head"]),
     "four steps of long names": lambda: drawings.four_steps([f"stage {k}" for k in range(6)]),
 }
 
@@ -186,6 +188,10 @@ def test_four_steps_show_the_network_four_times_and_freeze_all_but_the_head_in_t
         (lambda: drawings.Svg(9, 9, words="x").text((1, 1), "a", size=8), "size 9 or more"),
         (lambda: drawings.Svg(9, 9, words="x").text((1, 1), "a", anchor="left"), "got 11, 'left'"),
         (lambda: drawings.sliding_window(channels=5), "got 5, 5 and 3"),
+        (lambda: drawings.sliding_window(channels=0), "got 0, 5 and 3"),
+        (lambda: drawings.sliding_window(side=2, kernel=1), "got 3, 2 and 1"),
+        (lambda: drawings.sliding_window(side=6), "got 3, 6 and 3"),
+        (lambda: drawings.sliding_window(kernel=0), "got 3, 5 and 0"),
         (lambda: drawings.sliding_window(kernel=6), "got 3, 5 and 6"),
         (lambda: drawings.twins([]), "got 0"),
         (lambda: drawings.twins(["a"] * 9), "got 9"),
