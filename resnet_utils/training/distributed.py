@@ -165,11 +165,18 @@ def normalizes_alone(model: nn.Module) -> bool:
         model: any network.
     """
     return any(
-        isinstance(module, _BatchNorm)
-        and not isinstance(module, SyncBatchNorm)
-        and any(parameter.requires_grad for parameter in module.parameters(recurse=False))
+        isinstance(module, _BatchNorm) and not isinstance(module, SyncBatchNorm) and _measures(module)
         for module in unwrapped(model).modules()
     )
+
+
+def _measures(norm: _BatchNorm) -> bool:
+    """Whether a BatchNorm does in training: ``train_mode`` spares one whose parameters are all frozen.
+
+    One that has no parameters is never frozen, and one that keeps no statistics has nothing else to go by.
+    """
+    own = list(norm.parameters(recurse=False))
+    return norm.running_mean is None or not own or any(parameter.requires_grad for parameter in own)
 
 
 @given.explained

@@ -90,7 +90,8 @@ def test_the_lines_of_a_bug_are_those_of_its_statement_and_of_the_function_aroun
         ("resnet_utils/models/blocks.py", "tests/models/test_blocks.py"),
         ("resnet_utils/__main__.py", "tests/test_command.py"),
         ("resnet_utils/evaluation/selective.py", "tests/evaluation/test_calibration.py"),
-        ("tools/patience.py", ""),
+        ("tools/patience.py", "tests/house/test_setting_up.py"),
+        ("tools/home.py", ""),
     ],
 )
 def test_a_module_has_the_tests_of_its_own_name(file, own):

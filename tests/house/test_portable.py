@@ -168,6 +168,18 @@ def test_each_host_is_told_what_to_fold(writer, notebook):
     assert plot.metadata == {}
 
 
+def test_the_caption_of_a_figure_stands_below_it_with_its_number(writer, notebook):
+    figures = ({"caption": "It *rises* {cite}`x`.", "name": "fig-a"}, {"caption": "It falls."})
+    for cell, figure in zip(notebook.cells[1:3], figures, strict=True):
+        cell.metadata["mystnb"] = {"figure": figure}
+    made = cells.portable(notebook, writer).cells
+    told = {made[place - 1].source: cell for place, cell in enumerate(made) if cell.id.endswith("-caption")}
+    assert {above: cell.source for above, cell in told.items()} == {
+        "import a": "**Figure 7.5.** It *rises* <<x>>.",
+        "a.plot()\n": "It falls.",
+    }
+
+
 def test_what_comes_after_a_solution_is_not_folded_with_it(writer, notebook):
     notebook.cells[-1].source = notebook.cells[-1].source.replace("## Summary\n\n", "")
     told = cells.portable(notebook, writer).cells[-1].source

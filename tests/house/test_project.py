@@ -428,12 +428,13 @@ def test_notebooks_are_plain_json_without_needless_bytes():
         assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def test_the_list_of_references_has_what_is_cited_and_nothing_else():
+def test_the_list_of_references_has_what_is_cited_and_nothing_else_in_the_order_of_the_keys():
     directive = "```{bibliography}\n:filter: docname in docnames\n```"
-    text = "See {cite}`he2016deep` and {cite:t}`zhang2019fixup`.\n\n" + directive
+    text = "See {cite}`zhang2019fixup, xiong2020layer` and {cite:t}`he2016deep`.\n\n" + directive
     expanded = references.expand(text, ROOT / "book" / "references.bib").splitlines()
     assert [line[:17] for line in expanded if line.startswith("- ")] == [
         "- Kaiming He, Xia",
+        "- Ruibin Xiong, Y",
         "- Hongyi Zhang, Y",
     ]
     assert "[arXiv:1512.03385](https://arxiv.org/abs/1512.03385)" in expanded[2]
@@ -574,3 +575,13 @@ def test_other_code_is_not_taken_over_without_running(small_book, first, second)
     write(first, second)
     with pytest.raises(ValueError, match="its code has changed too"):
         notebooks.take_prose("small", **folders)
+
+
+def test_what_a_cell_wrote_to_stderr_is_a_complaint_and_frames_of_this_machine_are_cut():
+    loud = new_code_cell("warn()", outputs=[new_output("stream", name="stderr", text="UserWarning: old\n")])
+    frames = {"ename": "ValueError", "evalue": "no", "traceback": ["/home/me/a.py", "line 3"]}
+    red = new_code_cell("fail()", outputs=[new_output("error", **frames)])
+    quiet = new_code_cell("print(1)", outputs=[new_output("stream", name="stdout", text="1\n")])
+    notebook = new_notebook(cells=[quiet, loud, red])
+    assert notebooks.tidy(notebook) == ["cell 2 wrote to stderr: UserWarning: old"]
+    assert red.outputs[0].traceback == ["ValueError: no"]

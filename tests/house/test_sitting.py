@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools import notebooks, sitting
+from tools import sitting
 
 SOLUTION = "```{solution-start} ex-a\n```"
 
@@ -32,13 +32,3 @@ def test_what_is_folded_and_what_is_only_listed_is_not_read():
 @pytest.mark.parametrize(("count", "minutes"), [(200, 1), (201, 2), (390, 2)])
 def test_a_page_never_promises_fewer_minutes_than_counted(count, minutes):
     assert sitting.rounded(new_notebook(cells=[words(count)])) == minutes
-
-
-def test_what_a_cell_wrote_to_stderr_is_a_complaint_and_frames_of_this_machine_are_cut():
-    loud = new_code_cell("warn()", outputs=[new_output("stream", name="stderr", text="UserWarning: old\n")])
-    frames = {"ename": "ValueError", "evalue": "no", "traceback": ["/home/me/a.py", "line 3"]}
-    red = new_code_cell("fail()", outputs=[new_output("error", **frames)])
-    quiet = new_code_cell("print(1)", outputs=[new_output("stream", name="stdout", text="1\n")])
-    notebook = new_notebook(cells=[quiet, loud, red])
-    assert notebooks.tidy(notebook) == ["cell 2 wrote to stderr: UserWarning: old"]
-    assert red.outputs[0].traceback == ["ValueError: no"]

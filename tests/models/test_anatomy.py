@@ -122,6 +122,13 @@ def test_a_new_head_has_the_asked_outputs_and_changes_nothing_else(name):
     assert body.head.weight.requires_grad
 
 
+def test_timms_network_knows_the_number_of_its_new_head_as_after_timms_own_change():
+    ours, theirs = network("timm"), network("timm")
+    models.replace_head(ours, 3)
+    theirs.reset_classifier(3)
+    assert ours.num_classes == theirs.num_classes == 3
+
+
 @each
 def test_the_map_of_a_class_is_that_of_the_formula(name):
     """Selvaraju et al. 2017, equations 1 and 2, by captum, on the module at the end of each stage."""

@@ -481,6 +481,7 @@ def test_in_sixteen_bits_pixels_are_still_exact():
         ((0.5, 0.5), STD, "mean must be one finite number or 3"),
         (MEAN, (0.2, float("nan"), 0.2), "std must be one finite number or 3"),
         (MEAN, (0.2, 0.0, 0.2), "std must be positive"),
+        (MEAN, (0.2, -0.2, 0.2), "std must be positive"),
         (MEAN, "none", "std must be a list of numbers"),
     ],
 )

@@ -67,3 +67,30 @@ def test_a_step_that_does_not_exist_is_refused():
     for make in (lambda: modernized(8), lambda: ModernizedBlock(4, 4, step=-1)):
         with pytest.raises(ValueError, match="step must be 0 to 7, got"):
             make()
+
+
+def test_without_a_word_it_is_a_resnet20_of_colour_images_with_ten_classes():
+    # He et al. 2015, table 6: 0.27 million. Stem, stages and head: 464 + 14,016 + 51,072 + 203,520 + 650.
+    assert complexity.count_parameters(modernized(0)) == 269_722
+    assert modernized(0)(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+
+
+def reached(step, *, width=8, stride=1, places=slice(None)):
+    """Whether the branch of a block asks each pixel of an image of 8 x 8 for some places of its answer."""
+    torch.manual_seed(0)
+    branch = ModernizedBlock(width, width, stride, step=step).branch.eval()
+    x = torch.rand(1, width, 8, 8, requires_grad=True)
+    out = branch(x)
+    (out * torch.rand_like(out))[:, :, places, places].sum().backward()
+    return x.grad.abs().sum(dim=(0, 1)) > 0
+
+
+def test_a_block_looks_at_five_pixels_with_two_windows_of_three_or_with_one_of_five():
+    sides = [reached(step, places=slice(4, 5)).any(dim=0).sum().item() for step in range(len(STEPS))]
+    assert sides == [5, 3, 3, 5, 5, 5, 5, 5]
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)))
+def test_a_block_that_halves_the_image_drops_no_pixel_unseen(step):
+    """A 1x1 convolution with a stride would look at a quarter of them."""
+    assert reached(step, stride=2).all()

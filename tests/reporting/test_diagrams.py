@@ -1,10 +1,13 @@
 """A diagram is drawn from the code, so another block has another diagram."""
 
 import copy
+from functools import cache
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 import torch
+from drawn import SVG, Picture, on_pages
 from torchvision.models import resnet as published
 
 from resnet_utils import models
@@ -12,7 +15,6 @@ from resnet_utils.models import blocks, preactivation, variants
 from resnet_utils.reporting import diagrams
 
 SHAPE = (1, 16, 9, 7)
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_digest_says_branch_shapes_and_shortcut():
@@ -86,15 +88,56 @@ def test_picture_is_small_well_formed_repeatable_and_says_its_content():
     assert "a < b & c" in texts
 
 
-def test_every_box_lies_inside_the_picture():
-    block = blocks.BasicBlock(16, 32, 2, shortcut="D")
-    root = ElementTree.fromstring(diagrams.Drawing({"D": (block, SHAPE)})._repr_svg_())
-    width, height = (float(root.get("viewBox").split()[i]) for i in (2, 3))
-    for box in root.iter(f"{SVG}rect"):
-        x, y = float(box.get("x", 0)), float(box.get("y", 0))
-        assert min(x, y) >= 0
-        assert x + float(box.get("width")) <= width
-        assert y + float(box.get("height")) <= height
+DRAWN = {
+    **{
+        f"shortcut {kind}": lambda kind=kind: diagrams.Drawing({kind: (option(kind), SHAPE)})
+        for kind in ("none", "A", "B", "C", "D")
+    },
+    "the same shape": lambda: diagrams.Drawing({"": (blocks.BasicBlock(16, 16), SHAPE)}),
+    "two ways around": lambda: diagrams.Drawing({"SE": (variants.SEBlock(16, 16), SHAPE)}),
+    "side by side": lambda: diagrams.Drawing({kind: (option(kind), SHAPE) for kind in "ABCD"}),
+    **{name: lambda name=name: network(name) for name in ("resnet50", "resnet152", "resnet20", "plain20")},
+}
+
+
+def option(kind):
+    return blocks.BasicBlock(16, 32, 2, shortcut=kind)
+
+
+def network(name):
+    with torch.device("meta"):  # no weights, which would take longer than the drawing
+        return diagrams.whole_network(models.build(name, 10), (1, 3, 64, 64))
+
+
+@cache
+def picture(name):
+    return Picture(DRAWN[name]()._repr_svg_())
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_everything_lies_inside_the_picture(name):
+    assert picture(name).outside() == []
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_lines_run_across_and_down_and_end_where_something_is(name):
+    assert picture(name).slanted() == []
+    assert picture(name).loose(2) == []  # pixels: the shortcuts of small blocks end just beside them
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_covers_another_thing_and_labels_are_in_the_middle(name):
+    assert picture(name).crossed() == []
+    assert picture(name).off_center() == []
+
+
+@pytest.mark.parametrize(("page", "source", "stored"), on_pages("diagrams"))
+def test_a_page_shows_what_is_drawn_now(page, source, stored):
+    names = {"diagrams": diagrams, "blocks": blocks, "variants": variants, "preactivation": preactivation}
+    names["blueprint"] = models.build
+    with torch.device("meta"):
+        exec(source, names)
+    assert names["drawing"]._repr_svg_() == stored, f"run: make notebooks NAMES={page}"
 
 
 def test_blocks_that_do_not_fit_beside_each_other_go_on_below():
@@ -142,8 +185,9 @@ def test_whole_network_has_the_sizes_of_the_papers_table():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet152", "resnet20", "plain20"])
-def test_whole_network_draws_its_shortcuts_inside_its_frame(name):
-    model = models.build(name, 10)
+def test_whole_network_draws_its_shortcuts_and_fits_a_telephone(name):
+    with torch.device("meta"):
+        model = models.build(name, 10)
     drawing = diagrams.whole_network(model, (1, 3, 64, 64))
     root = ElementTree.fromstring(drawing._repr_svg_())
     shortcuts = [path for path in root.iter(f"{SVG}path") if path.get("stroke") == diagrams.SHORTCUT]
@@ -152,12 +196,20 @@ def test_whole_network_draws_its_shortcuts_inside_its_frame(name):
     assert len(shortcuts) == (0 if name.startswith("plain") else shown)
     squares = [box for box in root.iter(f"{SVG}rect") if box.get("fill") == diagrams.SHORTCUT]
     assert len(squares) == sum(block.downsample is not None for stage in stages for block in stage)
-    width, height = (float(root.get("viewBox").split()[i]) for i in (2, 3))
-    assert width <= 360
-    for box in root.iter(f"{SVG}rect"):
-        x, y = float(box.get("x", 0)), float(box.get("y", 0))
-        assert 0 <= x <= x + float(box.get("width")) <= width
-        assert 0 <= y <= y + float(box.get("height")) <= height
+    assert float(root.get("viewBox").split()[2]) <= 360
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet20"])
+def test_the_shapes_of_a_whole_network_are_a_column_beside_maps_that_shrink_with_them(name):
+    shown = picture(name)
+    sizes = [text.look for text in shown.texts if "×" in text.look["words"] and text.left > 190]
+    assert sizes[0]["words"] == "C × H × W"
+    assert {(look["x"], look["text-anchor"]) for look in sizes} == {(sizes[0]["x"], "end")}
+    maps = [box for box in shown.boxes if box.look["rx"] == "0" and box.left > 190]
+    assert len({box.middle[0] for box in maps}) == 1
+    told = [int(look["words"].split(" × ")[2]) for look in sizes[1:]]
+    for (wide, narrow), (one, other) in zip(pairwise(told), pairwise(maps), strict=True):
+        assert (wide > narrow) == (one.size[0] > other.size[0])
 
 
 def test_whole_network_follows_the_code_and_leaves_the_model():

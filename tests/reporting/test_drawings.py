@@ -1,22 +1,25 @@
 """Drawings: small, the same each time, inside their frame, readable on a telephone, and said in words."""
 
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
+from drawn import SVG, Picture, on_pages
 
 from resnet_utils.reporting import drawings, plotting
 
-SVG = "{http://www.w3.org/2000/svg}"
 MAKE = {
     "one channel": lambda: drawings.sliding_window(channels=1, side=3, kernel=1),
     "three channels": drawings.sliding_window,
     "four channels": lambda: drawings.sliding_window(channels=4, side=5, kernel=1),
     "twins": lambda: drawings.twins(["Linear", "BatchNorm", "ReLU", "Linear", "BatchNorm"]),
     "long twins": lambda: drawings.twins(["3×3, 64"] * 8, names=("a < b", "c & d")),
+    "twins of one step": lambda: drawings.twins(["Linear"]),
     "one block": lambda: drawings.unravelled_paths(1),
     "three blocks": drawings.unravelled_paths,
     "four steps": drawings.four_steps,
+    "four steps of two parts": lambda: drawings.four_steps(["body", "head"]),
     "four steps of long names": lambda: drawings.four_steps([f"stage {k}" for k in range(6)]),
 }
 
@@ -49,20 +52,83 @@ def test_drawing_can_be_read_on_a_telephone(name):
 
 @pytest.mark.parametrize("name", MAKE)
 def test_everything_lies_inside_the_picture(name):
-    root = parsed(MAKE[name]())
-    width, height = (float(root.get("viewBox").split()[i]) for i in (2, 3))
-    corners = []
-    for box in root.iter(f"{SVG}rect"):
-        x, y = float(box.get("x", 0)), float(box.get("y", 0))
-        corners += [(x, y), (x + float(box.get("width")), y + float(box.get("height")))]
-    for path in root.iter(f"{SVG}path"):
-        corners += [tuple(map(float, place.split())) for place in path.get("d")[1:].split(" L")]
-    for text in root.iter(f"{SVG}text"):  # a letter is less than 0.75 of its height wide
-        long = 0.75 * float(text.get("font-size", 11)) * len(text.text)
-        x, y = float(text.get("x")), float(text.get("y"))
-        before = {"start": 0, "middle": 0.5, "end": 1}[text.get("text-anchor", "middle")]
-        corners += [(x - before * long, y), (x + (1 - before) * long, y)]
-    assert all(0 <= x <= width and 0 <= y <= height for x, y in corners)
+    assert Picture(MAKE[name]()._repr_svg_()).outside() == []
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_lines_run_across_and_down_and_end_where_something_is(name):
+    picture = Picture(MAKE[name]()._repr_svg_())
+    assert picture.slanted() == []
+    assert picture.loose(8) == []  # pixels: arrows may keep that much away from what they point at
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_nothing_covers_another_thing_and_labels_are_in_the_middle(name):
+    picture = Picture(MAKE[name]()._repr_svg_())
+    assert picture.crossed() == []
+    assert picture.off_center() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("twins", 1), ("long twins", 1), ("one block", 1), ("three blocks", 3)]
+)
+def test_one_arrow_touches_each_plus(name, count):
+    picture = Picture(MAKE[name]()._repr_svg_())
+    radius = [circle.size[0] / 2 for circle in picture.circles]
+    away = [[math.dist(circle.middle, head[0]) for head in picture.heads] for circle in picture.circles]
+    touching = [sum(abs(d - r) <= 1 for d in row) for row, r in zip(away, radius, strict=True)]
+    assert touching == [1] * count  # within a pixel, the width of the circle's own line
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "kernel"), [(1, 3, 1), (2, 4, 2), (3, 5, 3), (4, 5, 4), (2, 3, 3)]
+)
+def test_every_sheet_has_the_window_in_the_same_pixels(channels, side, kernel):
+    drawing = drawings.sliding_window(channels=channels, side=side, kernel=kernel)
+    picture = Picture(drawing._repr_svg_())
+    sharp = [box for box in picture.boxes if box.look["rx"] == "0"]
+    *sheets, out = sharp[::2]
+    *windows, one = sharp[1::2]
+    assert len(sheets) == len(windows) == channels
+    assert {sheet.size for sheet in sheets} == {(sheets[0].size[0],) * 2}
+    pixel = sheets[0].size[0] / side
+    for sheet, window in zip([*sheets, out], [*windows, one], strict=True):
+        assert (window.left, window.top) == (sheet.left, sheet.top)
+    assert {window.size for window in windows} == {(kernel * pixel, kernel * pixel)}
+    assert (out.size, one.size) == (((side - kernel + 1) * pixel,) * 2, (pixel, pixel))
+    assert len({(b.left - a.left, b.top - a.top) for a, b in pairwise(sheets)}) <= 1, "equal steps"
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_the_arrows_lead_from_the_middle_of_the_sheets_to_the_pixel_that_comes_out(channels):
+    picture = Picture(drawings.sliding_window(channels=channels)._repr_svg_())
+    *sheets, _, one = (box for box in picture.boxes if box.look["rx"] == "0")
+    (sums,) = (box for box in picture.boxes if box.look["rx"] != "0")
+    middle = (min(sheet.top for sheet in sheets) + max(sheet.bottom for sheet in sheets)) / 2
+    assert [head[0][1] for head in picture.heads] == [middle] * 2
+    assert middle == sums.middle[1] == one.middle[1]
+
+
+@pytest.mark.parametrize(("page", "source", "stored"), on_pages("drawings"))
+def test_a_page_shows_what_is_drawn_now(page, source, stored):
+    names = {"drawings": drawings}
+    exec(source, names)
+    assert names["drawing"]._repr_svg_() == stored, f"run: make notebooks NAMES={page}"
+
+
+def test_the_arguments_of_a_piece_can_be_given_by_place_and_by_name():
+    calls = {
+        "line": {"points": [(1, 2), (3, 4)]},
+        "box": {"center": (9, 8), "size": (6, 4), "label": "a"},
+        "circle": {"center": (9, 8), "label": "+"},
+        "text": {"place": (9, 8), "words": "a"},
+        "place": {"other": drawings.Svg(5, 5, words="within"), "left": 3, "top": 4},
+    }
+    by_place, by_name = (drawings.Svg(20, 20, words="x") for _ in range(2))
+    for piece, arguments in calls.items():
+        getattr(by_place, piece)(*arguments.values())
+        getattr(by_name, piece)(**arguments)
+    assert by_place._repr_svg_() == by_name._repr_svg_()
 
 
 def test_roles_have_the_colours_of_the_plots():
@@ -122,6 +188,10 @@ def test_four_steps_show_the_network_four_times_and_freeze_all_but_the_head_in_t
         (lambda: drawings.Svg(9, 9, words="x").text((1, 1), "a", size=8), "size 9 or more"),
         (lambda: drawings.Svg(9, 9, words="x").text((1, 1), "a", anchor="left"), "got 11, 'left'"),
         (lambda: drawings.sliding_window(channels=5), "got 5, 5 and 3"),
+        (lambda: drawings.sliding_window(channels=0), "got 0, 5 and 3"),
+        (lambda: drawings.sliding_window(side=2, kernel=1), "got 3, 2 and 1"),
+        (lambda: drawings.sliding_window(side=6), "got 3, 6 and 3"),
+        (lambda: drawings.sliding_window(kernel=0), "got 3, 5 and 0"),
         (lambda: drawings.sliding_window(kernel=6), "got 3, 5 and 6"),
         (lambda: drawings.twins([]), "got 0"),
         (lambda: drawings.twins(["a"] * 9), "got 9"),

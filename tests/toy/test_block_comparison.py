@@ -37,6 +37,27 @@ def test_network_has_the_promised_depth_and_gives_ten_logits(per_stage):
     assert small(torch.rand(3, 1, 8, 8)).shape == (3, 10)
 
 
+def test_the_second_and_the_third_stage_halve_the_picture_and_double_the_channels():
+    small, shapes = net(per_stage=2), []
+    for block in small.blocks:
+        block.register_forward_hook(lambda module, inputs, out: shapes.append(tuple(out.shape[1:])))
+    small(torch.rand(1, 1, 8, 8))
+    assert shapes == [(8, 8, 8)] * 2 + [(16, 4, 4)] * 2 + [(32, 2, 2)] * 2
+
+
+def test_kinds_are_judged_on_a_thousand_pictures_that_none_has_learned_from(monkeypatch):
+    seen = []
+    monkeypatch.setattr(block_comparison, "train_small", lambda model, *data, **_: seen.append(data))
+    block_comparison.compare({"A": net, "B": net}, seeds=(0, 1), count=1000)  # one seed would give the same
+    assert len(seen) == 4
+    (learned, _), (judged, _) = seen[0]
+    assert len(learned) == len(judged) == 1000
+    assert {p.numpy().tobytes() for p in learned}.isdisjoint(p.numpy().tobytes() for p in judged)
+    for one, other in seen:
+        assert torch.equal(one[0], learned)
+        assert torch.equal(other[0], judged)
+
+
 def test_start_depends_on_the_seed_alone_and_not_on_the_global_generator():
     states = []
     for seed, disturb in ((0, 1), (0, 2), (1, 1)):

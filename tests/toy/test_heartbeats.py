@@ -116,3 +116,33 @@ def test_a_block_ends_in_a_relu():
     torch.manual_seed(0)
     for residual in (True, False):
         assert heartbeats.SignalBlock(3, 3, residual=residual)(torch.randn(4, 3, 16)).min() == 0
+
+
+def test_the_bells_are_those_of_the_paper_rounded():
+    """McSharry et al. 2003, table I: of P, Q, R, S and T the seconds from R in a beat of one, a and b.
+
+    A bell of their model has the width b / 2 pi, in beats, and a height that grows with a b^2. The tolerances
+    are those of the rounding: P and T are drawn lower than theirs, by 0.15 of the height of R at most.
+    """
+    seconds, a, b = (
+        torch.tensor(row, dtype=torch.float64)
+        for row in (
+            (-0.2, -0.05, 0, 0.05, 0.3),
+            (1.2, -5.0, 30.0, -7.5, 0.75),
+            (0.25, 0.1, 0.1, 0.1, 0.4),
+        )
+    )
+    heights = a * b**2 / (30 * 0.1**2)  # R has the height 1
+    places, tall, wide = torch.tensor(heartbeats.BELLS, dtype=torch.float64).T
+    torch.testing.assert_close(places, seconds, rtol=0, atol=0.021)
+    torch.testing.assert_close(wide, b / (2 * torch.pi), rtol=0, atol=0.005)
+    torch.testing.assert_close(tall, heights, rtol=0, atol=0.16)
+    assert torch.equal(tall.sign(), heights.sign()), "Q and S point downward, the others upward"
+
+
+def test_the_second_and_the_third_stage_halve_the_signal_and_double_the_channels():
+    net, shapes = heartbeats.SignalNet(2, residual=True), []
+    for block in net.blocks:
+        block.register_forward_hook(lambda module, inputs, out: shapes.append(tuple(out.shape[1:])))
+    net(torch.rand(2, 1, 512))
+    assert shapes == [(8, 128)] * 2 + [(16, 64)] * 2 + [(32, 32)] * 2

@@ -423,4 +423,5 @@ def test_logs_may_come_and_go_between_the_parts_of_a_run(tmp_path):
 def test_the_unwrapped_network_is_the_network():
     model = with_norm()
     assert runs.unwrapped(nn.DataParallel(model)) is model
+    assert runs.unwrapped(nn.DataParallel(nn.DataParallel(model))) is model
     assert runs.unwrapped(model) is model

@@ -232,6 +232,37 @@ def test_a_group_of_one_is_the_single_process(group):
     torch.distributed.init_process_group("gloo")  # for the fixture to end
 
 
+def test_an_error_inside_a_group_says_which_process_ends_by_it(monkeypatch):
+    for name, value in (VARIABLES | {"MASTER_PORT": "0"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BOOK_DEVICE", "cpu")
+    with pytest.raises(ZeroDivisionError) as caught, distributed.process_group():
+        1 / 0  # noqa: B018
+    (note,) = caught.value.__notes__
+    assert "process 0 of 1 ends here" in note
+    assert not processes.is_together(), "the group is left"
+
+
+@pytest.mark.parametrize(
+    ("make", "alone"),
+    [
+        (lambda: nn.BatchNorm2d(4), True),
+        (lambda: nn.BatchNorm2d(4).requires_grad_(False), False),
+        (lambda: nn.BatchNorm2d(4, affine=False), True),
+        (lambda: nn.BatchNorm2d(4, track_running_stats=False).requires_grad_(False), True),
+        (lambda: nn.SyncBatchNorm(4), False),
+        (lambda: nn.GroupNorm(2, 4), False),
+    ],
+)
+def test_what_normalizes_alone_answers_an_image_by_the_others_beside_it_in_training(make, alone):
+    norm = make()
+    assert distributed.normalizes_alone(nn.Sequential(nn.Conv2d(3, 4, 1), norm)) == alone
+    if not isinstance(norm, nn.SyncBatchNorm):  # torch has it for GPUs only
+        training.train_mode(norm)
+        x = torch.rand(6, 4, 2, 2, generator=torch.Generator().manual_seed(0))
+        assert torch.allclose(norm(x)[:3], norm(x[:3]), atol=1e-6) != alone
+
+
 def test_what_cannot_be_parallel_is_refused(group):
     model = nn.Linear(2, 2)
     with pytest.raises(RuntimeError, match="belongs to a group already"), distributed.process_group():

@@ -373,6 +373,19 @@ def test_fit_validates_on_the_validation_images():
     assert history.valid_loss[-1] != evaluation.evaluate(model, loader())[0]
 
 
+def test_a_binary_loss_measures_the_validation_too():
+    model, binary = nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), nn.BCEWithLogitsLoss()
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(6, 3, 2, 2, generator=generator)
+    tags = torch.randint(0, 2, (6, 4), generator=generator).float()  # any number of labels at once
+    history = training.fit(
+        model, [(images, tags)], [(images[:2], tags[:2])], epochs=1, optimizer=training.sgd(model, 0.1),
+        loss_function=binary, progress=False,
+    )  # fmt: skip
+    with torch.no_grad():
+        assert history.valid_loss == pytest.approx([binary(model(images[:2]), tags[:2]).item()])
+
+
 def test_training_accuracy_counts_samples_not_batches():
     """Two of three right in each batch: a share rounded down by batch would be 0."""
     model = linear()

@@ -33,9 +33,11 @@ TOLD_BY = {  # a module whose tests have another name
     "resnet_utils/reporting/svg.py": "tests/reporting/test_drawings.py",
     "resnet_utils/training/optim.py": "tests/training/test_loop.py",
     "resnet_utils/training/run.py": "tests/training/test_callbacks.py",
+    "tools/notebooks.py": "tests/house/test_project.py",
+    "tools/patience.py": "tests/house/test_setting_up.py",
     "tools/portable/cells.py": "tests/house/test_portable.py",
     "tools/portable/prose.py": "tests/house/test_portable.py",
-    "tools/references.py": "tests/house/test_portable.py",
+    "tools/references.py": "tests/house/test_project.py",
     "tools/web/search_index.py": "tests/house/test_pages.py",
 }
 

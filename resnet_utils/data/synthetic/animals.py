@@ -145,7 +145,7 @@ def _plant(
         mine = np.flatnonzero(true_label == label)
         for rank in np.flatnonzero(repeated[mine]):
             if rank > 0:
-                earlier = mine[min(int(which[mine[rank]] * rank), rank - 1)]
+                earlier = mine[int(which[mine[rank]] * rank)]
                 original = f["copy_of"][earlier]
                 f["copy_of"][mine[rank]] = earlier if original < 0 else original
     return np.where(wrong, (true_label + step) % num_species, true_label)

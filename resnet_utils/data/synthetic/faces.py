@@ -188,7 +188,7 @@ class Dice:
         Args:
             options: how many there are to choose from, one for all or (count,).
         """
-        return np.minimum((self.uniform() * options).astype(np.int64), np.subtract(options, 1))
+        return (self.uniform() * options).astype(np.int64)  # below ``options``, however the product rounds
 
     def yes(self, chance: float | ndarray) -> ndarray:
         """(count,) whether or not.

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from resnet_utils.data import synthetic
+from resnet_utils.data.synthetic import faces
 
 ROOM = Path(synthetic.__file__).parent
 # What numpy offers that is exact, rounded in one way by IEEE 754, or only about shapes.
 ROUNDED_ONE_WAY = """
-    abs add arange argsort array asarray ascontiguousarray broadcast_to ceil clip cumsum empty flatnonzero
-    float64 floor full int64 integer isin maximum minimum ndim ones random shape sqrt square stack subtract
-    uint64 uint8 where zeros
+    abs add any arange argsort array asarray ascontiguousarray broadcast_shapes broadcast_to ceil clip cumsum
+    empty flatnonzero float64 floor full int64 integer isin maximum minimum ndim number ones random shape sqrt
+    square stack subtract uint64 uint8 where zeros
 """
 
 
@@ -47,7 +48,7 @@ def test_bytes_are_the_same_on_every_machine():
     assert digest.hexdigest() == "1e1a70ebe8b0b2406c1e97bb2dcc872ea695ab2906dc7aab0c700718ac4e7b63"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in ROOM.glob("drawn*.py")))
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOM.glob("*.py")))
 def test_only_arithmetic_that_rounds_in_one_way_is_used(name):
     tree = ast.parse((ROOM / name).read_text(encoding="utf-8"))
     used = {
@@ -232,6 +233,28 @@ def test_a_habitat_belongs_to_its_species_whatever_number_its_label_has():
     # Each colour is its habitat's, moved by up to 0.05; the mean of thirty such moves is below 0.03.
     assert all(np.abs(one - other).max() < 0.06 for one, other in found.values())
     assert np.abs(found["cat"][0] - found["dog"][0]).max() > 0.2
+
+
+def test_every_colour_that_is_chosen_is_one():
+    drawn = synthetic.draw(300, size=8, species=synthetic.SPECIES, background_shortcut=1.0)
+    for name in ("ground", "fur", "second", "iris", "occluder_color"):
+        values = drawn.factors[name]
+        assert 0 <= values.min() <= values.max() <= 1, name
+
+
+def test_the_habitats_of_two_species_never_look_alike():
+    habitats = np.array(synthetic.HABITATS)
+    assert len(habitats) == len(synthetic.SPECIES)
+    # Each moves by up to 0.05 in every channel, so two that are farther apart than 0.1 in one never meet.
+    apart = np.abs(habitats[:, None] - habitats).max(axis=-1)
+    assert apart[~np.eye(len(habitats), dtype=bool)].min() > 0.1
+
+
+def test_the_largest_number_on_a_dice_is_the_last_option():
+    dice = faces.Dice(0, 1, 2000, columns=1)
+    dice.table[:] = 1 - 2.0**-53  # no number below 1 is nearer
+    options = np.arange(1, 2001)
+    np.testing.assert_array_equal(dice.index(options), options - 1)
 
 
 @pytest.mark.parametrize("species", [("cat", "dog"), ("cat", "dog", "fox")])

@@ -91,6 +91,15 @@ def test_clip_keeps_the_shape_inside_another():
     assert picture.colors[:, 0, :, 20:].sum() == 0
 
 
+def test_a_rim_darkens_the_edge_by_its_share_and_leaves_the_middle():
+    picture = canvas(size=64, x=32.0, y=32.0, scale=25.0)
+    picture.oval(1, RED, (0.0, 0.0), radii=(1.0, 1.0), rim=0.4)
+    outward = picture.colors[0, 0, 32, 32:57]  # from the middle to the last pixel inside
+    assert outward[0] == 1
+    assert (np.diff(outward) <= 0).all()
+    assert outward[-1] == pytest.approx(1 - 0.4, abs=0.05)  # half a pixel below the edge, so not quite
+
+
 def test_arc_is_the_lower_piece_of_a_ring():
     picture = canvas()
     picture.arc(1, RED, (0.0, 0.0), radius=1.0, below=0.5, width=0.1)
