@@ -128,8 +128,7 @@ def fewest_images(*, risk: float, delta: float = 0.05) -> int:
             raise ValueError(f"{name} must be between 0 and 1, got {value}")
     tries = 1
     while True:  # without a mistake the bound is 1 - (delta / tries) ** (1 / images)
-        fewest = 1 if tries == 1 else 2 ** (tries - 1) + 1  # that take so many tries
-        images = max(fewest, math.ceil(math.log(delta / tries) / math.log1p(-risk)))
+        images = math.ceil(math.log(delta / tries) / math.log1p(-risk))
         if images <= 2**tries:
             return images
         tries += 1

@@ -12,6 +12,7 @@ from odd_pictures import BLUE, RED, two_tone, written
 from PIL import Image
 
 from resnet_utils import data
+from resnet_utils.data.folder import read_split, split_on_disk
 
 
 @pytest.fixture
@@ -319,6 +320,18 @@ def test_a_class_folder_may_be_a_link_to_another_place(folder, tmp_path):
     assert data.image_folder(folder, size=8).labels.bincount().tolist() == [3, 3]
 
 
+@pytest.mark.parametrize("place", ["dog", "dog/deeper"])
+def test_a_link_to_another_place_inside_of_a_class_is_one_file_that_cannot_be_opened(folder, tmp_path, place):
+    written(Image.new("RGB", (9, 9), RED), "elsewhere/cat.png", tmp_path)
+    (folder / place).mkdir(exist_ok=True)
+    (folder / place / "more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    found = data.image_folder(folder, size=8, strict=False)
+    assert found.quarantine == ((f"{place}/more", "a link to a folder, which is not followed"),)
+    assert len(found) == 6
+    with pytest.raises(ValueError, match=f"{place}/more: a link to a folder, which is not followed"):
+        data.image_folder(folder, size=8)
+
+
 @pytest.mark.parametrize("read", [data.image_folder, data.image_folder_on_disk])
 @pytest.mark.parametrize("classes", [None, ("cat", "dog", "hound", "wolf")])
 @pytest.mark.parametrize("place", ["dog", "dog/inner", "elsewhere"])
@@ -353,3 +366,15 @@ def test_two_classes_whose_names_look_the_same_are_refused_from_folders_and_from
     if len(list((tmp_path / "folders").iterdir())) == 2:  # some systems make one folder of them
         with pytest.raises(ValueError, match=r"two names of folders in .* look the same"):
             data.image_folder(tmp_path / "folders", size=8)
+
+
+def test_a_list_of_files_left_on_disk_gives_the_files_and_pixels_of_those_in_memory(folder):
+    (folder / "dog" / "1.png").write_bytes(b"no picture")
+    names = ["dog/2.png", "cat/0.png", "dog/1.png", "cat/2.png", "dog/0.png"]
+    how = {"classes": ("cat", "dog"), "size": 12, "source": "a list"}
+    lying = split_on_disk(folder, names, [1, 0, 1, 0, 1], **how)
+    held = read_split(folder, names, [1, 0, 1, 0, 1], strict=False, **how)
+    for name in ("names", "classes", "source", "quarantine", "ignored"):
+        assert getattr(lying, name) == getattr(held, name), name
+    assert lying.labels.tolist() == held.labels.tolist() == [1, 0, 0, 1]
+    assert torch.equal(lying.images_at(range(4)), held.images)

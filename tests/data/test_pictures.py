@@ -6,7 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from odd_pictures import BLUE, GREEN, RED, WHITE, content, left_and_right, two_tone, written
 from PIL import Image, ImageFile, features
@@ -30,6 +31,31 @@ def test_the_centerd_square_is_kept(tmp_path):
     tall = wide.transpose(Image.Transpose.ROTATE_90)
     found = data.read_picture(written(tall, "b.png", tmp_path), 40)
     assert not (found[1] > 0).any()
+
+
+@given(some.integers(2, 40), some.integers(2, 40), some.data())
+@settings(deadline=None, max_examples=60)
+def test_a_share_is_the_middle_that_torchvision_cuts_out(width, height, drawn):
+    """Every pixel has a colour of its own, so a cut that is off by one in either direction shows."""
+    from torchvision.transforms.v2 import functional
+
+    side = drawn.draw(some.integers(1, min(width, height) - 1))
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[..., 0], pixels[..., 1] = np.arange(width), np.arange(height)[:, None]
+    image = Image.fromarray(pixels)
+    found = data.read_picture(content(image, "PNG"), side, share=side / min(width, height))
+    expected = functional.center_crop(image, [side, side])
+    np.testing.assert_array_equal(found, np.asarray(expected).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("size", [7, 10, 31])
+def test_what_is_enlarged_lies_on_straight_lines_between_the_pixels(size):
+    """As torch interpolates between the centres of pixels; Pillow rounds after each of the two directions."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    found = data.read_picture(content(Image.fromarray(pixels), "PNG"), size)
+    small = torch.from_numpy(pixels).permute(2, 0, 1)[None].double()
+    expected = torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(found, expected[0].numpy(), rtol=0, atol=1.01)  # half a level each, and bits
 
 
 STORED = {  # EXIF orientation: how the camera turned the upright picture (EXIF 2.3, tag 0x0112)

@@ -181,6 +181,13 @@ def test_without_a_mirror_the_logits_are_the_networks(cats_and_dogs):
     torch.testing.assert_close(replace(plain, temperature=2.5).logits(split.images), expected / 2.5)
 
 
+def test_with_a_mirror_the_logits_are_the_mean_of_those_of_both_images(cats_and_dogs):
+    images = data.drawn_animals(10, size=32, seed=9).images
+    one_sided = replace(cats_and_dogs, flip=False)
+    mean = (one_sided.logits(images) + one_sided.logits(images.flip(3))) / 2
+    torch.testing.assert_close(replace(cats_and_dogs, flip=True).logits(images), mean)
+
+
 def test_a_picture_and_its_mirror_image_get_the_same_answer(cats_and_dogs):
     images = data.drawn_animals(10, size=32, seed=9).images
     torch.testing.assert_close(cats_and_dogs.logits(images), cats_and_dogs.logits(images.flip(3)))
@@ -436,6 +443,11 @@ def test_settings_come_as_any_numbers_and_leave_as_plain_ones(tmp_path):
     ("change", "message"),
     [
         ({"mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)}, "divide them by 255"),
+        (
+            {"std": (0.2, 1.2, 0.2)},
+            "in units of 1",
+        ),  # numbers in [0, 1] spread by 1/2 at most; 1 divides by nothing
+        ({"mean": (0.5, -0.1, 0.5)}, "in units of 1"),
         ({"mean": ("0.5", "x", "0.5")}, "are numbers"),
         ({"classes": "cat, dog"}, "the names of the classes are texts"),
         ({"classes": (0, 1)}, "the names of the classes are texts"),

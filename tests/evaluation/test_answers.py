@@ -133,6 +133,25 @@ def test_images_that_do_not_fit_the_network_are_refused_by_training_and_evaluati
         evaluation.evaluate(model, batches)
 
 
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (network(), (4, 3, 6, 6)),
+        (network(), (4, 1, 2, 2)),
+        (nn.Sequential(network(), nn.Linear(3, 2)), (4, 1, 6, 6)),
+        (nn.Bilinear(2, 2, 2), (4, 2)),
+    ],
+    ids=["channels", "small", "size", "two inputs"],
+)
+def test_the_first_line_of_what_torch_said_of_images_that_do_not_fit_is_passed_on(model, shape):
+    images = torch.zeros(shape)
+    with pytest.raises((RuntimeError, TypeError)) as theirs:
+        model(images)
+    with pytest.raises(ValueError, match=r"^(images float32|the network)") as ours:
+        answers.logits_of(model, images)
+    assert str(ours.value).endswith(f"({str(theirs.value).splitlines()[0]})")
+
+
 def test_a_last_batch_of_one_image_names_both_causes():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(2), nn.Flatten())
     images, labels = torch.rand(5, 1, 6, 6), torch.zeros(5, dtype=torch.int64)

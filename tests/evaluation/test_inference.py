@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from resnet_utils import data, evaluation, training
 from resnet_utils.evaluation.inference import collected
-from resnet_utils.runtime import environment
+from resnet_utils.runtime import environment, processes
 
 
 def network():
@@ -113,6 +113,31 @@ def test_another_loss_is_averaged_over_samples_too(batch_size):
     found, accuracy = evaluation.evaluate(model, loader(batch_size), loss_function=loss)
     assert found == pytest.approx(expected, rel=1e-12)  # float64 sums in another order
     assert accuracy == evaluation.evaluate(model, loader(batch_size))[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_shares_of_all_processes_add_up_to_what_one_evaluates(monkeypatch, count):
+    """Batches of 4, 4 and 2, so that with three processes the first has nothing of the last one."""
+    model, parts = network(), []
+
+    def told(*numbers):
+        parts.append(numbers)
+        return [sum(each) for each in zip(*parts, strict=True)]
+
+    monkeypatch.setattr(processes, "world_size", lambda: count)
+    monkeypatch.setattr(processes, "total", told)
+    monkeypatch.setattr(processes, "said_by_first", lambda *flags: list(flags))
+    for number in range(count):
+        monkeypatch.setattr(processes, "rank", lambda number=number: number)
+        found = evaluation.evaluate(model, processes.Shares(loader(4)))
+    assert found == pytest.approx(evaluation.evaluate(model, loader(4)), rel=1e-12)  # float64, other order
+    assert [numbers[-1] for numbers in parts] == {1: [10], 2: [5, 5], 3: [2, 3, 5]}[count]
+
+
+def test_a_process_that_is_alone_gets_all_answers_from_its_shares():
+    model = network()
+    alone, plain = (evaluation.predict(model, each) for each in (processes.Shares(loader(4)), loader(4)))
+    assert all(torch.equal(one, other) for one, other in zip(alone, plain, strict=True))
 
 
 def test_modes_that_differ_come_back_each_to_its_own_and_after_an_error_too():

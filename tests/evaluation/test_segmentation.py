@@ -32,6 +32,16 @@ def test_iou_is_that_of_sets_of_pixels(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
+def test_the_mean_is_over_the_classes_that_are_there_in_truth_or_answers(seed):
+    """Class 3 is only ever answered, which counts as 0; 4 and 5 are nowhere, which counts not at all."""
+    generator = torch.Generator().manual_seed(seed)
+    answers = torch.randint(0, 4, (3, 5, 6), generator=generator)
+    truths = torch.randint(0, 3, (3, 5, 6), generator=generator)
+    expected = sum(slow_iou(answers, truths, label) for label in range(4)) / 4
+    assert segmentation.mean_iou(segmentation.pixel_confusion(answers, truths, 6)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_iou_of_each_class_is_that_of_torchmetrics(seed):
     generator = torch.Generator().manual_seed(seed)
     answers, truths = (torch.randint(3, (4, 20, 17), generator=generator) for _ in range(2))

@@ -97,9 +97,10 @@ def test_a_bound_that_cannot_be_is_refused():
 
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_bound_lies_above_the_observed_share(counts):
+def test_the_bound_lies_above_the_observed_share_and_is_one_where_all_is_wrong(counts):
     mistakes, total = counts
-    assert mistakes / total < risk_bound(mistakes, total) or mistakes == total
+    assert mistakes / total < risk_bound(mistakes, total) < 1 or mistakes == total
+    assert risk_bound(total, total) == 1
 
 
 # scipy 1.17, binomtest(fewer, fewer + more, 0.5).pvalue

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import random
 import time
 
 import bad_files
@@ -78,6 +79,33 @@ def test_bytes_are_counted_as_they_come_and_not_as_they_are_stated(tmp_path, mon
     monkeypatch.setattr(archives._Budget, "member", lambda *given: None)
     with pytest.raises(ValueError, match="would become more than"):
         archives.unpack_archive(tmp_path / "a.zip", tmp_path / "to", most_bytes=7)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_only_what_is_wanted_is_unpacked(tmp_path, name):
+    (tmp_path / name).write_bytes(WHOLE[name])
+    asked = []
+    wanted = lambda inner: asked.append(inner) or inner.startswith("dog/")  # noqa: E731
+    assert archives.unpack_archive(tmp_path / name, tmp_path / "to", wanted=wanted) == 1
+    assert there(tmp_path / "to") == {"dog/1.jpg"}
+    assert asked == [inner for inner, _ in MEMBERS]
+    with pytest.raises(ValueError, match="no file that is wanted"):
+        archives.unpack_archive(tmp_path / name, tmp_path / "to", wanted=lambda inner: False)
+
+
+def test_an_archive_may_become_200_times_as_large_and_a_little_one_larger_still(tmp_path, monkeypatch):
+    """A table of equal rows shrinks a thousandfold, which harms nobody while it is small."""
+    rows, noise = b"1,2\n" * 250_000, random.Random(0).randbytes(20_000)
+    (tmp_path / "rows.gz").write_bytes(gzip.compress(rows))
+    (tmp_path / "noise.gz").write_bytes(gzip.compress(noise))
+    assert len(rows) > archives.MOST_TIMES * (tmp_path / "rows.gz").stat().st_size
+    for name, content in (("rows", rows), ("noise", noise)):
+        archives.unpack_archive(tmp_path / f"{name}.gz", tmp_path / "to")
+        assert (tmp_path / "to" / name).read_bytes() == content
+    monkeypatch.setattr(archives, "FREE_BYTES", 1000)  # now none of the two is little
+    assert archives.unpack_archive(tmp_path / "noise.gz", tmp_path / "to") == 1
+    with pytest.raises(ValueError, match="more than 200 times as large"):
+        archives.unpack_archive(tmp_path / "rows.gz", tmp_path / "to")
 
 
 def test_no_archive_is_told(tmp_path):

@@ -223,6 +223,24 @@ def test_a_server_that_sends_less_than_a_kilobyte_a_second_is_left(fetch, monkey
         fetch("drip")
 
 
+@pytest.mark.parametrize("fault", ["deaf", "stall"])
+def test_nobody_goes_on_waiting_for_a_server_that_was_left(fetch, monkeypatch, fault):
+    """A notebook that asks again and again would gather connections otherwise, each with a thread."""
+    started = []
+
+    class Thread(threading.Thread):
+        def start(self):
+            started.append(self)
+            super().start()
+
+    monkeypatch.setattr(transfer, "threading", types.SimpleNamespace(Thread=Thread, Event=threading.Event))
+    with pytest.raises(ConnectionError, match="silent for"):
+        fetch(fault, timeout=0.1)
+    for thread in started:
+        thread.join(patience.seconds(10))
+    assert [thread.is_alive() for thread in started] == [False] * 3, "three tries"
+
+
 def test_a_name_that_is_looked_up_for_ever_does_not_hold_up_the_reader(tmp_path, monkeypatch):
     released, real = threading.Event(), socket.getaddrinfo
     monkeypatch.setattr(

@@ -188,6 +188,17 @@ def test_threads_follow_the_environment(torch_settings, monkeypatch, omp, book, 
     assert torch.get_num_threads() == (3 if expected == "unchanged" else expected)
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (64, 2), (None, 1)])
+def test_without_a_wish_there_are_two_threads_or_as_many_as_cores_are_known(
+    torch_settings, monkeypatch, cores, threads
+):
+    for name in ("OMP_NUM_THREADS", "BOOK_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)  # None where the system does not tell
+    runtime.setup()
+    assert torch.get_num_threads() == threads
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
 def test_a_wrong_thread_count_is_refused(torch_settings, monkeypatch, text):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from resnet_utils import data, runtime
 from resnet_utils.data.in_memory import Split
 from resnet_utils.runtime import processes, seeding
+from tools import patience
 
 
 def test_alone_a_process_is_the_first_and_sums_are_its_own():
@@ -95,3 +98,122 @@ def test_a_share_has_the_generators_and_the_classes_of_its_loader():
 def test_shares_are_not_shared_again():
     with pytest.raises(TypeError, match="shared out already"):
         processes.Shares(processes.Shares(loader(augment=False)))
+
+
+# a group
+
+
+class Group:
+    """Processes that are threads, with what ``processes`` asks of ``torch.distributed``."""
+
+    def __init__(self, count):
+        self.own, self.count = threading.local(), count
+        self.told, self.meeting = [None] * count, threading.Barrier(count, timeout=patience.seconds(10))
+
+    def exchanged(self, value):
+        """What all have told, once they have."""
+        self.told[self.own.rank] = value
+        self.meeting.wait()
+        told = list(self.told)
+        self.meeting.wait()
+        return told
+
+    def is_available(self):
+        return True
+
+    def is_initialized(self):
+        return True
+
+    def get_world_size(self):
+        return self.count
+
+    def get_rank(self):
+        return self.own.rank
+
+    def get_backend(self):
+        return "gloo"
+
+    def all_reduce(self, tensor):
+        tensor.copy_(torch.stack(self.exchanged(tensor.clone())).sum(dim=0))
+
+    def broadcast(self, tensor, src):
+        tensor.copy_(self.exchanged(tensor.clone())[src])
+
+    def all_gather_object(self, told, value):
+        told[:] = self.exchanged(value)
+
+    def all_gather(self, gathered, tensor):
+        for place, other in zip(gathered, self.exchanged(tensor), strict=True):
+            place.copy_(other)
+
+
+@pytest.fixture
+def each(monkeypatch):
+    """What a function of its number gives in each process of a group."""
+
+    def call(work, count):
+        group, found, errors = Group(count), [None] * count, []
+
+        def run(number):
+            group.own.rank = number
+            try:
+                found[number] = work(number)
+            except Exception as error:
+                errors.append(error)
+                group.meeting.abort()
+
+        monkeypatch.setattr(processes, "dist", group)
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return found
+
+    return call
+
+
+def test_a_sum_is_over_all_processes_and_the_same_in_each(each):
+    assert each(lambda number: processes.total(1, number + 0.5, 2.0**60), 3) == [[3.0, 4.5, 3 * 2.0**60]] * 3
+
+
+def test_only_the_first_process_is_believed(each):
+    assert each(lambda number: processes.said_by_first(number == 0, number > 0), 3) == [[True, False]] * 3
+
+
+def test_the_tensors_of_all_processes_become_those_of_the_first(each):
+    held = [[torch.full((2, 3), number + 1.0), torch.tensor(number)] for number in range(3)]
+    each(lambda number: processes.same_tensors(held[number]), 3)
+    for matrix, count in held:
+        assert torch.equal(matrix, torch.full((2, 3), 1.0))
+        assert count == 0
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("sizes", [(8, 8, 6), (1,), (2, 5, 1), (0, 4)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64])
+def test_the_shares_of_batches_are_joined_in_the_order_of_one_process(each, count, sizes, dtype):
+    """A batch may be smaller than the group, so that a process has nothing of it, or nothing at all."""
+    batches = torch.arange(3 * sum(sizes)).view(-1, 3).to(dtype).split(sizes)
+
+    def joined(number):
+        shares = [batch[processes.cut_of(len(batch), number=number, count=count)] for batch in batches]
+        return processes.joined(shares)
+
+    for found in each(joined, count):
+        assert found.dtype == dtype
+        assert torch.equal(found, torch.cat(batches))
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (lambda number: [torch.ones(1)] * (1 + number), r"went through \[1, 2\] batches"),
+        (lambda number: [torch.ones(0)], "no process has an image"),
+    ],
+)
+def test_shares_that_do_not_make_batches_are_refused(each, parts, words):
+    with pytest.raises(ValueError, match=words):
+        each(lambda number: processes.joined(parts(number)), 2)

@@ -1,7 +1,9 @@
 """Generators are found by a rule that can be read, and each worker of a loader draws its own numbers."""
 
+import contextlib
 import copy
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -182,3 +184,21 @@ def test_two_transforms_made_with_one_seed_draw_different_numbers_in_a_worker():
 def test_outside_a_worker_there_is_nothing_to_seed():
     with pytest.raises(RuntimeError, match=r"seed_worker\(0\) was called outside a worker"):
         seeding.seed_worker(0)
+
+
+# generators that are put back
+
+
+def test_what_is_drawn_inside_is_drawn_again_outside_even_after_an_error():
+    noise = Noise(3)
+
+    def draws():
+        return noise(0.0), torch.rand(2).tolist(), random.random(), np.random.rand()  # noqa: NPY002
+
+    with seeding.kept_generators(noise):
+        first = draws()
+    with contextlib.suppress(ZeroDivisionError), seeding.kept_generators(noise):
+        assert draws() == first
+        raise ZeroDivisionError
+    assert draws() == first
+    assert all(one != other for one, other in zip(draws(), first, strict=True))

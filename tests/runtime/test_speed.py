@@ -338,6 +338,14 @@ def test_a_processor_without_the_instructions_has_no_sixteen_bits(monkeypatch):
     assert speed.fastest(torch.device("mps")) == PLAIN
 
 
+def test_the_sixteen_bits_are_bfloat16_but_on_a_gpu_that_only_emulates_it(monkeypatch):
+    for own, kind in ((True, torch.bfloat16), (False, torch.float16)):
+        says = lambda including_emulation=True, own=own: own or including_emulation  # noqa: E731
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", says)
+        assert speed.sixteen_bits(torch.device("cuda")) == kind
+        assert speed.sixteen_bits(CPU) == torch.bfloat16
+
+
 @pytest.mark.parametrize(
     ("pace", "words"),
     [(PLAIN, "float32"), (BOTH, "16 bits, channels last"), (LAST, "float32, channels last")],
