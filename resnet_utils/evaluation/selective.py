@@ -16,6 +16,8 @@ from resnet_utils.evaluation.metrics import correct
 from resnet_utils.evaluation.statistics import risk_bound
 from resnet_utils.runtime import given
 
+LEAST_SHARE = 1e-300  # of a risk, or of a delta
+
 
 @dataclass(frozen=True)
 class RiskCurve:
@@ -82,12 +84,10 @@ def threshold_for_risk(
     Source: Geifman and El-Yaniv 2017, arXiv:1705.08500, algorithm 1 (SGR).
 
     Raises:
-        ValueError: for a ``risk`` or ``delta`` outside (0, 1), shapes that do not fit, or if no threshold can
-            promise that risk; the message says how many images it takes at least.
+        ValueError: for a ``risk`` or ``delta`` outside (0, 1) or below 1e-300, shapes that do not fit, or if
+            no threshold can promise that risk; the message says how many images it takes at least.
     """
-    for name, value in (("risk", risk), ("delta", delta)):
-        if not 0 < given.real_number(name, value) < 1:
-            raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    _require_shares(risk=risk, delta=delta)
     if otherwise is not None and not 0 <= given.real_number("otherwise", otherwise) <= 1:
         raise ValueError(f"otherwise must be a threshold from 0 to 1, got {otherwise}")
     curve, total = risk_curve(logits, labels, temperature=temperature), len(labels)
@@ -121,17 +121,22 @@ def fewest_images(*, risk: float, delta: float = 0.05) -> int:
         delta: chance, in (0, 1), that the promise fails.
 
     Raises:
-        ValueError: for a ``risk`` or ``delta`` outside (0, 1).
+        ValueError: for a ``risk`` or ``delta`` outside (0, 1), or below 1e-300.
     """
-    for name, value in (("risk", risk), ("delta", delta)):
-        if not 0 < given.real_number(name, value) < 1:
-            raise ValueError(f"{name} must be between 0 and 1, got {value}")
+    _require_shares(risk=risk, delta=delta)
     tries = 1
     while True:  # without a mistake the bound is 1 - (delta / tries) ** (1 / images)
         images = math.ceil(math.log(delta / tries) / math.log1p(-risk))
         if images <= 2**tries:
             return images
         tries += 1
+
+
+def _require_shares(**shares: float) -> None:
+    """Refuse what is not in (0, 1), and what is so near 0 that the bound's logarithms would be infinite."""
+    for name, value in shares.items():
+        if not LEAST_SHARE <= given.real_number(name, value) < 1:
+            raise ValueError(f"{name} must be between 0 and 1, and at least {LEAST_SHARE:g}, got {value}")
 
 
 def _tries(images: int) -> int:

@@ -214,6 +214,8 @@ LOGITS, LABELS = torch.zeros(3, 2), torch.tensor([0, 1, 0])
         (lambda: selective.threshold_for_risk(LOGITS, LABELS, risk=0), "risk must be between"),
         (lambda: selective.threshold_for_risk(LOGITS, LABELS, risk=0.1, otherwise=2), "otherwise must be a"),
         (lambda: selective.fewest_images(risk=1), "risk must be between"),
+        (lambda: selective.fewest_images(risk=1e-320), "at least 1e-300"),
+        (lambda: selective.fewest_images(risk=0.5, delta=5e-324), "at least 1e-300"),
     ],
 )
 def test_what_makes_no_sense_is_refused(call, message):
