@@ -126,6 +126,8 @@ LEAST = {
     "width": 1, "bins": 1, "channels": 1, "in_channels": 1, "out_channels": 1, "kernel_size": 1, "stride": 1,
     "groups": 1, "rounds": 1, "threads": 1, "columns": 1, "num_workers": 0, "total": 1, "smallest": 1,
     "num_points": 1, "growth": 1, "per_stage": 1, "most_files": 1, "warmup": 0, "lag": 0, "digits": 0,
+    "in_features": 1, "out_features": 1, "heads": 1, "reduction": 1, "padding": 1, "patience": 1, "every": 1,
+    "batches": 1, "dimensions": 0, "window": 3, "seed": 0, "se": 1,
 }  # fmt: skip
 # Parameter -> the numbers between which it must lie, ends included.
 WITHIN = {
@@ -134,12 +136,13 @@ WITHIN = {
     "temperature": (0, math.inf), "momentum": (0, math.inf), "strength": (0, math.inf),
     "noise": (0, math.inf), "timeout": (0, math.inf), "pause": (0, math.inf), "tolerance": (0, math.inf),
     "label_noise": (0, 1), "duplicates": (0, 1), "background_shortcut": (0, 1), "low": (0, math.inf),
-    "high": (0, math.inf),
+    "high": (0, math.inf), "p": (0, 1), "drop": (0, 1), "decay": (0, 1), "chance": (0, 1), "alpha": (0, 2),
+    "max_norm": (0, math.inf), "most_bytes": (0, math.inf),
 }  # fmt: skip
 # Parameter -> it is one of a few names.
 NAMES = {
     "way", "how", "stage", "stem", "shortcut", "order", "scaler", "species", "role", "through", "part",
-    "down_to", "stride_on", "schedule_every", "only", "over",
+    "down_to", "stride_on", "schedule_every", "only", "over", "norm", "monitor",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from resnet_utils.models.resnet import ResNet
 from resnet_utils.runtime import given
 
 
+@given.explained
 class Taps(nn.Module):
     """A ResNet without its head that returns the feature map of each tapped stage, by the stage's name.
 
@@ -80,6 +81,7 @@ def _checked_stages(model: ResNet, stages: Sequence[str] | None) -> list[str]:
     return wanted
 
 
+@given.explained
 class Pyramid(nn.Module):
     """Taps and a feature pyramid over them: maps of many sizes, all with the same number of channels.
 
@@ -97,7 +99,7 @@ class Pyramid(nn.Module):
 
     Raises:
         TypeError: as ``Taps``.
-        ValueError: as ``Taps``.
+        ValueError: as ``Taps``, or if ``out_channels`` is no whole number from 1 up.
 
     Source: Lin et al. 2017, arXiv:1612.03144, section 3.
     """
@@ -108,6 +110,7 @@ class Pyramid(nn.Module):
         from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
         super().__init__()
+        out_channels = given.whole_number("out_channels", out_channels)
         count = len(model.stages if isinstance(model, ResNet) and stages is None else stages or ())
         self.body = Taps(model, stages, names=[str(number) for number in range(count)])
         self.fpn = FeaturePyramidNetwork(

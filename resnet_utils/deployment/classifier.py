@@ -59,6 +59,7 @@ class Answer:
         return f"{self.label} ({percent})" if self.label else f"I don't know (perhaps {self.best}, {percent})"
 
 
+@given.explained
 class Pipeline(nn.Module):
     """From pixels to tempered logits: ``(N, channels, size, size)`` from 0 to 255 -> ``(N, num_classes)``.
 
@@ -73,7 +74,6 @@ class Pipeline(nn.Module):
     mean: Tensor
     std: Tensor
 
-    @given.explained
     def __init__(self, parts: Classifier) -> None:
         super().__init__()
         self.model, self.flip, self.temperature = parts.model, parts.flip, parts.temperature
@@ -89,6 +89,7 @@ class Pipeline(nn.Module):
         return logits / self.temperature
 
 
+@given.explained
 @dataclass(frozen=True)
 class Classifier:
     """A network of ``models.build(network, ...)`` for pictures, and what it takes to use it; see ``answer``.
