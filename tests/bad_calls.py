@@ -36,11 +36,17 @@ from beartype.door import is_bearable
 from good_calls.makers import net
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
+from PIL import Image
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 import resnet_utils
 from resnet_utils.runtime import processes, seeding, speed
 
+FOR_CHECKERS = {  # names that the package itself imports for type checkers only
+    "Picture": str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor,
+    "WeightsEnum": WeightsEnum,
+}
 PACKAGE = str(Path(resnet_utils.__file__).parent)
 PATIENCE = 20  # seconds, after which a call hangs
 MUST, MAY = "must be refused", "may be answered"
@@ -154,11 +160,9 @@ def parts_of(hint: Any) -> list[Any]:
 
 
 def hints_of(function: Callable) -> dict[str, Any]:
-    """What a signature says of each parameter; nothing where it cannot be told."""
-    try:
-        return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    except NameError:  # a name for type checkers only
-        return {}
+    """What a signature says of each parameter."""
+    called = function.__init__ if inspect.isclass(function) else function
+    return typing.get_type_hints(called, localns=FOR_CHECKERS)
 
 
 def another_kind(hint: Any) -> some.SearchStrategy | None:
@@ -343,8 +347,9 @@ def _fault(name: str, parameter: str, value: Any, error: Exception) -> str:
     words |= {"network"} if parameter in ("model", "net") else set()
     if name in good_calls.NAMELESS:
         return ""
-    if isinstance(value, (str, Path)):  # a path is named by any of its parts
-        words |= {part[:8] for part in Path(value).parts} - {"/", ".."}
+    for path in value if isinstance(value, list) else [value]:
+        if isinstance(path, (str, Path)):  # it is named by any of its parts
+            words |= {part[:8] for part in Path(path).parts} - {"/", ".."}
     if not any(word and word in said for word in words):
         return f"unnamed: {kind}: {said[:160]!r}"
     return ""

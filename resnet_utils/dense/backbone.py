@@ -36,7 +36,7 @@ class Taps(nn.Module):
         strides: pixels of the image from one place of the map to the next.
 
     Raises:
-        TypeError: if ``model`` is no ``models.ResNet``.
+        TypeError: if ``model`` is no ``models.ResNet``, or ``names`` are no texts.
         ValueError: for stages that it does not have, in another order or twice, other than one name a stage,
             or a network whose maps leave a stage without their last activation (pre-activation).
     """
@@ -48,13 +48,14 @@ class Taps(nn.Module):
         stages = _checked_stages(
             model, model.stages if isinstance(model, ResNet) and stages is None else stages
         )
-        if names is not None and len(names) != len(stages):
-            raise ValueError(f"{len(stages)} stages need as many names, got {list(names)}")
+        called = stages if names is None else given.texts("names", names)
+        if len(called) != len(stages):
+            raise ValueError(f"{len(stages)} stages need as many names, got {called}")
         for name, part in model.named_children():
             self.add_module(name, part)
             if name == stages[-1]:
                 break
-        self.names = dict(zip(stages, stages if names is None else names, strict=True))
+        self.names = dict(zip(stages, called, strict=True))
         widths = {stage: model.spec.width * 2**index for index, stage in enumerate(model.stages)}
         self.channels = tuple(widths[stage] * model.spec.block.expansion for stage in stages)
         steps = receptive_field(model)

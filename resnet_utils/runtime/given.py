@@ -53,7 +53,7 @@ def explained(function: Called) -> Called:
     """
     if inspect.isclass(function) and inspect.isfunction(function.__init__):
         function.__init__ = explained(function.__init__)
-        return function
+        return typing.cast(Called, function)
     if inspect.isclass(function) or not callable(function):
         raise TypeError(f"function must be a function, or a class with __init__, got {_shown(function)}")
 

@@ -29,7 +29,7 @@ def is_made_by_callers(thing: Any) -> bool:
 
 
 def public_functions() -> dict[str, Callable]:
-    """All functions of the package that the reference shows, and all classes to call, by their place."""
+    """All functions that the reference shows, classes to call, and methods in ``CALLS``, by their place."""
     found = {}
     for module in pkgutil.walk_packages(resnet_utils.__path__, "resnet_utils."):
         room = module.name.removeprefix("resnet_utils.")
@@ -40,6 +40,8 @@ def public_functions() -> dict[str, Callable]:
             is_called = not f"{room}.{name}".startswith(NOT_CALLED) and not name.startswith("_")
             if here and is_called and (inspect.isfunction(thing) or is_made_by_callers(thing)):
                 found[f"{room}.{name}"] = thing
+                methods = {f"{room}.{name}.{each}": getattr(thing, each) for each in vars(thing)}
+                found |= {place: method for place, method in methods.items() if place in CALLS}
     return found
 
 
