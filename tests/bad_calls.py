@@ -156,6 +156,8 @@ def parts_of(hint: Any) -> list[Any]:
     """The kinds that a hint allows, without what they hold."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return [kind for part in typing.get_args(hint) for kind in parts_of(part)]
+    if isinstance(hint, typing.TypeVar) and hint.__bound__:
+        return parts_of(hint.__bound__)
     return [typing.get_origin(hint) or hint]
 
 
