@@ -36,11 +36,17 @@ from beartype.door import is_bearable
 from good_calls.makers import net
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
+from PIL import Image
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 import resnet_utils
 from resnet_utils.runtime import processes, seeding, speed
 
+FOR_CHECKERS = {  # names that the package itself imports for type checkers only
+    "Picture": str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Tensor,
+    "WeightsEnum": WeightsEnum,
+}
 PACKAGE = str(Path(resnet_utils.__file__).parent)
 PATIENCE = 20  # seconds, after which a call hangs
 MUST, MAY = "must be refused", "may be answered"
@@ -126,6 +132,8 @@ LEAST = {
     "width": 1, "bins": 1, "channels": 1, "in_channels": 1, "out_channels": 1, "kernel_size": 1, "stride": 1,
     "groups": 1, "rounds": 1, "threads": 1, "columns": 1, "num_workers": 0, "total": 1, "smallest": 1,
     "num_points": 1, "growth": 1, "per_stage": 1, "most_files": 1, "warmup": 0, "lag": 0, "digits": 0,
+    "in_features": 1, "out_features": 1, "heads": 1, "reduction": 1, "padding": 1, "patience": 1, "every": 1,
+    "batches": 1, "dimensions": 0, "window": 3, "seed": 0, "se": 1,
 }  # fmt: skip
 # Parameter -> the numbers between which it must lie, ends included.
 WITHIN = {
@@ -134,12 +142,13 @@ WITHIN = {
     "temperature": (0, math.inf), "momentum": (0, math.inf), "strength": (0, math.inf),
     "noise": (0, math.inf), "timeout": (0, math.inf), "pause": (0, math.inf), "tolerance": (0, math.inf),
     "label_noise": (0, 1), "duplicates": (0, 1), "background_shortcut": (0, 1), "low": (0, math.inf),
-    "high": (0, math.inf),
+    "high": (0, math.inf), "p": (0, 1), "drop": (0, 1), "decay": (0, 1), "chance": (0, 1), "alpha": (0, 2),
+    "max_norm": (0, math.inf), "most_bytes": (0, math.inf),
 }  # fmt: skip
 # Parameter -> it is one of a few names.
 NAMES = {
     "way", "how", "stage", "stem", "shortcut", "order", "scaler", "species", "role", "through", "part",
-    "down_to", "stride_on", "schedule_every", "only", "over",
+    "down_to", "stride_on", "schedule_every", "only", "over", "norm", "monitor",
 }  # fmt: skip
 
 
@@ -147,15 +156,15 @@ def parts_of(hint: Any) -> list[Any]:
     """The kinds that a hint allows, without what they hold."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return [kind for part in typing.get_args(hint) for kind in parts_of(part)]
+    if isinstance(hint, typing.TypeVar) and hint.__bound__:
+        return parts_of(hint.__bound__)
     return [typing.get_origin(hint) or hint]
 
 
 def hints_of(function: Callable) -> dict[str, Any]:
-    """What a signature says of each parameter; nothing where it cannot be told."""
-    try:
-        return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    except NameError:  # a name for type checkers only
-        return {}
+    """What a signature says of each parameter."""
+    called = function.__init__ if inspect.isclass(function) else function
+    return typing.get_type_hints(called, localns=FOR_CHECKERS)
 
 
 def another_kind(hint: Any) -> some.SearchStrategy | None:
@@ -340,8 +349,9 @@ def _fault(name: str, parameter: str, value: Any, error: Exception) -> str:
     words |= {"network"} if parameter in ("model", "net") else set()
     if name in good_calls.NAMELESS:
         return ""
-    if isinstance(value, (str, Path)):  # a path is named by any of its parts
-        words |= {part[:8] for part in Path(value).parts} - {"/", ".."}
+    for path in value if isinstance(value, list) else [value]:
+        if isinstance(path, (str, Path)):  # it is named by any of its parts
+            words |= {part[:8] for part in Path(path).parts} - {"/", ".."}
     if not any(word and word in said for word in words):
         return f"unnamed: {kind}: {said[:160]!r}"
     return ""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from resnet_utils.models.blocks import BasicBlock, Bottleneck, PadShortcut
 from resnet_utils.models.resnet import ResNet
+from resnet_utils.runtime import given
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Look:
     maps: dict[str, Tensor]
 
 
+@given.explained
 class Switchable(nn.Module):
     """A network whose block k computes ``relu(branches[k] * F(x) + shortcuts[k] * shortcut(x))``.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from resnet_utils.runtime import given
 
 
+@given.explained
 @dataclass(frozen=True)
 class Split:
     """Labelled images in memory.
@@ -31,7 +32,8 @@ class Split:
     Raises:
         ValueError: if a type, shape or device is another, a label names no class, two classes have one name,
             or the names are too few or many.
-        TypeError: if ``classes`` is a single text or no list of texts, or images or labels are no tensor.
+        TypeError: if ``classes`` is a single text or no list of texts, images or labels are no tensor, or the
+            rest is of another kind.
     """
 
     images: Tensor
@@ -43,6 +45,9 @@ class Split:
     ignored: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        given.of_kind("source", self.source, str)
+        for name in ("names", "quarantine", "ignored"):
+            given.of_kind(name, getattr(self, name), (tuple, list))
         for name in ("images", "labels"):
             if not isinstance(value := getattr(self, name), Tensor):
                 raise TypeError(f"{name} must be a tensor, got {type(value).__name__}: torch.as_tensor(...)")

@@ -18,6 +18,7 @@ from resnet_utils.data.pictures import read_picture, require_scaler, require_sha
 from resnet_utils.runtime import given
 
 
+@given.explained
 @dataclass(frozen=True)
 class SplitOnDisk:
     """Labelled pictures on disk, for ``loader``: as a ``Split``, with files in place of the images.
@@ -38,7 +39,7 @@ class SplitOnDisk:
         ValueError: if a type or shape is another, a label names no class, two classes have one name, the
             names are too few or many, ``size`` is no whole number from 1 up, the scaler is unknown, or
             ``share`` is no share.
-        TypeError: if ``classes`` is no list of texts, or ``labels`` no tensor.
+        TypeError: if ``classes`` is no list of texts, ``labels`` no tensor, or the rest of another kind.
     """
 
     root: Path
@@ -55,6 +56,9 @@ class SplitOnDisk:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
+        given.of_kind("source", self.source, str)
+        for name in ("names", "quarantine", "ignored"):
+            given.of_kind(name, getattr(self, name), (tuple, list))
         object.__setattr__(self, "classes", checked_classes(self.classes))
         if not isinstance(self.labels, Tensor):
             raise TypeError(f"labels must be a tensor, got {type(self.labels).__name__}")

@@ -15,14 +15,15 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from resnet_utils.runtime import given, seeding
 from resnet_utils.runtime.classes import classes_of
+from resnet_utils.runtime.types import Batches
 
 MIXERS = {"CutMix", "MixUp"}  # they change the labels too
 
 
+@given.explained
 class PerImage:
     """A transform of one image, applied to each image of a batch with draws of its own.
 
@@ -37,7 +38,8 @@ class PerImage:
 
     Raises:
         TypeError: if it is no function.
-        ValueError: if it is one of those that change the labels too, for which there is ``MixedBatches``.
+        ValueError: if it is one of those that change the labels too, for which there is ``MixedBatches``, or
+            for a seed below 0.
     """
 
     def __init__(self, transform: Callable[[Tensor], Tensor], *, seed: int = 0) -> None:
@@ -68,6 +70,7 @@ class PerImage:
         return f"PerImage({self.transform!r})"
 
 
+@given.explained
 class MixedBatches(seeding.SeededBatches):
     """The batches of ``loader`` after a transform of images and labels: ``v2.CutMix(num_classes=10)``.
 
@@ -81,12 +84,13 @@ class MixedBatches(seeding.SeededBatches):
         seed: of its generator; another seed, other draws.
 
     Raises:
-        TypeError: if ``transform`` is no function.
-        ValueError: while iterating, if it gives no label shares, or for another number of classes.
+        TypeError: if ``transform`` is no function, or ``loader`` none.
+        ValueError: as ``SeededBatches``; while iterating, if it gives no label shares, or for another number
+            of classes.
     """
 
     def __init__(
-        self, loader: DataLoader, transform: Callable[..., tuple[Tensor, Tensor]], *, seed: int = 0
+        self, loader: Batches, transform: Callable[..., tuple[Tensor, Tensor]], *, seed: int = 0
     ) -> None:
         if not callable(transform):
             raise TypeError(f"a transform is a function of images and labels, got {transform!r}")

@@ -16,14 +16,15 @@ from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from resnet_utils.data.torchvision_v2 import seeded_if_torchvision
 from resnet_utils.runtime import given, seeding
+from resnet_utils.runtime.types import Batches
 
 Transform = Callable[[Tensor], Tensor]  # images (N, C, H, W) to images
 
 
+@given.explained
 class Compose:
     """The transforms, one after the other.
 
@@ -52,6 +53,7 @@ class Compose:
         return f"Compose({self.transforms})"
 
 
+@given.explained
 @dataclass(eq=False)
 class RandomHorizontalFlip:
     """Mirror each image left to right with the given chance.
@@ -80,6 +82,7 @@ class RandomHorizontalFlip:
         return torch.where(mirrored.to(images.device)[:, None, None, None], images.flip(3), images)
 
 
+@given.explained
 @dataclass(eq=False, kw_only=True)
 class RandomCrop:
     """Pad each side with zeros and cut the old size out again, at a place drawn for each image.
@@ -118,6 +121,7 @@ class RandomCrop:
         return padded[image, channel, lines[:, None, :, None], columns[:, None, None, :]]
 
 
+@given.explained
 @dataclass(eq=False)
 class RandomResizedCrop:
     """Cut a rectangle out of each image and stretch it to the old size, or to a square of ``size`` pixels.
@@ -182,6 +186,7 @@ class RandomResizedCrop:
 MOST_ALPHA = 2.0  # beyond it almost every image would be a half-and-half mixture
 
 
+@given.explained
 class Mixup(seeding.SeededBatches):
     """The batches of ``loader``, in which each image and its label are mixed with those of another.
 
@@ -197,10 +202,12 @@ class Mixup(seeding.SeededBatches):
         seed: of its generator; another seed, other partners and shares.
 
     Raises:
-        ValueError: if ``alpha`` is not above 0 and at most 2, or ``num_classes`` is below 2.
+        TypeError: if ``loader`` is none.
+        ValueError: if ``alpha`` is not above 0 and at most 2, ``num_classes`` is below 2, or as
+            ``SeededBatches``.
     """
 
-    def __init__(self, loader: DataLoader, num_classes: int, *, alpha: float = 0.2, seed: int = 0) -> None:
+    def __init__(self, loader: Batches, num_classes: int, *, alpha: float = 0.2, seed: int = 0) -> None:
         if not 0 < given.real_number("alpha", alpha) <= MOST_ALPHA:
             raise ValueError(f"alpha must be above 0 and at most {MOST_ALPHA:g}, got {alpha}")
         num_classes = given.whole_number("num_classes", num_classes, least=2)

@@ -18,6 +18,7 @@ from resnet_utils.models.resnet import ResNet
 from resnet_utils.runtime import given
 
 
+@given.explained
 class Taps(nn.Module):
     """A ResNet without its head that returns the feature map of each tapped stage, by the stage's name.
 
@@ -35,7 +36,7 @@ class Taps(nn.Module):
         strides: pixels of the image from one place of the map to the next.
 
     Raises:
-        TypeError: if ``model`` is no ``models.ResNet``.
+        TypeError: if ``model`` is no ``models.ResNet``, or ``names`` are no texts.
         ValueError: for stages that it does not have, in another order or twice, other than one name a stage,
             or a network whose maps leave a stage without their last activation (pre-activation).
     """
@@ -47,13 +48,14 @@ class Taps(nn.Module):
         stages = _checked_stages(
             model, model.stages if isinstance(model, ResNet) and stages is None else stages
         )
-        if names is not None and len(names) != len(stages):
-            raise ValueError(f"{len(stages)} stages need as many names, got {list(names)}")
+        called = stages if names is None else given.texts("names", names)
+        if len(called) != len(stages):
+            raise ValueError(f"{len(stages)} stages need as many names, got {called}")
         for name, part in model.named_children():
             self.add_module(name, part)
             if name == stages[-1]:
                 break
-        self.names = dict(zip(stages, stages if names is None else names, strict=True))
+        self.names = dict(zip(stages, called, strict=True))
         widths = {stage: model.spec.width * 2**index for index, stage in enumerate(model.stages)}
         self.channels = tuple(widths[stage] * model.spec.block.expansion for stage in stages)
         steps = receptive_field(model)
@@ -80,6 +82,7 @@ def _checked_stages(model: ResNet, stages: Sequence[str] | None) -> list[str]:
     return wanted
 
 
+@given.explained
 class Pyramid(nn.Module):
     """Taps and a feature pyramid over them: maps of many sizes, all with the same number of channels.
 
@@ -97,7 +100,7 @@ class Pyramid(nn.Module):
 
     Raises:
         TypeError: as ``Taps``.
-        ValueError: as ``Taps``.
+        ValueError: as ``Taps``, or if ``out_channels`` is no whole number from 1 up.
 
     Source: Lin et al. 2017, arXiv:1612.03144, section 3.
     """
@@ -108,6 +111,7 @@ class Pyramid(nn.Module):
         from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
 
         super().__init__()
+        out_channels = given.whole_number("out_channels", out_channels)
         count = len(model.stages if isinstance(model, ResNet) and stages is None else stages or ())
         self.body = Taps(model, stages, names=[str(number) for number in range(count)])
         self.fpn = FeaturePyramidNetwork(

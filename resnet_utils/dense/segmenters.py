@@ -77,6 +77,7 @@ def _dilated_taps(model: ResNet, num_classes: int, aux: bool) -> Taps:
     return Taps(model, stages, names=names)
 
 
+@given.explained
 class SkipFCN(nn.Module):
     """A small segmenter: each tap votes by a 1x1 convolution, the votes are enlarged to the image and added.
 

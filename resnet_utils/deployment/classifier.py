@@ -22,7 +22,7 @@ from resnet_utils import models
 from resnet_utils.data.pieces import Images, pieces, require_images
 from resnet_utils.deployment import export, inputs
 from resnet_utils.evaluation import kept_modes
-from resnet_utils.files import weights
+from resnet_utils.files import checked, weights
 from resnet_utils.models.anatomy import first_convolution
 from resnet_utils.runtime import device_of, given, speed
 from resnet_utils.runtime.speed import Fast
@@ -59,6 +59,7 @@ class Answer:
         return f"{self.label} ({percent})" if self.label else f"I don't know (perhaps {self.best}, {percent})"
 
 
+@given.explained
 class Pipeline(nn.Module):
     """From pixels to tempered logits: ``(N, channels, size, size)`` from 0 to 255 -> ``(N, num_classes)``.
 
@@ -73,7 +74,6 @@ class Pipeline(nn.Module):
     mean: Tensor
     std: Tensor
 
-    @given.explained
     def __init__(self, parts: Classifier) -> None:
         super().__init__()
         self.model, self.flip, self.temperature = parts.model, parts.flip, parts.temperature
@@ -89,6 +89,7 @@ class Pipeline(nn.Module):
         return logits / self.temperature
 
 
+@given.explained
 @dataclass(frozen=True)
 class Classifier:
     """A network of ``models.build(network, ...)`` for pictures, and what it takes to use it; see ``answer``.
@@ -175,6 +176,7 @@ class Classifier:
         """Channels of the images that the network takes: 3, or 1 for grey ones."""
         return first_convolution(self.model).in_channels
 
+    @given.explained
     def logits(self, images: Images, *, fast: Fast = None) -> Tensor:
         """Tempered logits ``(N, num_classes)``, on the CPU; the network is left in its mode.
 
@@ -209,6 +211,7 @@ class Classifier:
     def answer(self, picture: Sequence[Picture], *, fast: Fast = None) -> list[Answer]:
         """Of each of several pictures, as ``fast`` says."""
 
+    @given.explained
     def answer(self, picture: Picture | Sequence[Picture], *, fast: Fast = None) -> Answer | list[Answer]:
         """What a picture shows: the centred square of it is looked at. Of a list, an answer for each.
 
@@ -251,6 +254,7 @@ class Classifier:
             dict(zip(self.classes, shares.tolist(), strict=True)),
         )
 
+    @given.explained
     def save(self, path: str | Path) -> str:
         """Write all of it to one safetensors file and return the file's sha256 (64 hex digits).
 
@@ -267,6 +271,7 @@ class Classifier:
         return weights.save_weights(self.model, path, card=card)
 
     @classmethod
+    @given.explained
     def load(cls, path: str | Path, *, sha256: str | None = None) -> Classifier:
         """The classifier that ``save`` wrote, on the CPU, in eval mode.
 
@@ -276,9 +281,9 @@ class Classifier:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it holds no classifier, or is damaged.
+            ValueError: if it holds no classifier, or is damaged; for an empty text.
         """
-        path = Path(path)
+        path = checked.path_of(path)
         if not path.is_file():
             raise FileNotFoundError(f"no classifier at {path}")
         card = weights.card(path)
@@ -291,6 +296,7 @@ class Classifier:
         settings = {name: card[name] for name in (*IN_CARD, *LATER) if name in card}
         return cls(model, card["network"], tuple(card["classes"]), **settings)
 
+    @given.explained
     def to_onnx(self, path: str | Path) -> None:
         """Write it for programs without PyTorch (``export.to_onnx``): pixels in, tempered logits out.
 

@@ -71,7 +71,7 @@ def collected(
     """
     given.of_kind("caller", caller, str)
     place, together = chosen_device(device, model), processes.is_shared(loader)
-    results, all_labels, asker = [], [], Asker(model, loader, fast)
+    results, all_labels, asker = [], [], _Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller=caller)
@@ -159,7 +159,7 @@ def evaluate(
     """
     place, together, compute = chosen_device(device, model), processes.is_shared(loader), _bare(model)
     loss_sum, correct, asked, seen = 0.0, 0, 0, 0
-    asker = Asker(model, loader, fast)
+    asker = _Asker(model, loader, fast)
     with kept_modes(model):
         model.eval()
         batches = given.batches(loader, caller="evaluate")
@@ -193,7 +193,7 @@ def _bare(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
-class Asker:
+class _Asker:
     """Asks a network about batch after batch, at the pace that is chosen on the first one.
 
     Args:

@@ -39,16 +39,23 @@ class DiskError(OSError):
     """What the disk said to a write, apart from what the network says."""
 
 
+@given.explained
 class Sink:
     """Where a transfer writes to: a file, with an eye on how much comes.
 
     Args:
         file: open for writing.
         most_bytes: that may come.
+
+    Raises:
+        TypeError: if nothing can be written to ``file``.
+        ValueError: if ``most_bytes`` is below 0.
     """
 
     def __init__(self, file: IO[bytes], *, most_bytes: float) -> None:
-        self.file, self.most_bytes = file, most_bytes
+        if not hasattr(file, "write"):
+            raise TypeError(f"file must be open for writing, got a {type(file).__name__}")
+        self.file, self.most_bytes = file, checked.amount("most_bytes", most_bytes)
         self.count, self.announced, self.encoding, self.left = 0, None, "", False
         self.response: requests.Response | None = None
 

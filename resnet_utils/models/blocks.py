@@ -57,6 +57,7 @@ def conv(
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad, groups=groups, bias=False)
 
 
+@given.explained
 class PadShortcut(nn.Module):
     """Option A: keep every ``stride``-th pixel and add channels of zeros; no parameters.
 
@@ -69,13 +70,19 @@ class PadShortcut(nn.Module):
         stride: 2 keeps every second pixel of every second row; 1 keeps all.
 
     Raises:
-        ValueError: if channels would have to go.
+        ValueError: if channels would have to go, or a number is no whole number from 1 up.
 
     Source: He et al. 2015, section 4.1, option A.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
+        for name, number in {
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "stride": stride,
+        }.items():
+            given.whole_number(name, number)
         if out_channels < in_channels:
             raise ValueError(f"option A can only add channels, got {in_channels} -> {out_channels}")
         self.stride = stride
@@ -186,6 +193,7 @@ class _Block(Weighed):
         return self.relu(out)
 
 
+@given.explained
 class BasicBlock(_Block):
     """Two 3x3 convolutions and a shortcut: ``y = relu(F(x) + shortcut(x))``.
 
@@ -200,7 +208,8 @@ class BasicBlock(_Block):
         shortcut: one of ``SHORTCUTS``.
 
     Raises:
-        ValueError: if ``stride`` is not 1 or 2, or ``shortcut`` is unknown.
+        ValueError: if ``stride`` is not 1 or 2, ``shortcut`` is unknown, or a number of channels no whole
+            number from 1 up.
 
     Source: He et al. 2015, arXiv:1512.03385, figure 2 and section 3.3.
     """
@@ -209,6 +218,7 @@ class BasicBlock(_Block):
 
     def __init__(self, in_channels: int, width: int, stride: int = 1, *, shortcut: str = "B") -> None:
         super().__init__()
+        width = given.whole_number("width", width)
         downsample = make_shortcut(in_channels, width, stride, shortcut=shortcut)
         self.conv1 = conv(in_channels, width, 3, stride=stride)
         self.bn1 = nn.BatchNorm2d(width)
@@ -226,6 +236,7 @@ class BasicBlock(_Block):
         return self.bn2(self.conv2(out))  # (N, width, H/s, W/s)
 
 
+@given.explained
 class Bottleneck(_Block):
     """1x1 down, 3x3, 1x1 up, and a shortcut: the block of ResNet-50 and deeper.
 
@@ -242,8 +253,8 @@ class Bottleneck(_Block):
         stride_on: ``"3x3"`` or ``"1x1"``.
 
     Raises:
-        ValueError: if ``stride`` is not 1 or 2, ``shortcut`` or ``stride_on`` is unknown, or ``width`` is
-        too small for the groups.
+        ValueError: if ``stride`` is not 1 or 2, ``shortcut`` or ``stride_on`` is unknown, ``width`` is too
+            small for the groups, or a number of channels no whole number from 1 up.
 
     Source: He et al. 2015, arXiv:1512.03385, figure 5 right.
     """
@@ -257,6 +268,7 @@ class Bottleneck(_Block):
     ) -> None:
         super().__init__()
         first, second = strides(stride, stride_on)
+        width = given.whole_number("width", width)
         out_channels = self.expansion * width
         inner = width * self.width_per_group // 64 * self.groups  # width itself unless a relative widens it
         if inner < 1:

@@ -34,6 +34,7 @@ TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)  # PixelConv2d is one more
 
 
+@given.explained
 class PixelConv2d(nn.Conv2d):
     """A convolution that takes pixels from 0 to 255 where ``conv`` takes normalized ones.
 
@@ -43,12 +44,21 @@ class PixelConv2d(nn.Conv2d):
         conv: the convolution of normalized images; it is left as it is.
         mean: what was subtracted, float64 ``(C,)``, in 0 ... 1.
         std: what was divided by, float64 ``(C,)``.
+
+    Raises:
+        ValueError: if one of these two is no such tensor.
     """
 
     takes_pixels = True  # what else than floats is asked for is no mistake (evaluation.answers)
     border: Tensor  # the color that is zero once it is normalized, (C,)
 
     def __init__(self, conv: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
+        for name, value in (("mean", mean), ("std", std)):
+            if given.of_kind(name, value, Tensor).dtype != torch.float64 or value.shape != (
+                conv.in_channels,
+            ):
+                found = f"{value.dtype} {tuple(value.shape)}"
+                raise ValueError(f"{name} must be float64 ({conv.in_channels},), got {found}")
         super().__init__(conv.in_channels, conv.out_channels, 1, groups=conv.groups, device="meta")
         for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode"):
             setattr(self, name, getattr(conv, name))
@@ -83,6 +93,7 @@ class PixelConv2d(nn.Conv2d):
         )
 
 
+@given.explained
 class Unchanged(nn.Module):
     """Hands on what it gets: stands where a BatchNorm1d was folded, and takes only what that was right for.
 
@@ -91,11 +102,14 @@ class Unchanged(nn.Module):
 
     Args:
         dimensions: how many there have to be.
+
+    Raises:
+        ValueError: if that is no whole number from 0 up.
     """
 
     def __init__(self, dimensions: int) -> None:
         super().__init__()
-        self.dimensions = dimensions
+        self.dimensions = given.whole_number("dimensions", dimensions, least=0)
 
     def forward(self, x: Tensor) -> Tensor:
         torch._assert(x.dim() == self.dimensions, "a BatchNorm1d was folded here, for another number of axes")

@@ -39,6 +39,7 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+@given.explained
 class ModernizedBlock(nn.Module):
     """A residual block at one of the steps from ResNet to ConvNeXt.
 
@@ -50,10 +51,11 @@ class ModernizedBlock(nn.Module):
         width: channels of the output.
         stride: 1, or 2 to halve the image in the convolution that looks at neighbours.
         step: index into ``STEPS``: what has been changed so far.
-        window: side of the depthwise windows; None: 3 at first, 5 from "5x5 windows" on.
+        window: side of the depthwise windows, odd and at least 3; None: 3 at first, 5 from "5x5 windows" on.
 
     Raises:
-        ValueError: if ``step`` is no index of ``STEPS``.
+        ValueError: if ``step`` is no index of ``STEPS``, ``window`` even or below 3, ``width`` below
+            ``in_channels``, or one of these no whole number from 1 up.
     """
 
     def __init__(
@@ -61,7 +63,12 @@ class ModernizedBlock(nn.Module):
     ) -> None:
         super().__init__()
         _require_step(step)
-        window = window or (5 if step >= STEPS.index("5x5 windows") else 3)
+        for name, number in (("in_channels", in_channels), ("width", width), ("stride", stride)):
+            given.whole_number(name, number)
+        if window is None:
+            window = 5 if step >= STEPS.index("5x5 windows") else 3
+        if given.whole_number("window", window, least=3) % 2 == 0:
+            raise ValueError(f"window must be odd, so that it has a middle, got {window}")
         changed = stride > 1 or in_channels != width
         self.shortcut = PadShortcut(in_channels, width, stride) if changed else nn.Identity()
         self.branch = nn.Sequential(*_branch(in_channels, width, stride, window=window, step=step))

@@ -100,6 +100,7 @@ class _Ordered(Weighed):
         return f"entry: {self.order.entry or '-'}; {self.order.branch}; after: {self.order.after or '-'}"
 
 
+@given.explained
 class OrderedBlock(_Ordered):
     """Two 3x3 convolutions, two BatchNorms, ReLUs and a shortcut, in the order that is asked for.
 
@@ -117,8 +118,8 @@ class OrderedBlock(_Ordered):
             input the stem has already activated (He et al. 2016, appendix).
 
     Raises:
-        ValueError: if ``order`` is not one of ``ORDERS``, ``stride`` is not 1 or 2, or ``shortcut`` is
-        unknown.
+        ValueError: if ``order`` is not one of ``ORDERS``, ``stride`` is not 1 or 2, ``shortcut`` is unknown,
+            ``entry`` neither True nor False, or the rest no whole number from 1 up.
 
     Source: He et al. 2016, arXiv:1603.05027, figure 4.
     """
@@ -136,7 +137,8 @@ class OrderedBlock(_Ordered):
         entry: bool = True,
     ) -> None:
         super().__init__()
-        steps = order_of(order, ORDERS)
+        steps, width = order_of(order, ORDERS), given.whole_number("width", width)
+        entry = given.yes_or_no("entry", entry)
         self.order = steps if entry else steps._replace(entry="")
         norm_first = "bn1" in steps.entry
         downsample = _shortcut(in_channels, width, stride, shortcut=shortcut, norm=not norm_first)
@@ -152,6 +154,7 @@ class OrderedBlock(_Ordered):
         self.is_plain = shortcut == "none"
 
 
+@given.explained
 class OrderedBottleneck(_Ordered):
     """1x1 down, 3x3, 1x1 up, three BatchNorms, ReLUs and a shortcut, in the order that is asked for.
 
@@ -168,7 +171,8 @@ class OrderedBottleneck(_Ordered):
         entry: as in ``OrderedBlock``.
 
     Raises:
-        ValueError: if ``order``, ``shortcut`` or ``stride_on`` is unknown, or ``stride`` not 1 or 2.
+        ValueError: if ``order``, ``shortcut`` or ``stride_on`` is unknown, ``stride`` not 1 or 2, ``entry``
+            neither True nor False, or the rest no whole number from 1 up.
 
     Source: He et al. 2016, arXiv:1603.05027, figure 4 and table 2 (ResNet-164).
     """
@@ -187,7 +191,8 @@ class OrderedBottleneck(_Ordered):
         entry: bool = True,
     ) -> None:
         super().__init__()
-        steps, out_channels = order_of(order, BOTTLENECK_ORDERS), self.expansion * width
+        steps, width = order_of(order, BOTTLENECK_ORDERS), given.whole_number("width", width)
+        entry, out_channels = given.yes_or_no("entry", entry), self.expansion * width
         self.order = steps if entry else steps._replace(entry="")
         first, second = strides(stride, stride_on)
         norm_first = "bn1" in steps.entry
@@ -226,6 +231,7 @@ def closing_steps(order: str, channels: int) -> nn.Sequential:
     return nn.Sequential(*[make[step]() for step in order_of(order, ORDERS).entry.split()])
 
 
+@given.explained
 class PreActBlock(nn.Module):
     """BatchNorm and ReLU come first, and nothing after the addition: ``y = F(x) + shortcut(x)``.
 
@@ -240,7 +246,8 @@ class PreActBlock(nn.Module):
         shortcut: one of ``blocks.SHORTCUTS``.
 
     Raises:
-        ValueError: if ``stride`` is not 1 or 2, or ``shortcut`` is unknown.
+        ValueError: if ``stride`` is not 1 or 2, ``shortcut`` is unknown, or a number of channels no whole
+            number from 1 up.
 
     Source: He et al. 2016, arXiv:1603.05027, figure 1(b) and figure 4(e).
     """
@@ -249,6 +256,7 @@ class PreActBlock(nn.Module):
 
     def __init__(self, in_channels: int, width: int, stride: int = 1, *, shortcut: str = "B") -> None:
         super().__init__()
+        width = given.whole_number("width", width)
         downsample = _shortcut(in_channels, width, stride, shortcut=shortcut, norm=False)
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = conv(in_channels, width, 3, stride=stride)

@@ -34,6 +34,7 @@ from resnet_utils.runtime import given
 STEMS = ("imagenet", "cifar", "deep")
 
 
+@given.explained
 @dataclass(frozen=True)
 class Spec:
     """One row of the paper's tables, and what makes a relative of it; ``dataclasses.replace`` gives others.
@@ -54,6 +55,7 @@ class Spec:
 
     Raises:
         ValueError: for a value that is not allowed, or values that make no sense together.
+        TypeError: if ``block`` is no such class.
     """
 
     block: type[BasicBlock] | type[Bottleneck]
@@ -68,6 +70,14 @@ class Spec:
     stride_on: str = "3x3"
 
     def __post_init__(self) -> None:
+        for name in ("width", "num_classes", *(["se"] if self.se is not None else [])):
+            given.whole_number(name, getattr(self, name))
+        for count in given.of_kind("blocks_per_stage", self.blocks_per_stage, (tuple, list)):
+            given.whole_number("each of blocks_per_stage", count)
+        if not self.blocks_per_stage:
+            raise ValueError("blocks_per_stage must have a number for each stage, got none")
+        if not isinstance(self.block, type) or not issubclass(self.block, BasicBlock | Bottleneck):
+            raise TypeError(f"block must be BasicBlock, Bottleneck or a relative, got {self.block!r}")
         if self.stem not in STEMS:
             raise ValueError(f"stem must be one of {', '.join(STEMS)}, got {self.stem!r}")
         if self.shortcut not in SHORTCUTS:
@@ -115,6 +125,7 @@ SPECS: dict[str, Spec] = _RESIDUAL | {
 NAMES = tuple(SPECS)
 
 
+@given.explained
 class DropoutLinear(nn.Linear):
     """A linear layer that in train mode sets each input to zero with the given chance and scales up the rest.
 
@@ -126,10 +137,17 @@ class DropoutLinear(nn.Linear):
         out_features: outputs a sample.
         chance: the probability, at least 0 and below 1.
 
+    Raises:
+        ValueError: if ``chance`` lies outside, or a number of features is no whole number from 1 up.
+
     Source: Srivastava et al. 2014, Journal of Machine Learning Research 15, section 4.
     """
 
     def __init__(self, in_features: int, out_features: int, chance: float) -> None:
+        in_features = given.whole_number("in_features", in_features)
+        out_features = given.whole_number("out_features", out_features)
+        if not 0 <= given.real_number("chance", chance) < 1:
+            raise ValueError(f"chance must be at least 0 and below 1, got {chance}")
         # On the CPU, as is a plain head: the same seed gives the same weights on every device.
         super().__init__(in_features, out_features, device="cpu")
         self.chance = chance
@@ -163,6 +181,7 @@ def fresh_head(old: nn.Linear, num_classes: int, *, dropout: float = 0.0) -> nn.
     return fresh.to(old.weight.device, old.weight.dtype).train(old.training)
 
 
+@given.explained
 class ResNet(nn.Module):
     """Stem, three or four stages of blocks, global average pooling, one linear layer.
 
@@ -177,11 +196,15 @@ class ResNet(nn.Module):
     Args:
         spec: the row of the table, for example ``SPECS["resnet18"]``.
         in_channels: channels of the images; 1 for grey ones.
+
+    Raises:
+        ValueError: if ``in_channels`` is no whole number from 1 up, or values of ``spec`` do not fit each
+            other, as its width and ``se``.
     """
 
     def __init__(self, spec: Spec, *, in_channels: int = 3) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec = given.of_kind("spec", spec, Spec)
         self.conv1 = _first_convolution(spec, in_channels)
         self.bn1 = nn.BatchNorm2d(spec.width)
         self.relu = nn.ReLU(inplace=True)

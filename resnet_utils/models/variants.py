@@ -35,6 +35,7 @@ class GroupedBottleneck(Bottleneck):
     width_per_group = 4
 
 
+@given.explained
 class SqueezeExcite(nn.Module):
     """Multiply each channel by a number in (0, 1), computed from the means of all channels.
 
@@ -46,14 +47,14 @@ class SqueezeExcite(nn.Module):
         reduction: the hidden layer has ``channels / reduction`` units.
 
     Raises:
-        ValueError: if ``channels`` is not a multiple of ``reduction``.
+        ValueError: if ``channels`` is not a multiple of ``reduction``, or one no whole number from 1 up.
 
     Source: Hu et al. 2018, arXiv:1709.01507, section 3 (``reduction`` 16 in section 6.1).
     """
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:
         super().__init__()
-        if reduction < 1 or channels < 1 or channels % reduction:
+        if given.whole_number("channels", channels) % given.whole_number("reduction", reduction):
             raise ValueError(f"channels must be a multiple of reduction, got {channels} and {reduction}")
         self.fc1 = nn.Conv2d(channels, channels // reduction, 1)  # with bias: no BatchNorm follows
         self.fc2 = nn.Conv2d(channels // reduction, channels, 1)
@@ -64,11 +65,16 @@ class SqueezeExcite(nn.Module):
         return scale * x
 
 
+@given.explained
 class SEBlock(BasicBlock):
     """A basic block that re-weights the channels of its branch before the addition.
 
     Shapes, errors and arguments (``in_channels``, ``width``, ``stride``, ``shortcut``) as ``BasicBlock``;
     ``width`` must be a multiple of ``reduction`` (see ``SqueezeExcite``).
+
+    Raises:
+        ValueError: as ``BasicBlock`` and ``SqueezeExcite``.
+
     Source: Hu et al. 2018, arXiv:1709.01507, figure 3.
     """
 
@@ -79,6 +85,7 @@ class SEBlock(BasicBlock):
         self.se = SqueezeExcite(width, reduction=reduction)
 
 
+@given.explained
 class StochasticDepth(nn.Module):
     """In training, drop an image's branch with probability ``drop`` and enlarge the others to make up for it.
 
@@ -97,7 +104,7 @@ class StochasticDepth(nn.Module):
 
     def __init__(self, drop: float) -> None:
         super().__init__()
-        if not 0 <= drop < 1:
+        if not 0 <= given.real_number("drop", drop) < 1:
             raise ValueError(f"drop must be at least 0 and below 1, got {drop!r}")
         self.drop = drop
 
@@ -109,11 +116,15 @@ class StochasticDepth(nn.Module):
         return x * kept.div_(keep)
 
 
+@given.explained
 class DroppedBlock(BasicBlock):
     """A basic block whose branch is dropped at random in training (see ``StochasticDepth``).
 
     Shapes, errors and arguments (``in_channels``, ``width``, ``stride``, ``shortcut``) as ``BasicBlock``;
     ``drop`` is the probability, at least 0 and below 1.
+
+    Raises:
+        ValueError: as ``BasicBlock`` and ``StochasticDepth``.
     """
 
     def __init__(
@@ -164,12 +175,16 @@ class BlurPool(nn.Module):
         return nn.functional.conv2d(mirrored, kernel, stride=2, groups=channels)
 
 
+@given.explained
 class BlurredBlock(BasicBlock):
     """A basic block that blurs before it drops pixels, in the branch and on the shortcut.
 
     Shapes, errors and arguments (``in_channels``, ``width``, ``stride``) as ``BasicBlock``. At stride 2 the
     first convolution works on every pixel, and ``BlurPool`` halves the image behind its ReLU; the shortcut is
     blurred, halved and projected. At stride 1 it is a ``BasicBlock``.
+
+    Raises:
+        ValueError: as ``BasicBlock``.
 
     Source: Zhang 2019, arXiv:1904.11486, figure 3 and section 4.1.
     """

@@ -194,6 +194,7 @@ def _shape_if_new(steps: list[Step], index: int) -> str:
     return "×".join(map(str, step.shape)) if new else ""
 
 
+@given.explained
 class Drawing:
     """Diagrams of several blocks side by side; a notebook shows it as a picture.
 
@@ -206,7 +207,6 @@ class Drawing:
         ValueError: as ``trace``, or if there is no block.
     """
 
-    @given.explained
     def __init__(self, blocks: Mapping[str, tuple[nn.Module, tuple[int, ...]]]) -> None:
         if not blocks:
             raise ValueError("blocks must hold at least one to draw, got none")

@@ -20,6 +20,7 @@ MOST_WIDE = 360  # pixels
 Point = tuple[int, int]
 
 
+@given.explained
 class Svg:
     """A picture that is drawn piece by piece, in pixels from its top left corner; a notebook shows it.
 

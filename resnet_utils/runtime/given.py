@@ -20,15 +20,13 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-Parameters = ParamSpec("Parameters")  # each in a line of its own, or type checkers do not know them
-Returned = TypeVar("Returned")
-
+Called = TypeVar("Called", bound=Callable[..., Any])
 PAIR = "a batch is a pair (images, labels) of tensors"
 CANNOT = (RuntimeError, TypeError, ValueError, IndexError)  # what torch raises at tensors that do not fit
 SHOWN = 6  # keys of a mapping that a message names
@@ -40,7 +38,7 @@ WORDS = {  # what a kind is called in a message; any other by its own name
 }  # fmt: skip
 
 
-def explained(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+def explained(function: Called) -> Called:
     """Let a function say which argument was of the wrong kind, where else an error would come from inside.
 
     Nothing happens as long as it succeeds, or fails in its own words. Another error, such as ``'str' object
@@ -48,17 +46,19 @@ def explained(function: Callable[Parameters, Returned]) -> Callable[Parameters, 
     against the signature, and the first that contradicts it is named.
 
     Args:
-        function: any, with kinds in its signature.
+        function: any, with kinds in its signature; of a class, which comes back itself, its ``__init__``.
 
     Raises:
-        TypeError: by the function that comes back, for an argument of another kind that made it fail; at
-            once, if ``function`` is none.
+        TypeError: by what comes back, for an argument of another kind that made it fail; at once, if none.
     """
-    if not callable(function):
-        raise TypeError(f"function must be a function, got {_shown(function)}")
+    if inspect.isclass(function) and inspect.isfunction(function.__init__):
+        function.__init__ = explained(function.__init__)
+        return typing.cast(Called, function)
+    if inspect.isclass(function) or not callable(function):
+        raise TypeError(f"function must be a function, or a class with __init__, got {_shown(function)}")
 
     @functools.wraps(function)
-    def inner(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
+    def inner(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True  # IPython and pytest leave this frame out
         try:
             return function(*args, **kwargs)
@@ -67,7 +67,7 @@ def explained(function: Callable[Parameters, Returned]) -> Callable[Parameters, 
                 raise TypeError(reason) from error
             raise
 
-    return inner
+    return typing.cast(Called, inner)
 
 
 def _in_own_words(error: Exception) -> bool:

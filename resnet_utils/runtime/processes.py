@@ -146,6 +146,7 @@ def cut_of(length: int, *, number: int, count: int) -> slice:
     return slice(number * length // count, (number + 1) * length // count)
 
 
+@given.explained
 class Shares:
     """This process's share of each batch of ``loader``: the same batches as in one process, cut in pieces.
 

@@ -12,15 +12,17 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data import get_worker_info
 
 from resnet_utils.runtime import given
+from resnet_utils.runtime.types import Batches
 
 # Where loaders, samplers, data sets and transforms of torch and torchvision keep each other.
 HOLDERS = ("sampler", "batch_sampler", "dataset", "collate_fn", "transform", "target_transform")
 LISTS = ("datasets", "transforms")  # of ConcatDataset; of a composed transform
 
 
+@given.explained
 class SeededGenerator(torch.Generator):
     """A torch generator on the CPU that can be sent to a loader's workers, however these are started.
 
@@ -183,15 +185,23 @@ def kept_generators(holder: object) -> Iterator[None]:
         set_global_generators(everywhere)
 
 
+@given.explained
 class SeededBatches:
     """What goes around the batches of a ``loader`` and draws from a generator of its own.
 
     Args:
         loader: batches of float images and class numbers; it stays as it is.
         seed: of the generator; another seed, other draws.
+
+    Raises:
+        TypeError: if ``loader`` is none.
+        ValueError: if it is a list of something else than batches, or for a seed below 0.
     """
 
-    def __init__(self, loader: DataLoader, *, seed: int) -> None:
+    def __init__(self, loader: Batches, *, seed: int) -> None:
+        given.require_batches(loader, name="loader", times=1)
+        for number, batch in enumerate(loader if isinstance(loader, (list, tuple)) else (), start=1):
+            given.pair_of(batch, where=f"batch {number} of loader")
         self.loader, self.generator = loader, SeededGenerator(seed)
 
     def generators(self) -> list[torch.Generator]:
@@ -199,4 +209,4 @@ class SeededBatches:
         return [self.generator, *generators_of(self.loader)]
 
     def __len__(self) -> int:
-        return len(self.loader)
+        return len(self.loader)  # pyright: ignore[reportArgumentType]

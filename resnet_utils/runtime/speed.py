@@ -27,7 +27,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -46,6 +45,7 @@ WORTH = 512  # images to come; for fewer a check would cost more than it brings
 BELOW_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # as oneDNN calls them
 
 
+@given.explained
 @dataclass(frozen=True)
 class Pace:
     """How a network computes; the default is float32 in the order of memory that is there.
@@ -201,7 +201,7 @@ def choose(
     """
     given.of_kind("model", model, nn.Module)
     given.of_kind("images", images, Tensor)
-    given.of_kind("clock", clock, (Callable, NoneType))
+    given.of_kind("clock", clock, (Callable, type(None)))
     training = given.yes_or_no("training", training)
     half = None if half is None else given.yes_or_no("half", half)
     to_come = None if to_come is None else given.whole_number("to_come", to_come, least=0)
@@ -243,7 +243,7 @@ def agree(together: Callable[[Pace], Pace] | None) -> None:
         together: from the pace that a process has chosen to that of all, such as the first one's; None: each
             takes its own.
     """
-    given.of_kind("together", together, (Callable, NoneType))
+    given.of_kind("together", together, (Callable, type(None)))
     _state["together"] = together
 
 

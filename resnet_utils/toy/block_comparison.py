@@ -57,6 +57,7 @@ def pictures(count: int, *, seed: int = 0, noise: float = 1.0) -> Data:
     return (torch.stack(moved) + noise * rest).float(), which % NUM_CLASSES
 
 
+@given.explained
 class SmallNet(nn.Module):
     """A stem, three stages of ``per_stage`` blocks, and a head: ``6 * per_stage + 2`` weighted layers.
 
@@ -68,6 +69,10 @@ class SmallNet(nn.Module):
         width: channels of the first stage; each later one doubles them.
         closing: gets the last number of channels and makes what stands between the last block and the
             pooling; None for nothing.
+
+    Raises:
+        ValueError: if a number is no whole number from 1 up, or a function cannot take its numbers.
+        TypeError: if it makes no module of them.
     """
 
     def __init__(
@@ -79,15 +84,16 @@ class SmallNet(nn.Module):
         closing: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        per_stage, width = given.whole_number("per_stage", per_stage), given.whole_number("width", width)
         self.stem = nn.Sequential(conv(1, width, 3), nn.BatchNorm2d(width), nn.ReLU())
         channels, blocks = width, []
         for stage in range(3):
             for index in range(per_stage):
                 stride = 2 if stage > 0 and index == 0 else 1
-                blocks.append(make_block(channels, width * 2**stage, stride))
+                blocks.append(_made("make_block", make_block, channels, width * 2**stage, stride))
                 channels = width * 2**stage
         self.blocks = nn.Sequential(*blocks)
-        self.closing = nn.Identity() if closing is None else closing(channels)
+        self.closing = nn.Identity() if closing is None else _made("closing", closing, channels)
         self.fc = nn.Linear(channels, NUM_CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,6 +121,14 @@ def start(model: nn.Module, *, seed: int) -> nn.Module:
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
     return model
+
+
+def _made(name: str, make: Callable[..., nn.Module], *sizes: int) -> nn.Module:
+    """The module that a function given as ``name`` makes of ``sizes``."""
+    given.of_kind(name, make, Callable)
+    with given.reason_told(f"{name} cannot take {sizes}"):
+        made = make(*sizes)
+    return given.of_kind(f"what {name} makes", made, nn.Module)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from resnet_utils.runtime import given
 from resnet_utils.toy import degradation
 
 
+@given.explained
 class HighwayLayer(nn.Module):
     """A learned mix of a layer and its input: ``t * relu(BN(W x)) + (1 - t) * x``, t the gate's sigmoid.
 
@@ -26,10 +27,14 @@ class HighwayLayer(nn.Module):
 
     Args:
         width: numbers a point, in and out.
+
+    Raises:
+        ValueError: if that is no whole number from 1 up.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        width = given.whole_number("width", width)
         self.fc, self.bn = nn.Linear(width, width, bias=False), nn.BatchNorm1d(width)
         self.gate = nn.Linear(width, width)
 
@@ -38,6 +43,7 @@ class HighwayLayer(nn.Module):
         return torch.lerp(x, torch.relu(self.bn(self.fc(x))), torch.sigmoid(self.gate(x)))
 
 
+@given.explained
 class DenseLayer(nn.Module):
     """What came in, and beside it ``growth`` new numbers made from all of it: ``[x, relu(BN(W x))]``.
 
@@ -47,16 +53,22 @@ class DenseLayer(nn.Module):
     Args:
         in_features: numbers a point that come in.
         growth: how many are added.
+
+    Raises:
+        ValueError: if one is no whole number from 1 up.
     """
 
     def __init__(self, in_features: int, growth: int) -> None:
         super().__init__()
+        in_features = given.whole_number("in_features", in_features)
+        growth = given.whole_number("growth", growth)
         self.fc, self.bn = nn.Linear(in_features, growth, bias=False), nn.BatchNorm1d(growth)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x, torch.relu(self.bn(self.fc(x)))], dim=1)
 
 
+@given.explained
 class ConnectedNet(nn.Module):
     """A stem, the layers given and a linear head: points ``(N, 8)`` -> logits ``(N, 10)``.
 
@@ -64,10 +76,18 @@ class ConnectedNet(nn.Module):
         layers: each takes what the one before returns, the first ``(N, width)``.
         width: numbers a point after the stem.
         out_features: numbers a point after the last layer.
+
+    Raises:
+        ValueError: if a number is no whole number from 1 up.
+        TypeError: if ``layers`` is no list of modules.
     """
 
     def __init__(self, layers: list[nn.Module], *, width: int, out_features: int) -> None:
         super().__init__()
+        for place, layer in enumerate(given.of_kind("layers", layers, (list, tuple)), start=1):
+            given.of_kind(f"layer {place} of layers", layer, nn.Module)
+        width = given.whole_number("width", width)
+        out_features = given.whole_number("out_features", out_features)
         self.stem = nn.Linear(degradation.IN_FEATURES, width, bias=False)
         self.bn = nn.BatchNorm1d(width)
         self.layers = nn.Sequential(*layers)

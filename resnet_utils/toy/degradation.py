@@ -47,6 +47,7 @@ def points(count: int, *, seed: int = 0) -> Data:
     return (centres[cluster] + SPREAD * noise).float(), cluster % NUM_CLASSES
 
 
+@given.explained
 class Pair(nn.Module):
     """Two linear layers with BatchNorm: ``relu(F(x) + x)`` if ``residual``, else ``relu(F(x))``.
 
@@ -56,11 +57,15 @@ class Pair(nn.Module):
         width: numbers a point, in and out.
         residual: whether there is a shortcut.
         batchnorm: without it each linear layer has a shift of its own instead.
+
+    Raises:
+        ValueError: if ``width`` is no whole number from 1 up, or another neither True nor False.
     """
 
     def __init__(self, width: int, *, residual: bool, batchnorm: bool = True) -> None:
         super().__init__()
-        self.residual = residual
+        width, batchnorm = given.whole_number("width", width), given.yes_or_no("batchnorm", batchnorm)
+        self.residual = given.yes_or_no("residual", residual)
         self.fc1 = nn.Linear(width, width, bias=not batchnorm)  # BatchNorm brings its own shift
         self.bn1 = nn.BatchNorm1d(width) if batchnorm else nn.Identity()
         self.fc2 = nn.Linear(width, width, bias=not batchnorm)
@@ -72,6 +77,7 @@ class Pair(nn.Module):
         return torch.relu(out + x if self.residual else out)
 
 
+@given.explained
 class Net(nn.Module):
     """A stem, pairs of layers and a linear head: ``depth`` weighted layers in all.
 

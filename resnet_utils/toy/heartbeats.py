@@ -67,6 +67,7 @@ def draw_signals(count: int, *, seed: int = 0, noise: float = 0.05) -> Data:
     return total[:, None].float(), labels
 
 
+@given.explained
 class SignalBlock(nn.Module):
     """The basic block in one dimension: ``relu(F(x) + shortcut(x))``, or ``relu(F(x))`` if not ``residual``.
 
@@ -78,10 +79,17 @@ class SignalBlock(nn.Module):
         width: channels of the output, at least as many.
         stride: 1, or 2 to halve the signal.
         residual: whether there is a shortcut.
+
+    Raises:
+        ValueError: if a number is no whole number from 1 up, ``width`` below ``in_channels``, or ``residual``
+            neither True nor False.
     """
 
     def __init__(self, in_channels: int, width: int, stride: int = 1, *, residual: bool = True) -> None:
         super().__init__()
+        in_channels = given.whole_number("in_channels", in_channels)
+        width = given.whole_number("width", width, least=in_channels, unit="(in_channels)")
+        stride, residual = given.whole_number("stride", stride), given.yes_or_no("residual", residual)
         self.stride, self.more, self.residual = stride, width - in_channels, residual
         self.conv1 = nn.Conv1d(in_channels, width, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm1d(width)
@@ -96,6 +104,7 @@ class SignalBlock(nn.Module):
         return torch.relu(out)
 
 
+@given.explained
 class SignalNet(nn.Module):
     """A one-dimensional ResNet for signals: ``6 * per_stage + 2`` weighted layers.
 

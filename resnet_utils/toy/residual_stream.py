@@ -18,6 +18,7 @@ PLACES = ("pre", "post")
 LETTERS, LENGTH = 16, 12
 
 
+@given.explained
 class Attention(nn.Module):
     """Every place takes from the others a mean of what they offer, weighted by how well it fits.
 
@@ -26,10 +27,15 @@ class Attention(nn.Module):
     Args:
         width: numbers a place.
         heads: how many such means, each of ``width / heads`` numbers.
+
+    Raises:
+        ValueError: if one is no whole number from 1 up, or the heads do not divide the width.
     """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
+        if given.whole_number("width", width) % given.whole_number("heads", heads):
+            raise ValueError(f"width must be a multiple of heads, got {width} and {heads}")
         self.heads = heads
         self.ask_fit_offer = nn.Linear(width, 3 * width)
         self.back = nn.Linear(width, width)
@@ -41,6 +47,7 @@ class Attention(nn.Module):
         return self.back(mean.transpose(1, 2).flatten(2))
 
 
+@given.explained
 class StreamLayer(nn.Module):
     """Two branches around the stream, attention and a small network: (N, T, width) -> (N, T, width).
 
@@ -53,15 +60,13 @@ class StreamLayer(nn.Module):
         norm: one of ``PLACES``.
 
     Raises:
-        ValueError: for another ``norm``, or heads that do not divide the width.
+        ValueError: for another ``norm``, or as ``Attention``.
     """
 
     def __init__(self, width: int, heads: int = 2, *, norm: str = "pre") -> None:
         super().__init__()
         if norm not in PLACES:
             raise ValueError(f"norm must be one of {', '.join(PLACES)}, got {norm!r}")
-        if heads < 1 or width % heads:
-            raise ValueError(f"width must be a multiple of heads, got {width} and {heads}")
         self.norm = norm
         self.attention = Attention(width, heads)
         self.network = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
@@ -77,6 +82,7 @@ class StreamLayer(nn.Module):
         return x
 
 
+@given.explained
 class Stream(nn.Module):
     """A Transformer encoder: letters ``(N, 12)``, int64 -> logits ``(N, 12, 16)``, one answer a place.
 
@@ -98,7 +104,8 @@ class Stream(nn.Module):
         self, depth: int, *, width: int = 32, heads: int = 2, norm: str = "pre", seed: int = 0
     ) -> None:
         super().__init__()
-        depth, seed = given.whole_number("depth", depth), given.whole_number("seed", seed, least=0)
+        depth, width = given.whole_number("depth", depth), given.whole_number("width", width)
+        seed = given.whole_number("seed", seed, least=0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.letters, self.places = nn.Embedding(LETTERS, width), nn.Embedding(LENGTH, width)

@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 from torch.optim import swa_utils
 
-from resnet_utils.files import atomic, weights
+from resnet_utils.files import atomic, checked, weights
 from resnet_utils.runtime import chosen_device, given, processes, seeding
 from resnet_utils.runtime.types import Batches, Device
 from resnet_utils.training.run import Callback, History, TrainingRun, unwrapped
@@ -25,6 +25,7 @@ from resnet_utils.training.run import Callback, History, TrainingRun, unwrapped
 COLUMNS = tuple(column.name for column in fields(History))
 
 
+@given.explained
 class GradientAccumulation(Callback):
     """A step of the optimiser after every few batches: their mean gradient is that of one large batch.
 
@@ -52,6 +53,7 @@ class GradientAccumulation(Callback):
         return {"batches": self.batches_a_step}
 
 
+@given.explained
 class GradientClipping(Callback):
     """Shorten the gradient to ``max_norm`` where it is longer, all parameters taken together.
 
@@ -79,6 +81,7 @@ class GradientClipping(Callback):
         return {"max_norm": self.max_norm}
 
 
+@given.explained
 class EMA(Callback):
     """A second network, whose weights are a moving average of those that are trained.
 
@@ -150,6 +153,7 @@ class EMA(Callback):
         self._average.load_state_dict(state)
 
 
+@given.explained
 class BestCheckpoint(Callback):
     """A file with the weights of the best epoch so far, whole at every moment.
 
@@ -162,15 +166,16 @@ class BestCheckpoint(Callback):
 
     Raises:
         ValueError: for another column or ending.
+        TypeError: if ``path`` is no path.
     """
 
     def __init__(self, path: str | Path, *, monitor: str = "valid_loss") -> None:
         allowed = [name for name in COLUMNS if name.endswith(("_loss", "_accuracy"))]
         if monitor not in allowed:
             raise ValueError(f"monitor must be one of {', '.join(allowed)}, got {monitor!r}")
-        if Path(path).suffix != ".safetensors":
-            raise ValueError(f"weights are saved as .safetensors, got the name {Path(path).name!r}")
-        self.path, self.monitor = Path(path), monitor
+        self.path, self.monitor = checked.path_of(path), monitor
+        if self.path.suffix != ".safetensors":
+            raise ValueError(f"weights are saved as .safetensors, got the name {self.path.name!r}")
         self.best, self.best_epoch = math.nan, 0
 
     def check(self, run: TrainingRun) -> None:
@@ -205,6 +210,7 @@ class BestCheckpoint(Callback):
         self.best, self.best_epoch = state["best"], state["best_epoch"]
 
 
+@given.explained
 class CSVLog(Callback):
     """A file with a row for each epoch: its number, then the columns of ``History``.
 
@@ -213,10 +219,14 @@ class CSVLog(Callback):
 
     Args:
         path: the file; its folder must exist.
+
+    Raises:
+        TypeError: if that is no path.
+        ValueError: if it is an empty text.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = checked.path_of(path)
 
     def after_epoch(self, run: TrainingRun) -> None:
         """Write all rows so far."""
@@ -230,6 +240,7 @@ class CSVLog(Callback):
         atomic.write(self.path, text.getvalue())
 
 
+@given.explained
 class TensorBoard(Callback):
     """The columns of ``History`` as curves for TensorBoard, and the loss of single steps beside them.
 
@@ -242,11 +253,15 @@ class TensorBoard(Callback):
 
     Raises:
         ImportError: if the package tensorboard is missing.
-        ValueError: if ``every`` is below 1.
+        ValueError: if ``every`` is below 1, or ``folder`` an empty text.
+        TypeError: if ``folder`` is no path.
     """
 
     def __init__(self, folder: str | Path, *, every: int = 50) -> None:
-        self.folder, self.every = Path(folder), given.whole_number("every", every, unit="step")
+        self.folder, self.every = (
+            checked.path_of(folder, name="folder"),
+            given.whole_number("every", every, unit="step"),
+        )
         self._open = _summary_writer()
         self._writer: Any = None
 

@@ -20,6 +20,7 @@ from resnet_utils.runtime.types import LossFunction
 from resnet_utils.training.run import Callback, TrainingRun, unwrapped
 
 
+@given.explained
 class EarlyStopping(Callback):
     """Keeps the weights of the best epoch, and says when the loss has not improved for some epochs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -14,15 +15,21 @@ from good_calls.makers import BY_NAME
 
 Arguments = dict[str, Any]
 # Checkers say it in words; Keras; a command line; what torch calls in a worker, and nobody else can; what
-# fetches weights whose checksum is known.
+# fetches weights whose checksum is known; what needs a package that most readers do without.
 NOT_CALLED = (
     "exercises.", "frameworks.", "__main__.", "runtime.seeding.seed_worker",
-    "models.pretrained.load_imagenet",
+    "models.pretrained.load_imagenet", "training.callbacks.TensorBoard",
 )  # fmt: skip
 
 
+def is_made_by_callers(thing: Any) -> bool:
+    """Whether it is a class with a constructor of its own; a dataclass that checks nothing is a result."""
+    own = "__post_init__" if dataclasses.is_dataclass(thing) else "__init__"
+    return inspect.isclass(thing) and own in vars(thing) and not getattr(thing, "_is_protocol", False)
+
+
 def public_functions() -> dict[str, Callable]:
-    """All functions of the package that the reference shows, and the classes in ``CALLS``, by their place."""
+    """All functions that the reference shows, classes to call, and methods in ``CALLS``, by their place."""
     found = {}
     for module in pkgutil.walk_packages(resnet_utils.__path__, "resnet_utils."):
         room = module.name.removeprefix("resnet_utils.")
@@ -31,9 +38,10 @@ def public_functions() -> dict[str, Callable]:
         for name, thing in vars(importlib.import_module(module.name)).items():
             here = getattr(thing, "__module__", None) == module.name
             is_called = not f"{room}.{name}".startswith(NOT_CALLED) and not name.startswith("_")
-            is_class = inspect.isclass(thing) and f"{room}.{name}" in CALLS
-            if here and is_called and (inspect.isfunction(thing) or is_class):
+            if here and is_called and (inspect.isfunction(thing) or is_made_by_callers(thing)):
                 found[f"{room}.{name}"] = thing
+                methods = {f"{room}.{name}.{each}": getattr(thing, each) for each in vars(thing)}
+                found |= {place: method for place, method in methods.items() if place in CALLS}
     return found
 
 

@@ -60,6 +60,8 @@ BY_NAME: dict[str, Callable[[], Any]] = {
     "model": net, "net": net, "network": net, "module": net,
     "x": images, "images": images, "labels": labels, "logits": logits, "split": split,
     "loader": loader, "train_loader": loader, "valid_loader": loader,
+    "in_channels": lambda: 4, "out_channels": lambda: 8, "width": lambda: 8, "in_features": lambda: 4,
+    "out_features": lambda: 8,
     "count": lambda: 4, "seed": lambda: 0, "size": lambda: 16, "num_classes": lambda: 3, "epochs": lambda: 1,
     "steps": lambda: 2, "lr": lambda: 0.1, "depth": lambda: 2, "batch": lambda: 2, "channels": lambda: 3,
     "device": lambda: torch.device("cpu"), "name": lambda: "resnet18",

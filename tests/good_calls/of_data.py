@@ -42,6 +42,17 @@ def listed(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def in_memory(_: Path) -> dict[str, Any]:
+    """What a split is made of."""
+    return {"images": (made := split()).images, "labels": made.labels, "classes": made.classes, "source": "x"}
+
+
+def on_disk(folder: Path) -> dict[str, Any]:
+    """What one of pictures on the disk is made of."""
+    given = listed(folder) | {"labels": torch.tensor([0, 1]), "size": 16}
+    return {name: value for name, value in given.items() if name != "strict"}
+
+
 def table(folder: Path) -> dict[str, Any]:
     """A table of two files."""
     (folder / "labels.csv").write_text("file,class\n1.png,cat\n2.png,dog\n", encoding="utf-8")
@@ -83,10 +94,15 @@ def factors(count: int = 2) -> faces.Factors:
     return faces.roll(np.arange(count), 0)
 
 
-def blank(count: int = 2, size: int = 16) -> canvas.Canvas:
-    """White pictures, each with a pose."""
-    middle = np.full(count, size / 2)
-    return canvas.Canvas(np.ones((3, count, size, size)), middle, middle, middle / 2, turn=np.zeros(count))
+def ground(count: int = 2, size: int = 16) -> dict[str, np.ndarray]:
+    """White pictures, and a pose of each."""
+    middle, white = np.full(count, size / 2), np.ones((3, count, size, size))
+    return {"colors": white, "x": middle, "y": middle, "scale": middle / 2, "turn": np.zeros(count)}
+
+
+def blank() -> canvas.Canvas:
+    """To paint on."""
+    return canvas.Canvas(**ground())
 
 
 def places() -> dict[str, Any]:
@@ -139,6 +155,14 @@ CALLS = {
     "data.pieces.images_from": lambda _: {"start": 1, "stop": 3},
     "data.pieces.pieces": lambda _: {"count": 2},
     "data.same_classes.require_same_classes": lambda _: {"first": split(), "second": split()},
+    "data.in_memory.Split": in_memory,
+    "data.on_disk.SplitOnDisk": on_disk,
+    "data.torchvision_v2.PerImage": lambda _: {"transform": torch.flip},
+    "data.torchvision_v2.MixedBatches": lambda _: {"transform": torch.add},
+    "data.transforms.Compose": lambda _: {"transforms": [torch.flip]},
+    "data.transforms.RandomCrop": lambda _: {"padding": 2},
+    "data.synthetic.canvas.Canvas": lambda _: ground(),
+    "data.synthetic.faces.Dice": lambda _: {"purpose": 1, "columns": 3},
     "data.synthetic.canvas.at_window": lambda _: {"value": np.arange(3.0), "pictures": np.array([0, 2])},
     "data.synthetic.canvas.ellipse": lambda _: places() | {"a": 1.0, "b": 0.5},
     "data.synthetic.canvas.capsule": lambda _: places() | {"start": (0.0, 0.0, 0.2), "end": (1.0, 0.0, 0.1)},

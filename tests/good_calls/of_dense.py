@@ -32,6 +32,7 @@ def four_stages():
 
 
 CALLS = {
+    "dense.backbone.Pyramid": lambda _: {"out_channels": 4},
     "dense.backbone.dilate": lambda _: {"stages": ["layer3"]},
     "dense.detectors.faster_rcnn": lambda _: dict(SMALL),
     "dense.detectors.mask_rcnn": lambda _: {"model": four_stages()},

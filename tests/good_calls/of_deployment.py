@@ -27,6 +27,12 @@ def a_classifier():
     return deployment.Classifier(**of_classifier(None))
 
 
+def a_file(folder):
+    """That it is saved in."""
+    a_classifier().save(folder / "animals.safetensors")
+    return folder / "animals.safetensors"
+
+
 @functools.cache
 def a_report():
     """Of that classifier."""
@@ -60,6 +66,15 @@ def onnx_file(folder):
 
 CALLS = {
     "deployment.classifier.Classifier": of_classifier,
+    "deployment.classifier.Classifier.logits": lambda _: {"self": a_classifier(), "images": split()},
+    "deployment.classifier.Classifier.answer": lambda _: {"self": a_classifier(), "picture": a_picture()},
+    "deployment.classifier.Classifier.save": lambda folder: {
+        "self": a_classifier(), "path": folder / "animals.safetensors",
+    },
+    "deployment.classifier.Classifier.load": lambda folder: {"path": a_file(folder)},
+    "deployment.classifier.Classifier.to_onnx": lambda folder: {
+        "self": a_classifier(), "path": folder / "animals.onnx",
+    },
     "deployment.classifier.Pipeline": lambda _: {"parts": a_classifier()},
     "deployment.card.model_card": lambda _: {
         "classifier": a_classifier(), "test": split(), "name": "Animals", "trained_on": "drawings",

@@ -82,6 +82,7 @@ def received(_: Path) -> dict[str, Any]:
 
 
 CALLS = {
+    "files.transfer.Sink": lambda _: {"file": NamedBytes(), "most_bytes": 100},
     "files.archives.fetch_folder": to_be_unpacked,
     "files.archives.is_whole": lambda folder: {"folder": folder},
     "files.archives.unpack_archive": lambda folder: {"archive": zip_in(folder), "folder": folder / "pets"},

@@ -23,7 +23,25 @@ def convolutions():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
 
 
+def of_conv():
+    """A convolution, and what its images were normalized by."""
+    middle = torch.full((3,), 0.5, dtype=torch.float64)
+    return {"conv": nn.Conv2d(3, 4, 3), "mean": middle, "std": middle / 2}
+
+
 CALLS = {
+    "models.blocks.PadShortcut": lambda _: {"stride": 2},
+    "models.folding.PixelConv2d": lambda _: of_conv(),
+    "models.folding.Unchanged": lambda _: {"dimensions": 2},
+    "models.modernized.ModernizedBlock": lambda _: {"step": 4},
+    "models.resnet.Spec": lambda _: {
+        "block": BasicBlock, "blocks_per_stage": (1, 1, 1), "stem": "cifar", "width": 4, "shortcut": "A",
+    },
+    "models.resnet.ResNet": lambda _: {"spec": net().spec},
+    "models.resnet.DropoutLinear": lambda _: {"chance": 0.5},
+    "models.variants.SqueezeExcite": lambda _: {"channels": 8, "reduction": 4},
+    "models.variants.SEBlock": lambda _: {"reduction": 4},
+    "models.variants.StochasticDepth": lambda _: {"drop": 0.5},
     "models.anatomy.adapt_input": lambda _: {"model_or_state": net()},
     "models.blocks.conv": lambda _: {"in_channels": 4, "out_channels": 8, "kernel_size": 3},
     "models.blocks.make_shortcut": lambda _: {

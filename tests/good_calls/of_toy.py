@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from resnet_utils.models.blocks import BasicBlock
 from resnet_utils.toy import block_comparison, degradation
 from resnet_utils.toy.residual_stream import Stream
 
@@ -33,6 +34,14 @@ def judged():
 
 
 CALLS = {
+    "toy.block_comparison.SmallNet": lambda _: {"make_block": BasicBlock},
+    "toy.connections.DenseLayer": lambda _: {"growth": 4},
+    "toy.connections.ConnectedNet": lambda _: {"layers": [nn.Linear(8, 8)]},
+    "toy.degradation.Pair": lambda _: {"residual": True},
+    "toy.degradation.Net": lambda _: {"depth": 4, "residual": True, "width": 4},
+    "toy.heartbeats.SignalNet": lambda _: {"per_stage": 1, "residual": True, "width": 2},
+    "toy.residual_stream.Attention": lambda _: {"heads": 2},
+    "toy.residual_stream.Stream": lambda _: {"width": 4},
     "toy.block_comparison.pictures": lambda _: {"count": 20},
     "toy.block_comparison.train_small": lambda _: {
         "model": flat(), "train_data": few_pictures(), "test_data": few_pictures(),

@@ -69,6 +69,11 @@ def grouped() -> dict[str, Any]:
 
 
 CALLS = {
+    "training.callbacks.GradientAccumulation": lambda _: {"batches": 2},
+    "training.callbacks.GradientClipping": lambda _: {"max_norm": 1.0},
+    "training.callbacks.BestCheckpoint": lambda folder: {"path": folder / "best.safetensors"},
+    "training.callbacks.CSVLog": lambda folder: {"path": folder / "log.csv"},
+    "training.regularization.EarlyStopping": lambda _: {"patience": 2},
     "training.checkpoint.place_of": lambda folder: {"path": folder / "run.pt"},
     "training.checkpoint.save": lambda folder: {"path": folder / "run.pt", "run": run()},
     "training.checkpoint.restore": lambda folder: {"path": saved(folder), "run": run()},

@@ -1,4 +1,4 @@
-"""Every public function takes bad arguments in words: no raw error from inside, no silence, no hang."""
+"""Public functions and classes take bad arguments in words: no raw error from inside, no silence, no hang."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def test_a_public_function_takes_bad_arguments_in_words(name, tmp_path_factory, 
 
     _, found = bad_calls.complaints(name, EXAMPLES, lambda: tmp_path_factory.mktemp("call"))
     assert not found, "\n".join(found)
+
+
+def test_what_callers_make_is_called_and_what_only_the_package_makes_is_not():
+    """A block, a data set, what goes around a loader; results of three kinds, a protocol, an exception."""
+    made = {"models.blocks.BasicBlock", "models.resnet.Spec", "data.in_memory.Split", "data.transforms.Mixup"}
+    results = {"deployment.classifier.Answer", "training.run.History", "evaluation.statistics.Interval"}
+    others = {"runtime.seeding.HasGenerators", "files.naming.NoStateError"}
+    assert made <= set(good_calls.FUNCTIONS)
+    assert not (results | others) & set(good_calls.FUNCTIONS)
 
 
 def trusting(images, count: int = 1):

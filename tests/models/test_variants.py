@@ -82,9 +82,16 @@ def test_se_block_adds_a_scaled_branch():
     torch.testing.assert_close(block(x), wanted, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("channels", "reduction"), [(24, 16), (16, 0), (0, 1)])
-def test_reduction_that_does_not_divide_the_channels_is_refused(channels, reduction):
-    with pytest.raises(ValueError, match="channels must be a multiple of reduction"):
+@pytest.mark.parametrize(
+    ("channels", "reduction", "words"),
+    [
+        (24, 16, "channels must be a multiple of reduction, got 24 and 16"),
+        (16, 0, "reduction must be at least 1, got 0"),
+        (0, 1, "channels must be at least 1, got 0"),
+    ],
+)
+def test_reduction_that_does_not_divide_the_channels_is_refused(channels, reduction, words):
+    with pytest.raises(ValueError, match=words):
         variants.SqueezeExcite(channels, reduction=reduction)
 
 

@@ -1,7 +1,10 @@
 """Tests of ``resnet_utils.runtime.given``: what callers give is taken as it is meant, or refused in words."""
 
+import copy
 import inspect
 import math
+import pickle
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -140,6 +143,53 @@ def test_what_works_is_not_held_against_the_signature():
 def test_a_call_that_does_not_fit_the_signature_says_what_python_says():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'images'"):
         narrow()
+
+
+@given.explained
+@dataclass(frozen=True)
+class Pair:
+    """A class that trusts its caller."""
+
+    first: list[int]
+    second: int = 0
+
+    def __post_init__(self) -> None:
+        len(self.first)
+
+
+@given.explained
+class Longer(Pair):
+    """Another, whose constructor is written."""
+
+    def __init__(self, first: list[int], name: str) -> None:
+        super().__init__(first)
+        name.strip()
+
+
+def test_an_explained_class_is_the_same_class_with_its_signature_and_can_be_copied():
+    pair = Pair([1], 2)
+    assert (Pair.__name__, Pair.__doc__) == ("Pair", "A class that trusts its caller.")
+    assert str(inspect.signature(Pair)) == "(first: list[int], second: int = 0) -> None"
+    assert pair == replace(Pair([1]), second=2) == copy.deepcopy(pair) == pickle.loads(pickle.dumps(pair))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Pair(5), r"Pair\(\): first must be list\[int\], got 5, of the kind int"),
+        (lambda: Longer([1], 5), r"Longer\(\): name must be a text, got 5, of the kind int"),
+        (lambda: Longer(5, "x"), r"Pair\(\): first must be list\[int\], got 5, of the kind int"),
+    ],
+)
+def test_an_explained_class_names_the_argument_that_made_its_constructor_fail(make, words):
+    with pytest.raises(TypeError, match=f"^{words}$"):
+        make()
+
+
+@pytest.mark.parametrize("thing", [object, 5])
+def test_what_has_no_constructor_in_python_cannot_be_explained(thing):
+    with pytest.raises(TypeError, match="function must be a function, or a class with __init__, got "):
+        given.explained(thing)
 
 
 def test_a_single_text_is_no_list_of_texts():

@@ -20,6 +20,7 @@ Number = float | ndarray  # one value for all pictures, or (N,)
 Point = tuple[Number, Number, Number]  # u, v, radius
 
 
+@given.explained
 class Canvas:
     """N square pictures. Shapes come in head units (u right, v down) and are placed by each picture's pose.
 
@@ -32,9 +33,19 @@ class Canvas:
 
     Attributes:
         parts: uint8 (N, size, size), the part painted last.
+
+    Raises:
+        TypeError: if one is no array.
+        ValueError: if one has another shape.
     """
 
     def __init__(self, colors: ndarray, x: ndarray, y: ndarray, scale: ndarray, *, turn: ndarray) -> None:
+        shape = given.of_kind("colors", colors, ndarray).shape
+        if len(shape) != 4 or shape[0] != 3 or shape[2] != shape[3]:
+            raise ValueError(f"colors must be (3, N, size, size), got {shape}")
+        for name, value in (("x", x), ("y", y), ("scale", scale), ("turn", turn)):
+            if given.of_kind(name, value, ndarray).shape != shape[1:2]:
+                raise ValueError(f"{name} must be ({shape[1]},), got {value.shape}")
         self.colors = np.ascontiguousarray(colors)
         self.parts: ndarray = np.zeros(colors.shape[1:], dtype=np.uint8)
         self.x, self.y, self.scale = x, y, scale

@@ -147,6 +147,7 @@ IRISES = ((0.93, 0.75, 0.25), (0.55, 0.75, 0.35), (0.45, 0.68, 0.85), (0.62, 0.3
 TEXTURES = ("plain", "gradient", "blotches", "stripes", "checks")
 
 
+@given.explained
 class Dice:
     """A table of uniform numbers in [0, 1), a row an image; each call uses up the next column.
 
@@ -155,9 +156,15 @@ class Dice:
         purpose: a number for each table that goes with one seed.
         count: rows, one an image.
         columns: how many numbers an image there are to use up.
+
+    Raises:
+        ValueError: if one is no whole number, or too small.
     """
 
     def __init__(self, seed: int, purpose: int, count: int, *, columns: int) -> None:
+        for name, number in (("seed", seed), ("purpose", purpose), ("count", count)):
+            given.whole_number(name, number, least=0)
+        columns = given.whole_number("columns", columns)
         raw = np.random.PCG64([seed, purpose]).random_raw(count * columns)
         self.table = (raw >> np.uint64(11)).astype(np.float64).reshape(count, columns) * 2.0**-53
         self._used = 0
