@@ -77,11 +77,8 @@ class PadShortcut(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        for name, number in {
-            "in_channels": in_channels,
-            "out_channels": out_channels,
-            "stride": stride,
-        }.items():
+        numbers = {"in_channels": in_channels, "out_channels": out_channels, "stride": stride}
+        for name, number in numbers.items():
             given.whole_number(name, number)
         if out_channels < in_channels:
             raise ValueError(f"option A can only add channels, got {in_channels} -> {out_channels}")

@@ -53,12 +53,10 @@ class PixelConv2d(nn.Conv2d):
     border: Tensor  # the color that is zero once it is normalized, (C,)
 
     def __init__(self, conv: nn.Conv2d, mean: Tensor, std: Tensor) -> None:
+        shape = (conv.in_channels,)
         for name, value in (("mean", mean), ("std", std)):
-            if given.of_kind(name, value, Tensor).dtype != torch.float64 or value.shape != (
-                conv.in_channels,
-            ):
-                found = f"{value.dtype} {tuple(value.shape)}"
-                raise ValueError(f"{name} must be float64 ({conv.in_channels},), got {found}")
+            if given.of_kind(name, value, Tensor).dtype != torch.float64 or value.shape != shape:
+                raise ValueError(f"{name} must be float64 {shape}, got {value.dtype} {tuple(value.shape)}")
         super().__init__(conv.in_channels, conv.out_channels, 1, groups=conv.groups, device="meta")
         for name in ("kernel_size", "stride", "padding", "dilation", "padding_mode"):
             setattr(self, name, getattr(conv, name))

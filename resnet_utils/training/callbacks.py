@@ -258,10 +258,8 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, folder: str | Path, *, every: int = 50) -> None:
-        self.folder, self.every = (
-            checked.path_of(folder, name="folder"),
-            given.whole_number("every", every, unit="step"),
-        )
+        self.folder = checked.path_of(folder, name="folder")
+        self.every = given.whole_number("every", every, unit="step")
         self._open = _summary_writer()
         self._writer: Any = None
 
