@@ -1,4 +1,4 @@
-"""What the public functions make of bad arguments: how often each kind was tried, and what went wrong.
+"""What functions and constructors make of bad arguments: how many they were given, and what went wrong.
 
 A call that goes right is spoilt in one argument at a time, by Hypothesis: ``tests/bad_calls.py`` says how,
 and what a function may make of it. Each function gets 200 of them, fewer where there are not so many.
@@ -54,9 +54,8 @@ def measure(asked: argparse.Namespace) -> list[dict]:
     names = FEW if asked.tiny else [name for name in good_calls.FUNCTIONS if bad_calls.can_be_spoilt(name)]
     rows = record.rows_of(spoil, [(name, 20 if asked.tiny else EXAMPLES) for name in names], asked)
     wrong = Counter(said.partition(":")[0] for row in rows for said in row["complaints"])
-    counts = [
-        (f"bad arguments of {len(names)} functions", sum(row["tried"] for row in rows), "at least 2000")
-    ]
+    what = f"bad arguments of {len(names)} functions, constructors and methods"
+    counts = [(what, sum(row["tried"] for row in rows), "at least 2000")]
     counts += [(what, wrong[kind], "0") for kind, what in WRONG.items()]
     return [{"part": PART, "what": what, "number": number, "bar": bar} for what, number, bar in counts]
 
@@ -65,7 +64,7 @@ if __name__ == "__main__":
     record.run(
         measure,
         claim="Bad arguments, of another kind, out of bounds or odd, are refused in words by every public "
-        "function, or answered.",
+        "function and constructor, or answered.",
         data="arguments drawn by Hypothesis",
         seeds=[0],
     )

@@ -30,7 +30,7 @@ AWAITED = {
         "kill -9 in a training": "kills while a network is trained",
         "bad files": "bad and odd pictures, archives, weights and checkpoints",
     },
-    INPUTS: {"bad arguments": "public functions with one argument spoilt"},
+    INPUTS: {"bad arguments": "public functions and constructors with one argument spoilt"},
 }
 SIGNS = {
     ">=": (operator.ge, "\N{GREATER-THAN OR EQUAL TO}"),
