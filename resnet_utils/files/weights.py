@@ -145,7 +145,7 @@ def save_weights(model: nn.Module, path: str | Path, *, card: Mapping[str, Any] 
         raise ValueError(f"weights are saved as .safetensors, got the name {path.name!r}")
     header = {} if card is None else {CARD: _as_json(card)}
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
+    broken = [key for key, value in state.items() if not _is_finite(value)]
     if broken:
         raise ValueError(
             f"{len(broken)} tensors of the model have values that are not finite ({_some(broken)}); not saved"
@@ -326,6 +326,10 @@ def _is_head(key: str) -> bool:
     return naming.canonical(key).startswith("fc.")
 
 
+def _is_finite(tensor: Tensor) -> bool:  # torch 2.8 cannot ask floats of 8 bits as they are
+    return bool(torch.isfinite(tensor.float() if tensor.itemsize == 1 else tensor).all())
+
+
 def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], source: str) -> None:
     spared = {key for key in own if key.endswith("num_batches_tracked")} | naming.NOT_WEIGHTS
     missing = [key for key in own if key not in state and key not in spared]
@@ -337,7 +341,7 @@ def _check_fit(own: dict[str, Tensor], state: dict[str, Tensor], source: str) ->
     numbers = [key for key in both if state[key].is_floating_point() != own[key].is_floating_point()]
     odd = [key for key in both if state[key].layout != torch.strided or state[key].is_quantized]
     there = [key for key in both if key not in odd and not state[key].is_meta]
-    broken = [key for key in there if not torch.isfinite(state[key]).all()]
+    broken = [key for key in there if not _is_finite(state[key])]
     spreads = [key for key in there if key.endswith("running_var") and state[key].is_floating_point()]
     below = [key for key in spreads if (state[key].double() < 0).any()]
     found = [("missing", missing), ("extra", extra), ("of another shape", shapes)]

@@ -188,12 +188,13 @@ class _Follower(fx.Tracer):
         return known or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        before = len(self.graph.nodes)
+        before, within = len(self.graph.nodes), self.module_stack.copy()
         try:
             return super().call_module(m, forward, args, kwargs)
         except Exception:
             for node in reversed(list(self.graph.nodes)[before:]):  # what it has recorded so far
                 self.graph.erase_node(node)
+            self.module_stack = within  # torch leaves the part on it, and would then give up those around it
             return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
 
 

@@ -18,7 +18,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,11 +169,11 @@ def whole_number(name: str, value: Any, *, least: int = 1, unit: str = "") -> in
     of_kind("name", name, str)
     of_kind("least", least, int)
     of_kind("unit", unit, str)
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, (bool, np.bool_, Tensor)):
+    number = None
+    if not isinstance(value, (bool, np.bool_, Tensor)):  # NumPy 1 takes its True for 1, and warns of it
+        with suppress(TypeError):
+            number = operator.index(value)
+    if number is None:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     if number < least:
         raise ValueError(f"{name} must be at least {least}{unit and f' {unit}'}, got {number}")

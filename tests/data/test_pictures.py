@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from odd_pictures import BLUE, GREEN, RED, WHITE, content, left_and_right, two_tone, written
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageFile
 
 from resnet_utils import data
 from resnet_utils.data import pictures
@@ -280,9 +280,10 @@ def test_deep_gray_is_right_to_half_a_level_or_refused(low, high):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
 def test_a_wholly_transparent_picture_is_put_aside_and_not_white(mode):
-    image = Image.new("RGBA", (20, 20), (200, 10, 10, 0))
+    image = Image.new("RGBA", (20, 20), (200, 10, 10, 0)).convert(mode)
+    image.putalpha(0)  # which an older Pillow forgets on the way to PA
     with pytest.raises(ValueError, match="wholly transparent: alpha is 0 of 255"):
-        data.read_picture(content(image.convert(mode), "TIFF" if mode == "PA" else "PNG"), 8)
+        data.read_picture(content(image, "TIFF" if mode == "PA" else "PNG"), 8)
 
 
 @pytest.mark.parametrize(
@@ -292,8 +293,8 @@ def test_a_wholly_transparent_picture_is_put_aside_and_not_white(mode):
 def test_every_format_that_pillow_decodes_is_a_picture(kind, atol):
     if kind not in Image.SAVE:
         Image.init()
-    if kind == "AVIF" and not features.check("avif"):
-        pytest.skip("this Pillow has no AVIF")
+    if kind in ("AVIF", "QOI") and kind not in Image.SAVE:  # the first needs a library, both a newer Pillow
+        pytest.skip(f"this Pillow does not write {kind}")
     options = {"sizes": [(40, 40)]} if kind == "ICO" else {}
     found = data.read_picture(content(two_tone(), kind, **options), 16)
     np.testing.assert_allclose(left_and_right(found), (RED, BLUE), atol=atol)

@@ -482,6 +482,9 @@ def test_weights_in_eight_bits_are_read_and_complex_ones_refused(model, tmp_path
     assert same(model, {key: value.float() for key, value in small.items()})
     torch.save({key: value + 0j for key, value in state.items()}, tmp_path / "complex.pth")
     refused(model, tmp_path / "complex.pth", "of another kind of number")
+    small["fc.weight"] = torch.full((10, 64), float("nan")).to(torch.float8_e4m3fn)
+    torch.save(small, tmp_path / "broken.pth")
+    refused(model, tmp_path / "broken.pth", "1 with values that are not finite")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

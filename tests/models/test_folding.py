@@ -149,6 +149,14 @@ def test_a_step_that_depends_on_the_numbers_stays_whole():
     assert_equal(net, fused, images())
 
 
+def test_beside_such_a_step_all_is_folded_however_deep_it_lies():
+    part = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), Odd(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    net = trained(nn.Sequential(nn.Sequential(part)))
+    fused = models.fuse(net)
+    assert norms(fused) == ["0.0.2.bn"]
+    assert_equal(net, fused, images())
+
+
 class Twice(nn.Module):
     """One convolution with one BatchNorm, and something more that somebody does with them."""
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from elsewhere import Elsewhere
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib.colors import to_rgb
 
 from resnet_utils.reporting import digest, plotting
@@ -235,10 +237,24 @@ def test_names_that_no_font_has_become_numbers_with_a_legend(monkeypatch, capsys
     assert capsys.readouterr().out == "1 = 小猫\n2 = dog\n"
 
 
-def test_a_font_that_has_the_signs_becomes_the_second_choice(monkeypatch):
+def font_of(signs, path):
+    """A font whose letters are empty; not every Matplotlib brings one that has Chinese signs."""
+    names = {ord(sign): f"uni{ord(sign):04X}" for sign in signs}
+    font = FontBuilder(1000)
+    font.setupGlyphOrder([".notdef", *names.values()])
+    font.setupCharacterMap(names)
+    font.setupGlyf({name: TTGlyphPen(None).glyph() for name in font.font.getGlyphOrder()})
+    font.setupHorizontalMetrics(dict.fromkeys(font.font.getGlyphOrder(), (1000, 0)))
+    font.setupHorizontalHeader(ascent=800, descent=-200)
+    font.setupPost()
+    font.save(path)
+    return plotting.mpl_fonts.FontEntry(fname=str(path), name="Kittens")
+
+
+def test_a_font_that_has_the_signs_becomes_the_second_choice(monkeypatch, tmp_path):
     family = plt.rcParams["font.family"]
-    entry = next(f for f in plotting.mpl_fonts.fontManager.ttflist if f.name.startswith("Last Resort"))
-    monkeypatch.setattr(plotting, "_wide_fonts", lambda: [entry])
+    other, entry = font_of("小", tmp_path / "other.ttf"), font_of("小猫", tmp_path / "both.ttf")
+    monkeypatch.setattr(plotting, "_wide_fonts", lambda: [other, entry])
     assert plotting.readable(["小猫", "dog"]) == ["小猫", "dog"]
     assert plt.rcParams["font.family"] == ["DejaVu Sans", entry.name]
     plt.rcParams["font.family"] = family
