@@ -135,6 +135,13 @@ def test_validation_takes_the_classes_of_training_and_may_lack_one(folder):
     assert [found.classes[label] for label in found.labels] == [name[:3] for name in found.names]
 
 
+def test_a_folder_without_any_of_the_class_folders_is_told_what_belongs_there(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"none of the class folders \['cat', 'dog'\]; expected one folder a class"
+    ):
+        data.image_folder(tmp_path, size=8, classes=("cat", "dog"))
+
+
 @pytest.mark.parametrize(
     ("classes", "error", "message"),
     [

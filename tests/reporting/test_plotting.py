@@ -114,6 +114,8 @@ def test_image_grid_shows_each_image_once_in_order(shape):
         (np.zeros((4, 4), np.uint8), {}, r"\(N, H, W\)"),
         (np.zeros((2, 4, 4), np.uint8), {"titles": ["one"]}, "1 titles for 2 images"),
         (np.zeros((2, 4, 4), np.uint8), {"columns": 0}, "columns must be at least 1"),
+        (np.zeros((2, 4, 4), np.uint8), {"scale": 0}, "scale must be above 0, and finite, got 0"),
+        (np.zeros((2, 4, 4), np.uint8), {"scale": np.inf}, "scale must be above 0, and finite, got inf"),
     ],
 )
 def test_wrong_images_are_refused(images, options, message):

@@ -129,6 +129,19 @@ def test_a_check_ends_when_two_rounds_after_the_first_agree_clearly(monkeypatch,
     assert tried(seen) == [PLAIN, LAST, BOTH] * 3
 
 
+def test_a_neighbour_that_slows_one_round_does_not_decide(monkeypatch):
+    seen = clock_of(monkeypatch, {PLAIN: 0.02, LAST: 0.019, BOTH: 0.014})
+    take = speed._pass
+
+    def disturbed(model, images, pace, training, clock):
+        return take(model, images, pace, training, clock) * (
+            3 if pace == BOTH and seen.count(BOTH) == 2 else 1
+        )
+
+    monkeypatch.setattr(speed, "_pass", disturbed)
+    assert speed.choose("auto", network(), images()) == BOTH
+
+
 def test_a_check_that_takes_long_has_one_round(monkeypatch):
     seen = clock_of(monkeypatch, {PLAIN: 3.0, LAST: 2.0, BOTH: 1.0})
     assert speed.choose("auto", network(), images()) == BOTH

@@ -109,12 +109,11 @@ class Ground:
         known = self.map_of(file)
         names, lines = list(known["tests"]), known["lines"].get(bug.file, {})
         own, around = tests.lines_of(text, bug.line, bug.last)
-        places: set[int] = set()
-        for some in (own, around):
-            places = places or {place for line in some for place in lines.get(str(line), [])}
+        places = {place for line in own for place in lines.get(str(line), [])}
         if not places and file == tests.mirrored(bug.file, self.root):
             places = set(range(len(names)))  # what runs at the import, and what a test runs in a new process
-        elif not places and not around:
+        places = places or {place for line in around for place in lines.get(str(line), [])}
+        if not places and not around:
             places = {place for row in lines.values() for place in row}
         chosen = sorted(places, key=lambda place: known["tests"][names[place]])
         return {names[place]: known["tests"][names[place]] for place in chosen}
