@@ -132,9 +132,9 @@ def fewest_images(*, risk: float, delta: float = 0.05) -> int:
         tries += 1
 
 
-def _require_shares(**shares: float) -> None:
+def _require_shares(*, risk: float, delta: float) -> None:
     """Refuse what is not in (0, 1), and what is so near 0 that the bound's logarithms would be infinite."""
-    for name, value in shares.items():
+    for name, value in (("risk", risk), ("delta", delta)):
         if not LEAST_SHARE <= given.real_number(name, value) < 1:
             raise ValueError(f"{name} must be between 0 and 1, and at least {LEAST_SHARE:g}, got {value}")
 

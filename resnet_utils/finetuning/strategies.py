@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from resnet_utils import evaluation, runtime, training
 from resnet_utils.finetuning.parts import freeze, parameter_groups, unfreeze, unfreezing
@@ -57,7 +56,7 @@ WAYS = {
 @given.explained
 def fine_tune(
     model: nn.Module,
-    train_loader: DataLoader,
+    train_loader: Batches,
     valid_loader: Batches | None = None,
     *,
     way: str,
@@ -114,7 +113,6 @@ def fine_tune(
     steps = _batches_in(train_loader, WAYS[way], epochs)
     anatomy(model, caller="fine_tune")
     runtime.chosen_device(device, model)
-    model.requires_grad_(True)
     if WAYS[way].cached:
         with speed.using(fast):
             return _fit_probe(model, train_loader, valid_loader, device=device, weight_decay=probe_decay)
@@ -166,7 +164,7 @@ def _require_numbers(*, lr: float, factor: float, weight_decay: float, probe_dec
         raise ValueError(f"probe_decay must be above 0 and finite, got {probe_decay}")
 
 
-def _batches_in(loader: DataLoader, way: Way, epochs: int) -> int:
+def _batches_in(loader: Batches, way: Way, epochs: int) -> int:
     """How many batches an epoch has; what cannot be gone through as the way does it is refused."""
     given.require_batches(loader, name="train_loader", times=1 if way.cached else epochs + 1)
     if way.cached and getattr(getattr(loader, "dataset", None), "augment", None) is not None:
@@ -180,7 +178,7 @@ def _batches_in(loader: DataLoader, way: Way, epochs: int) -> int:
 
 def _fit_probe(
     model: nn.Module,
-    train_loader: DataLoader,
+    train_loader: Batches,
     valid_loader: Batches | None,
     *,
     device: Device | None,

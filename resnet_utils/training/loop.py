@@ -19,7 +19,6 @@ from torch.amp import GradScaler
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
 
 from resnet_utils import data, runtime
 from resnet_utils.evaluation import answers, evaluate, kept_modes
@@ -222,7 +221,7 @@ def _step(run: TrainingRun) -> None:
 @given.explained
 def fit(
     model: nn.Module,
-    train_loader: DataLoader,
+    train_loader: Batches,
     valid_loader: Batches | None = None,
     *,
     epochs: int,

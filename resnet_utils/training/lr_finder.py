@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from resnet_utils.runtime import given, seeding, types
 from resnet_utils.training import loop, optim
@@ -66,7 +65,7 @@ class RangeTest:
 @given.explained
 def lr_range_test(
     model: nn.Module,
-    loader: DataLoader,
+    loader: types.Batches,
     *,
     device: types.Device | None = None,
     low: float = 1e-4,
@@ -127,7 +126,7 @@ def lr_range_test(
     return RangeTest(rates, losses)
 
 
-def _endless(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+def _endless(loader: types.Batches) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of ``loader``, epoch after epoch; without any it would never end."""
     while True:
         empty = True

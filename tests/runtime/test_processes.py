@@ -176,7 +176,8 @@ def each(monkeypatch):
 
 
 def test_a_sum_is_over_all_processes_and_the_same_in_each(each):
-    assert each(lambda number: processes.total(1, number + 0.5, 2.0**60), 3) == [[3.0, 4.5, 3 * 2.0**60]] * 3
+    found = each(lambda number: processes.total(1, number + 0.5, 2.0**24 + number), 3)
+    assert found == [[3.0, 4.5, 3 * 2.0**24 + 3]] * 3, "2^24 + 1 is no number of 32 bits"
 
 
 def test_only_the_first_process_is_believed(each):
