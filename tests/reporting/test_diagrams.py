@@ -61,6 +61,21 @@ def test_all_changed_blocks_have_different_digests():
     assert len(set(digests)) == len(digests)
 
 
+def test_the_branch_is_the_main_path_whichever_way_round_the_two_are_added():
+    class Turned(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1 = torch.nn.Conv2d(16, 16, 3, padding=1)
+
+        def forward(self, x):
+            return x + self.conv1(x)
+
+    assert diagrams.describe(Turned(), SHAPE).splitlines() == [
+        "x (16×9×7) → 3×3, 16 → +",
+        "from 0 (x) to 2 (+): nothing in between",
+    ]
+
+
 def test_projection_of_a_preactivation_block_leaves_after_the_activation():
     last = diagrams.describe(preactivation.PreActBlock(16, 32, 2), SHAPE).splitlines()[-1]
     assert last == "from 2 (ReLU) to 7 (+): 1×1, 32, /2 (32×5×4)"

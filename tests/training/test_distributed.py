@@ -16,7 +16,7 @@ from training import together
 
 from resnet_utils import data, evaluation, training
 from resnet_utils.files import weights
-from resnet_utils.runtime import processes
+from resnet_utils.runtime import processes, speed
 from resnet_utils.training import distributed
 from tools import patience
 
@@ -149,6 +149,11 @@ def test_a_process_that_fails_or_hangs_ends_the_others(name, said, tmp_path):
 def test_all_processes_compute_at_the_pace_that_the_first_has_chosen(made):
     for agreed in found("pace", made[0]):
         assert agreed.tolist() == [True, False]
+
+
+def test_a_process_takes_the_pace_that_the_first_one_says_in_place_of_its_own(monkeypatch):
+    monkeypatch.setattr(processes, "said_by_first", lambda *own: (not own[0], not own[1]))
+    assert distributed.pace_of_first(speed.Pace(channels_last=True)) == speed.Pace(half=True)
 
 
 def test_an_empty_share_is_refused_in_every_process_where_batchnorm_would_measure_it(made):
