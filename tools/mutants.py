@@ -16,6 +16,7 @@ import argparse
 import json
 import multiprocessing
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -29,6 +30,7 @@ from tools import home, project
 from tools.mutation import bugs, fork, trial
 
 LEAST_SCORE = 0.97
+TEMPORARY = re.compile(r"/\S*?pytest-of-[^/\s]+/pytest-\d+/")  # the folder that pytest makes for a run
 Row = dict[str, Any]
 
 
@@ -105,7 +107,7 @@ def row(bug: bugs.Bug, found: trial.Found) -> Row:
     """What is put on record."""
     return {
         "file": bug.file, "line": bug.line, "bug": bug.what, "source": bug.source, "found_by": found.by,
-        "why": found.why, "tests": found.tests, "seconds": round(found.seconds, 1),
+        "why": TEMPORARY.sub("", found.why), "tests": found.tests, "seconds": round(found.seconds, 1),
     }  # fmt: skip
 
 
