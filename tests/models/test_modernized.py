@@ -94,3 +94,13 @@ def test_a_block_looks_at_five_pixels_with_two_windows_of_three_or_with_one_of_f
 def test_a_block_that_halves_the_image_drops_no_pixel_unseen(step):
     """A 1x1 convolution with a stride would look at a quarter of them."""
     assert reached(step, stride=2).all()
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [(4, "window must be odd, so that it has a middle, got 4"), (1, "window must be at least 3, got 1"),
+     (0, "window must be at least 3, got 0")],
+)  # fmt: skip
+def test_a_window_without_a_middle_or_without_neighbours_is_refused(window, message):
+    with pytest.raises(ValueError, match=message):
+        ModernizedBlock(4, 4, step=0, window=window)

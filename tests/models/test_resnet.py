@@ -1,11 +1,13 @@
 """Our networks against torchvision's, and against the numbers of the paper."""
 
+import dataclasses
 import itertools
 
 import pytest
 import torch
 import torchvision
 from bits import used
+from torch import nn
 
 from resnet_utils import models
 from resnet_utils.analysis import complexity
@@ -182,6 +184,23 @@ def test_resnet20_takes_the_imagenet_stem_too():
 def test_unknown_stem_is_refused_with_the_valid_ones():
     with pytest.raises(ValueError, match="stem must be one of imagenet, cifar, deep, got 'huge'"):
         models.build("resnet18", stem="huge")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"blocks_per_stage": ()}, ValueError, "a number for each stage, got none"),
+        ({"blocks_per_stage": (2, 0)}, ValueError, "each of blocks_per_stage must be at least 1, got 0"),
+        ({"blocks_per_stage": 2}, TypeError, "blocks_per_stage must be .*, got 2"),
+        ({"block": nn.Conv2d}, TypeError, "block must be BasicBlock, Bottleneck or a relative, got"),
+        ({"width": 0}, ValueError, "width must be at least 1, got 0"),
+        ({"num_classes": -1}, ValueError, "num_classes must be at least 1, got -1"),
+        ({"se": 0}, ValueError, "se must be at least 1, got 0"),
+    ],
+)
+def test_a_row_of_the_table_that_is_no_network_is_refused(change, error, message):
+    with pytest.raises(error, match=message):
+        dataclasses.replace(models.SPECS["resnet18"], **change)
 
 
 def test_zero_init_residual_is_torchvisions():
