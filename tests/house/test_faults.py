@@ -565,7 +565,8 @@ def test_a_warning_turns_the_run_red_even_one_that_python_would_not_show(copy, t
     assert "DeprecationWarning: this goes soon" in done.stdout
 
 
-def test_a_warning_that_pyproject_names_is_none(copy):
+@pytest.mark.parametrize(("speaker", "code_of_the_run"), [("matplotlib.mathtext", 0), ("library", 1)])
+def test_a_warning_that_pyproject_names_is_none_from_the_library_it_names(copy, speaker, code_of_the_run):
     named = OLD_WAY.replace("this goes soon", r"\\'parseString\\' deprecated - use \\'parse_string\\'")
-    done = tiny(copy, code(named))
-    assert done.returncode == 0, done.stdout
+    done = tiny(copy, code(named.replace('"__name__": "library"', f'"__name__": "{speaker}"')))
+    assert done.returncode == code_of_the_run, done.stdout
