@@ -139,12 +139,12 @@ def recipe_interval(accuracies: Sequence[float], total: int, *, confidence: floa
         confidence: as in ``mean_interval``.
 
     Raises:
-        ValueError: for an accuracy outside [0, 1], a ``total`` below 1, or as ``mean_interval``.
+        ValueError: for an accuracy outside [0, 1], a ``total`` that is no whole number of at least 1, or as
+            ``mean_interval``.
     """
-    accuracies, images = given.real_numbers("accuracies", accuracies), given.real_number("total", total)
-    outside = [share for share in accuracies if not 0 <= share <= 1]
-    if outside or not 1 <= images < math.inf:
-        raise ValueError(f"need shares in [0, 1] and total > 0, got {list(accuracies)} and {total}")
+    accuracies, images = given.real_numbers("accuracies", accuracies), given.whole_number("total", total)
+    if any(not 0 <= share <= 1 for share in accuracies):
+        raise ValueError(f"accuracies must be shares in [0, 1], got {accuracies}")
     seeds = mean_interval(accuracies, confidence=confidence)
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     half = math.hypot(seeds.half, z * math.sqrt(seeds.middle * (1 - seeds.middle) / images))

@@ -300,11 +300,12 @@ def reason_told(words: str, *, also: tuple[type[Exception], ...] = ()) -> Iterat
         ValueError: in place of such an error.
     """
     of_kind("words", words, str)
+    kinds = (*CANNOT, *of_kind("also", also, tuple))
     try:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (*CANNOT, *also) as error:
+    except kinds as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{words}: {reason}") from error
 
@@ -340,8 +341,7 @@ def require_batches(loader: Any, *, name: str, times: int) -> None:
 
     Raises:
         TypeError: if it cannot be gone through at all.
-        ValueError: if it is a generator or another iterator, which is used up after the first time, or
-            ``times`` is no whole number.
+        ValueError: for an iterator, which is used up after its first time, or ``times`` no whole number.
     """
     of_kind("name", name, str)
     times = whole_number("times", times, least=0)

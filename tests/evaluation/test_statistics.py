@@ -294,8 +294,9 @@ def test_a_gain_is_positive_where_the_first_one_is_right_more_often():
     ("call", "words"),
     [
         (lambda: evaluation.recipe_interval([0.9], 10), "at least 2 values, got 1"),
-        (lambda: evaluation.recipe_interval([0.9, 94.1], 10), r"shares in \[0, 1\] and total > 0"),
-        (lambda: evaluation.recipe_interval([0.9, 0.8], 0), "total > 0, got .* and 0"),
+        (lambda: evaluation.recipe_interval([0.9, 94.1], 10), r"shares in \[0, 1\], got \[0.9, 94.1\]"),
+        (lambda: evaluation.recipe_interval([0.9, 0.8], 0), "total must be at least 1, got 0"),
+        (lambda: evaluation.recipe_interval([0.9, 0.8], 2.5), "total must be a whole number .* got 2.5"),
         (lambda: evaluation.recipe_gain(torch.ones(2, 3), torch.ones(2, 3)), "float32"),
         (lambda: evaluation.recipe_gain(torch.ones(3).bool(), torch.ones(3).bool()), r"\(3,\) and"),
         (lambda: evaluation.recipe_gain(torch.ones(2, 3).bool(), torch.ones(2, 4).bool()), r"\(2, 4\)"),

@@ -201,6 +201,12 @@ def test_a_single_text_is_no_list_of_texts():
 WHAT = "the network cannot take it"
 
 
+@pytest.mark.parametrize("also", [None, KeyError])
+def test_kinds_of_errors_that_are_no_tuple_are_refused_before_an_error_comes(also):
+    with pytest.raises(TypeError, match="also must be a tuple"), given.reason_told(WHAT, also=also):
+        pass
+
+
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("of a GPU"), KeyError("boxes"), OSError("full")])
 def test_what_is_no_fault_of_the_input_passes_as_it_is(error):
     with pytest.raises(type(error)) as raised, given.reason_told(WHAT):
