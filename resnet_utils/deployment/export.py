@@ -9,6 +9,9 @@ ONNX needs the packages ``onnx``, ``onnxscript`` (to write) and ``onnxruntime`` 
 from __future__ import annotations
 
 import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -66,13 +69,11 @@ def to_onnx(model: nn.Module, path: str | Path, image_shape: tuple[int, int, int
     """
     path = _checked(path, ".onnx")
     _require_packages()
-    program = torch.onnx.export(
-        _traced(model, path, image_shape),
-        input_names=["images"],
-        output_names=["logits"],
-        dynamo=True,
-        verbose=False,
-    )
+    traced = _traced(model, path, image_shape)
+    with _only_errors("torch.onnx"):  # 2.8 warns of torchvision's operations, used or not
+        program = torch.onnx.export(
+            traced, input_names=["images"], output_names=["logits"], dynamo=True, verbose=False
+        )
     assert program is not None  # it is None only for an exporter that is not used here
     with atomic.whole(path) as unfinished:
         program.save(unfinished)
@@ -122,6 +123,18 @@ def _traced(model: nn.Module, path: Path, image_shape: tuple[int, int, int]) -> 
         raise ValueError(
             f"{path.name}: images of {tuple(image_shape)} do not go through: {reason}"
         ) from error
+
+
+@contextmanager
+def _only_errors(name: str) -> Iterator[None]:
+    """Inside, the logger of that name, and those below it, print no warnings."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _checked(path: str | Path, suffix: str) -> Path:

@@ -1,5 +1,6 @@
 """Tests of ``resnet_utils.export``."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -151,6 +152,23 @@ def test_a_model_in_channels_last_is_exported_without_a_warning(tmp_path):
 
 
 @needs_onnx
+def test_what_torch_logs_while_it_exports_is_no_concern_of_the_reader(tmp_path, monkeypatch, caplog):
+    if export.missing():
+        pytest.skip("needs the packages for ONNX")
+    talker, inner = logging.getLogger("torch.onnx._internal.exporter._schemas"), torch.onnx.export
+
+    def talkative(*args, **kwargs):
+        talker.warning("Missing annotation for parameter 'rois'")
+        talker.error("this is an error")
+        return inner(*args, **kwargs)
+
+    monkeypatch.setattr(torch.onnx, "export", talkative)
+    export.to_onnx(models.build("resnet18", num_classes=2), tmp_path / "net.onnx", (3, 32, 32))
+    talker.warning("now it is said again")
+    told = [record.getMessage() for record in caplog.records if record.name == talker.name]
+    assert told == ["this is an error", "now it is said again"]
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no network at"):
         export.run_onnx(tmp_path / "net.onnx", torch.rand(1, *SHAPE))
