@@ -117,7 +117,7 @@ def test_the_fast_body_gives_the_features_of_the_plain_one():
     with torch.no_grad():
         right = plain(inputs.normalized(inputs.pixels(paths, size=96, share=1.0)))
     fast = transfer._fast(transfer.finetuning.choose_backbone("book").with_head(2))
-    straight, mirrored = transfer._seen(fast, paths, 96)
+    straight, mirrored = transfer._seen(fast, paths, 96, mirrored=True)
     assert features.error(right, straight) < 0.02  # 16 bits keep two to three digits; float32 seven
     assert straight.shape == mirrored.shape
     assert not torch.equal(straight, mirrored)
