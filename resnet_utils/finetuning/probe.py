@@ -38,7 +38,7 @@ def cached_features(
 
     Returns:
         Features and labels. The features are float32, or of the model's own precision, whatever ``fast`` is.
-        A folded copy differs by rounding, 16 bits by about a hundredth of a feature's spread.
+            A folded copy differs by rounding, 16 bits by about a hundredth of a feature's spread.
 
     Raises:
         ValueError: if ``loader`` yields no sample, or the head gets anything else than one vector an image.

@@ -299,7 +299,7 @@ def zero_last_scale(block: nn.Module) -> None:
 
     Raises:
         TypeError: if ``block`` does not end its branch in a BatchNorm (only ``BasicBlock`` and
-        ``Bottleneck`` do).
+            ``Bottleneck`` do).
 
     Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1.
     """

@@ -3,7 +3,7 @@
 Introduced in chapter 3.
 
 Each is a few lines on top of ``blocks``: what stays the same is inherited, what is here is what differs.
-``resnet.build`` makes whole networks of them (``se``, ``stochastic_depth``, ``stem="d"``).
+``resnet.build`` makes whole networks of them (``se``, ``stochastic_depth``, ``stem="deep"``).
 """
 
 import torch

@@ -83,8 +83,8 @@ def train_one_epoch(
         progress: whether to show a bar.
 
     Returns:
-        Mean loss (nats) and accuracy (fraction) over the epoch's samples. Both are measured while the weights
-        move, so they are not what ``evaluate`` would say afterwards.
+        Mean loss (nats) and accuracy (fraction) over the epoch's samples. Both are measured while the
+            weights move, so they are not what ``evaluate`` would say afterwards.
 
     Raises:
         ValueError: if ``loader`` yields no sample, no pair of images and labels, images or labels that do not
