@@ -29,11 +29,13 @@ export RESNET_BOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf bench test test-portable test-lowest test-keras determinism mutants lint format lab notebooks lock address publish-check clean \
+.PHONY: help book messages notebooks-zh pdf bench test test-portable test-lowest test-keras determinism mutants lint format lab notebooks lock address publish-check clean \
 	site-environment pdf-environment lint-environment environment lowest-environment keras-environment
 
 help:
-	@echo "make book            build the website from the stored outputs (no torch, under a minute)"
+	@echo "make book            build the website from the stored outputs, in both languages (no torch)"
+	@echo "make messages        bring the Chinese catalogue up to date with the texts; OPTIONS=--check only looks"
+	@echo "make notebooks-zh    write the notebooks in Chinese into _build/notebooks-zh/, for JupyterLab"
 	@echo "make pdf             the whole book as one PDF, printed by a Chromium from the website"
 	@echo "make test            run every check, and every chapter again (NAMES=\"03 04\": only these chapters)"
 	@echo "make test-portable   run the chapters as on the simplest processor"
@@ -54,6 +56,12 @@ help:
 
 book: site-environment
 	@$(SITE_BIN)/python tools/website.py
+
+messages: site-environment
+	@$(SITE_BIN)/python tools/messages.py $(OPTIONS)
+
+notebooks-zh: site-environment
+	@$(SITE_BIN)/python tools/portable/translated.py _build/notebooks-zh
 
 pdf: pdf-environment
 	@.venv-pdf/bin/python tools/website.py

@@ -6,38 +6,40 @@ A build from scratch takes seconds, and only such a build shows every warning; s
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import project
+from tools import interface, project
 from tools.portable import branch
+from tools.translation import catalogue
 from tools.web import (
-    cover,
+    generated,
     icons,
-    lists,
-    measured,
+    languages,
     one_sheet,
     pages,
     previews,
-    reference,
     scripts,
     search_index,
+    settings,
     styles,
+    translated,
     vendor,
 )
 
 MOST_BYTES = 60_000  # of one page's HTML, compressed as a server sends it
-NOT_TO_BE_FOUND = ["404.html", "search.html", "genindex.html", "*-modindex.html", "prf-prf.html"]
 DRAWN = re.compile(r'<svg class="figure".*?</svg>', re.S)  # pictures, as photographs are
 MOST_DRAWN = 60_000  # of one page's drawn figures together, compressed
 HTML = project.ROOT / "_build" / "html"
+CHINESE = HTML / interface.FOLDER
 LIVE = project.ROOT / "site" / "live"  # scripts that a page asks for itself
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PROBLEM = re.compile(r"\b(?:WARNING|ERROR|SEVERE|CRITICAL):|Traceback|Error: ")
@@ -49,37 +51,6 @@ COMMAND = [
     "-n",
     "--keep-going",
 ]  # any warning is an error, any broken reference a warning
-
-
-def configuration(root: Path = project.ROOT) -> dict:
-    """``_config.yml`` with the files of ``site/static``, which every page loads.
-
-    The pages name their own address once that of the repository is set; until then they have no buttons that
-    lead to it. The buttons that run a page come from ``tools.portable``.
-    """
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    local = config.get("sphinx", {}).get("local_extensions", {})
-    for name, path in local.items():  # the settings are read from another folder
-        local[name] = str((root / path).resolve())
-    static = sorted(path.name for path in (root / "site" / "static").glob("*.*"))
-    config["sphinx"]["config"]["html_css_files"] = [name for name in static if name.endswith(".css")]
-    config["sphinx"]["config"]["html_js_files"] = [
-        [name, {"defer": "defer"}] for name in static if name.endswith(".js")
-    ]
-    if project.is_published(root):
-        site = project.site_address(root)
-        config["html"]["baseurl"] = site  # for the one true address that each page names
-        config["sphinx"]["config"]["extensions"].append("sphinx_sitemap")
-        config["sphinx"]["config"] |= {
-            "ogp_site_url": site,
-            "notfound_urls_prefix": urlsplit(site).path,
-            "sitemap_url_scheme": "{link}",
-            "sitemap_excludes": NOT_TO_BE_FOUND,
-        }
-    else:
-        config["sphinx"]["config"]["notfound_urls_prefix"] = "/"
-        config["html"] |= {"use_repository_button": False, "use_issues_button": False}
-    return config
 
 
 def dead_links(html: Path = HTML) -> list[str]:
@@ -113,23 +84,34 @@ def heavy_pages(html: Path = HTML) -> list[str]:
     return heavy
 
 
-def complaints_of_jupyter_book(settings: Path) -> str:
-    """Let Jupyter Book build the pages; return what it has to complain of, or nothing."""
-    command = [sys.executable, "-c", START, *COMMAND, "--config", str(settings)]
-    built = subprocess.run(
-        command, cwd=project.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    said = COLOUR.sub("", built.stdout.decode("utf-8", errors="replace"))
-    complaints = [line for line in said.splitlines() if PROBLEM.search(line)]
-    return "\n".join(complaints) or (said if built.returncode else "")
+def complaints_of_jupyter_book(*files: Path) -> str:
+    """Let Jupyter Book build the pages by each file of settings; what it has to complain of, or nothing.
+
+    All are built at the same time, each in the folder of its settings.
+    """
+    running = []
+    for file in files:
+        command = [sys.executable, "-c", START, *COMMAND, "--config", str(file)]
+        command += ["--path-output", str(file.parent.parent)] if file.parent.parent != project.ROOT else []
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        running.append(subprocess.Popen(command, cwd=project.ROOT, **pipe))
+    found = []
+    with ThreadPoolExecutor(len(running)) as readers:  # a full pipe would stop a build
+        told = list(readers.map(lambda build: build.communicate()[0], running))
+    for build, bytes_said in zip(running, told, strict=True):
+        said = COLOUR.sub("", bytes_said.decode("utf-8", errors="replace"))
+        complaints = [line for line in said.splitlines() if PROBLEM.search(line)]
+        found.append("\n".join(complaints) or (said if build.returncode else ""))
+    return "\n".join(filter(None, found))
 
 
-def finish(html: Path = HTML) -> None:
+def finish(html: Path = HTML, language: str = interface.ENGLISH) -> None:
     """Make of what Jupyter Book has built what the reader gets: scripts beside the pages, pages mended."""
     vendor.copy_to(html)
     if LIVE.is_dir():
         shutil.copytree(LIVE, html / "live", dirs_exist_ok=True)
-    pages.finish(html)
+    pages.finish(html, language)
+    languages.finish(html, language)
     previews.finish(html)
     styles.finish(html)
     icons.finish(html)
@@ -152,30 +134,47 @@ def faults(html: Path = HTML) -> str:
     return ""
 
 
+def untranslated(messages: Path) -> str:
+    """How many messages have no translation, or one in doubt, in words; or nothing.
+
+    Args:
+        messages: the file that ``tools.web.translated`` has written.
+    """
+    found = catalogue.of_pages(json.loads(messages.read_text(encoding="utf-8")))
+    left = catalogue.unfinished(catalogue.updated(catalogue.read(catalogue.place("book")), found))
+    told = [f"{len(entries)} {kind}" for kind, entries in left.items() if entries]
+    total = sum(bool(entry.id) for entry in found)
+    return f"Of {total} messages in Chinese: {', '.join(told)}; `make messages` names them." if told else ""
+
+
 def main() -> int:
     """Build, check, say where to open it; return the exit status."""
     shutil.rmtree(project.ROOT / "_build", ignore_errors=True)
-    reference.write()
-    lists.write()
-    cover.write()
-    measured.write()
-    settings = project.ROOT / "_build" / "config.yml"
-    settings.parent.mkdir()
-    settings.write_text(
-        yaml.safe_dump(configuration(), sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
-    if complaints := complaints_of_jupyter_book(settings):
+    generated.write()
+    files = {
+        interface.ENGLISH: project.ROOT / "_build" / "config.yml",
+        interface.CHINESE: project.ROOT / "_build" / interface.FOLDER / "_build" / "config.yml",
+    }
+    for language, file in files.items():
+        file.parent.mkdir(parents=True)
+        text = yaml.safe_dump(settings.configuration(language=language), sort_keys=False, allow_unicode=True)
+        file.write_text(text, encoding="utf-8")
+    if complaints := complaints_of_jupyter_book(*files.values()):
         print(complaints)
         print("The website was not built: see above.")
         return 1
     try:
         finish()
+        (files[interface.CHINESE].parent / "html").rename(CHINESE)
+        finish(CHINESE, interface.CHINESE)
     except vendor.VendorError as error:
         print(f"The website is not whole: {error}")
         return 1
-    if fault := faults():
+    if fault := faults() or faults(CHINESE):
         print(fault)
         return 1
+    if left := untranslated(HTML.parent / translated.FILE):
+        print(left)
     print(
         f"All {len(project.toc_pages())} pages of _toc.yml are there. Open {(HTML / 'index.html').as_uri()}"
     )

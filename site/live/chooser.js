@@ -4,6 +4,17 @@ import { element } from "./dom.js";
 import { decode } from "./picture.js";
 
 const SAMPLES = ["cat-1", "dog-1", "cat-2", "dog-2"];
+
+/** What a drawing is called: by itself, and within a sentence. */
+function called(name) {
+    const [kind, number] = name.split("-");
+    if (kind === "cat") {
+        const alone = say("a drawn cat, number {number}", { number });
+        return { alone, within: say("the drawn cat {number}", { number }) };
+    }
+    return { alone: say("a drawn dog, number {number}", { number }), within: say("the drawn dog {number}", { number }) };
+}
+
 const urlOf = (name) => new URL(`samples/${name}.png`, import.meta.url).href;
 
 /** The controls, and `begin()`, which takes the first drawing. `take(bitmap, name)` gets each picture;
@@ -19,21 +30,21 @@ export function chooser(take) {
                 src: urlOf(name),
                 width: 64,
                 height: 64,
-                alt: `a drawn ${name.replace("-", ", number ")}`,
+                alt: called(name).alone,
             }),
         ),
     );
     const zone = element(
         "div",
         { class: "live-chooser", ondragover, ondragleave, ondrop },
-        element("label", { for: "live-file" }, "Your photograph (choose a file, or drop one here)"),
+        element("label", { for: "live-file" }, say("Your photograph (choose a file, or drop one here)")),
         input,
         element(
             "div",
-            { role: "group", "aria-label": "Drawings of this book", class: "live-samples" },
+            { role: "group", "aria-label": say("Drawings of this book"), class: "live-samples" },
             ...samples,
         ),
-        element("p", {}, "No photograph leaves your machine: this page reads it and sends nothing anywhere."),
+        element("p", {}, say("No photograph leaves your machine: this page reads it and sends nothing anywhere.")),
         problem,
     );
 
@@ -49,7 +60,7 @@ export function chooser(take) {
         }
     }
     async function sample(name) {
-        await use(await (await fetch(urlOf(name))).blob(), `the drawn ${name.replace("-", " ")}`, name);
+        await use(await (await fetch(urlOf(name))).blob(), called(name).within, name);
     }
     function picked() {
         if (input.files.length) use(input.files[0], input.files[0].name);

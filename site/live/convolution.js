@@ -37,7 +37,7 @@
     const seen = everRead(state);
     const { row, column } = chosen(state);
     const [rows, columns] = across ? [rowsRead(row, state), rowsRead(column, state)] : [[], []];
-    const parts = [text(4, 14, `${side} × ${side} in`, "start", "strong")];
+    const parts = [text(4, 14, say("{side} × {side} in", { side }), "start", "strong")];
 
     for (let y = -padding; y < side + padding; y++) {
       for (let x = -padding; x < side + padding; x++) {
@@ -54,7 +54,7 @@
       }
     }
     const right = 356 - Math.max(across, 1) * square;
-    const title = across ? `${across} × ${across} out` : "nothing out";
+    const title = across ? say("{side} × {side} out", { side: across }) : say("nothing out");
     parts.push(text(356, 14, title, "end", "strong"));
     for (let y = 0; y < across; y++) {
       for (let x = 0; x < across; x++) {
@@ -63,40 +63,74 @@
         parts.push(tag("rect", { ...place, width: square - 2, height: square - 2, class: kind }));
       }
     }
-    return svg(226, title === "nothing out" ? "The window does not fit" : `${side} in, ${across} out`, parts);
+    const label = across ? say("{side} in, {across} out", { side, across }) : say("The window does not fit");
+    return svg(226, label, parts);
   }
 
   /** "2, 4 and 6", of numbers in order. */
   function list(numbers) {
-    return numbers.length < 2 ? `${numbers}` : `${numbers.slice(0, -1).join(", ")} and ${numbers.at(-1)}`;
+    if (numbers.length < 2) return String(numbers);
+    const first = numbers.slice(0, -1).reduce((made, next) => say("{list}, {next}", { list: made, next }));
+    return say("{list} and {last}", { list: first, last: numbers.at(-1) });
   }
 
-  /** "rows 1, 2 and 3 of the input", or that all are padding. */
-  function lines(name, read, side) {
+  /** Which of the lines that are read belong to the input, from 1, and how many are padding. */
+  function inAndOut(read, side) {
     const inside = read.filter((line) => line >= 0 && line < side).map((line) => line + 1);
-    const outside = read.length - inside.length;
-    const also = outside ? ` and ${outside} of padding` : "";
-    return inside.length ? `${name}${inside.length > 1 ? "s" : ""} ${list(inside)}${also}` : `no ${name}${also}`;
+    return { count: inside.length, inside: list(inside), padding: read.length - inside.length };
   }
 
-  function say(state) {
+  /** "rows 1, 2 and 3", or that all are padding. */
+  function rowsInWords(read, side) {
+    const { count, inside, padding } = inAndOut(read, side);
+    if (!count) return say("no row and {padding} of padding", { padding });
+    if (!padding) return count === 1 ? say("row {inside}", { inside }) : say("rows {inside}", { inside });
+    return count === 1
+      ? say("row {inside} and {padding} of padding", { inside, padding })
+      : say("rows {inside} and {padding} of padding", { inside, padding });
+  }
+
+  /** The same of columns. */
+  function columnsInWords(read, side) {
+    const { count, inside, padding } = inAndOut(read, side);
+    if (!count) return say("no column and {padding} of padding", { padding });
+    if (!padding) return count === 1 ? say("column {inside}", { inside }) : say("columns {inside}", { inside });
+    return count === 1
+      ? say("column {inside} and {padding} of padding", { inside, padding })
+      : say("columns {inside} and {padding} of padding", { inside, padding });
+  }
+
+  function tell(state) {
     const { side, kernel, stride, padding, dilation } = state;
     const across = places(state);
     const reach = dilation * (kernel - 1) + 1;
     if (!across) {
-      return `The window reaches over ${reach} squares and the padded input has ${side + 2 * padding}: ` +
-        "there is no place for it, and PyTorch raises an error.";
+      return say(
+        "The window reaches over {reach} squares and the padded input has {padded}: there is no place for it, and " +
+          "PyTorch raises an error.",
+        { reach, padded: side + 2 * padding },
+      );
     }
     const seen = everRead(state).filter(Boolean).length;
     const unread = side * side - seen * seen;
     const { row, column } = chosen(state);
-    return `⌊(${side} + 2·${padding} − ${dilation}·(${kernel} − 1) − 1) / ${stride}⌋ + 1 = ${across} places a side. ` +
-      `The place in row ${row + 1}, column ${column + 1} reads ` +
-      `${lines("row", rowsRead(row, state), side)}, ${lines("column", rowsRead(column, state), side)}. ` +
-      (unread ? `${unread} of ${side * side} squares are read by no place.` : "Every square is read by some place.");
+    const size = say(
+      "⌊({side} + 2·{padding} − {dilation}·({kernel} − 1) − 1) / {stride}⌋ + 1 = {across} places a side.",
+      { side, padding, dilation, kernel, stride, across },
+    );
+    const reads = say("The place in row {row}, column {column} reads {rows}, {columns}.", {
+      row: row + 1,
+      column: column + 1,
+      rows: rowsInWords(rowsRead(row, state), side),
+      columns: columnsInWords(rowsRead(column, state), side),
+    });
+    const left = unread
+      ? say("{unread} of {squares} squares are read by no place.", { unread, squares: side * side })
+      : say("Every square is read by some place.");
+    return say("{size} {reads} {left}", { size, reads, left });
   }
 
   const ends = (state) => ({ place: Math.max(1, places(state) ** 2) });
-  Touch.register("convolution", { draw, say, ends });
+  Touch.register("convolution", { draw, tell, ends });
   if (typeof module === "object") module.exports = { places, rowsRead, everRead };
 })(typeof module === "object" ? require("./touch.js") : window.Touch);

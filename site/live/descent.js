@@ -33,7 +33,7 @@
   function draw(state) {
     const { walls, steps } = state;
     const places = path(state);
-    const parts = [text(left, 14, "The path, seen from above", "start", "strong")];
+    const parts = [text(left, 14, say("The path, seen from above"), "start", "strong")];
     for (const level of [2, 12, 30]) {
       const [wide, tall] = [Math.sqrt(2 * level), Math.sqrt((2 * level) / walls)];
       const radii = { rx: fixed(x(wide) - x(0), 1), ry: fixed(y(0) - y(tall), 1) };
@@ -50,9 +50,11 @@
     for (const place of shown) {
       parts.push(tag("circle", { cx: fixed(x(place[0]), 1), cy: fixed(y(place[1]), 1), r: 2.2, class: "dot residual" }));
     }
-    if (until >= 0) parts.push(text(x(-9) + 4, 172, `it leaves the picture in step ${until}`, "start", "chosen"));
+    if (until >= 0) {
+      parts.push(text(x(-9) + 4, 172, say("it leaves the picture in step {step}", { step: until }), "start", "chosen"));
+    }
 
-    parts.push(text(left, 196, "Height, step by step", "start", "strong"));
+    parts.push(text(left, 196, say("Height, step by step"), "start", "strong"));
     const most = 40;
     const at = (step) => left + ((right - left) * step) / most;
     const down = (value) => 210 + (90 * (3 - Math.max(-6, Math.min(3, Math.log10(value))))) / 9;
@@ -62,10 +64,10 @@
       parts.push(text(left - 6, high + 4, power === 0 ? "1" : `10<tspan dy="-4" font-size="8">${power}</tspan>`, "end"));
     }
     for (const step of [0, 10, 20, 30, 40]) parts.push(text(at(step), 316, step, "middle"));
-    parts.push(text((left + right) / 2, 331, "steps", "middle"));
+    parts.push(text((left + right) / 2, 331, say("steps"), "middle"));
     const curve = places.map((place, step) => `${fixed(at(step), 1)} ${fixed(down(height(place, walls)), 1)}`);
     parts.push(tag("path", { d: `M${curve.join("L")}`, class: "curve residual" }));
-    return svg(338, `A path of ${steps} steps in a narrow valley, and the height after each`, parts);
+    return svg(338, say("A path of {steps} steps in a narrow valley, and the height after each", { steps }), parts);
   }
 
   /** A number with three digits that count, however large or small. */
@@ -77,19 +79,39 @@
     return String(Number(value.toPrecision(3)));
   }
 
-  function say(state) {
-    const { rate, walls, momentum, steps } = state;
-    const places = path(state);
-    const end = height(places.at(-1), walls);
+  /** Rate times curvature, and on which side of the edge it lies. */
+  function edgeInWords({ rate, walls, momentum }) {
     const product = rate * walls;
     const limit = 2 * (1 + momentum);
     const apart = product - limit;
-    const where = Math.abs(apart) < 1e-9 ? "exactly" : apart < 0 ? "below" : "above";
-    const factors = `Each step multiplies the distance across by ${fixed(1 - product, 2).replace("-", "−")} ` +
-      `and the distance along the floor by ${fixed(1 - rate * FLOOR, 3)}. `;
-    return `Rate ${rate} times the curvature ${walls} of the walls is ${fixed(product, 2)}, ` +
-      `${where} the edge of ${fixed(limit, 1)}. ${momentum ? "" : factors}` +
-      `Height at the start ${short(height(START, walls))}, after ${steps} steps ${short(end)}.`;
+    const values = { rate, walls, product: fixed(product, 2), limit: fixed(limit, 1) };
+    if (Math.abs(apart) < 1e-9) {
+      return say(
+        "Rate {rate} times the curvature {walls} of the walls is {product}, exactly the edge of {limit}.",
+        values,
+      );
+    }
+    return apart < 0
+      ? say("Rate {rate} times the curvature {walls} of the walls is {product}, below the edge of {limit}.", values)
+      : say("Rate {rate} times the curvature {walls} of the walls is {product}, above the edge of {limit}.", values);
+  }
+
+  function tell(state) {
+    const { rate, walls, momentum, steps } = state;
+    const places = path(state);
+    const end = height(places.at(-1), walls);
+    const edge = edgeInWords(state);
+    const heights = say("Height at the start {start}, after {steps} steps {end}.", {
+      start: short(height(START, walls)),
+      steps,
+      end: short(end),
+    });
+    if (momentum) return say("{edge} {heights}", { edge, heights });
+    const factors = say(
+      "Each step multiplies the distance across by {across} and the distance along the floor by {along}.",
+      { across: fixed(1 - rate * walls, 2).replace("-", "−"), along: fixed(1 - rate * FLOOR, 3) },
+    );
+    return say("{edge} {factors} {heights}", { edge, factors, heights });
   }
 
   const words = {
@@ -97,6 +119,6 @@
     momentum: (value) => fixed(value, 1),
     walls: (value) => `${value} : 1`,
   };
-  Touch.register("descent", { draw, say, words });
+  Touch.register("descent", { draw, tell, words });
   if (typeof module === "object") module.exports = { path, height };
 })(typeof module === "object" ? require("./touch.js") : window.Touch);

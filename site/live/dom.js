@@ -15,18 +15,21 @@ export function element(tag, attributes = {}, ...children) {
 /** 0.934 -> "93 %"; what is nearly certain is not called certain. */
 export function percent(share) {
     const rounded = Math.round(100 * share);
-    if (rounded === 100 && share < 1) return "over 99 %";
-    if (rounded === 0 && share > 0) return "under 1 %";
-    return `${rounded} %`;
+    if (rounded === 100 && share < 1) return say("over 99 %");
+    if (rounded === 0 && share > 0) return say("under 1 %");
+    return say("{percent} %", { percent: rounded });
 }
 
 /** Which part of a map has its largest value, in words: "in the middle", "lower left". */
 export function placeOf(values, width) {
     const peak = values.indexOf(Math.max(...values));
     const third = (place) => Math.floor((3 * (place + 0.5)) / width);
-    const row = ["upper", "", "lower"][third(Math.floor(peak / width))];
-    const column = ["left", "", "right"][third(peak % width)];
-    return `${row} ${column}`.trim() || "in the middle";
+    const places = [
+        [say("upper left"), say("upper"), say("upper right")],
+        [say("left"), say("in the middle"), say("right")],
+        [say("lower left"), say("lower"), say("lower right")],
+    ];
+    return places[third(Math.floor(peak / width))][third(peak % width)];
 }
 
 /** A canvas for what a network sees of a picture; `label` says so to a listener. */
@@ -35,9 +38,8 @@ export function seenCanvas(label) {
 }
 
 /** The head of a page: where a picture is chosen, and beside it what a network sees of it, with words below. */
-export function pageHead(chooser, canvas, words, size) {
-    const caption = element("figcaption", {}, `${words}: ${size} x ${size} pixels`);
-    const figure = element("figure", { class: "live-small" }, canvas, caption);
+export function pageHead(chooser, canvas, words) {
+    const figure = element("figure", { class: "live-small" }, canvas, element("figcaption", {}, words));
     return element("div", { class: "live-top" }, chooser.element, figure);
 }
 
@@ -63,7 +65,7 @@ export function loadButton(place, { label, begin }) {
 
     async function start() {
         button.disabled = true;
-        said.textContent = "Loading ...";
+        said.textContent = say("Loading ...");
         try {
             const made = await begin();
             place.replaceChildren(...made.children);
@@ -71,7 +73,7 @@ export function loadButton(place, { label, begin }) {
             place.querySelector("input").focus(); // the button that had the focus is gone
         } catch (error) {
             button.disabled = false;
-            said.textContent = `It could not be loaded: ${error.message}`;
+            said.textContent = say("It could not be loaded: {error}", { error: error.message });
         }
     }
     place.replaceChildren(button, said);

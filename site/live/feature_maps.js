@@ -5,8 +5,12 @@ import { element, Latest, loadButton, pageHead, percent, seenCanvas } from "./do
 import { load } from "./network.js";
 import { drawPixels, pixelsOf } from "./picture.js";
 
-const NAMES = { residual: "with shortcuts", plain: "its plain twin" };
-const PLACES = { stem: "Stem", layer1: "Stage 1", layer2: "Stage 2", layer3: "Stage 3", layer4: "Stage 4" };
+const NETWORKS = {
+    residual: { name: say("with shortcuts"), shown: say("Shown: the maps of the network with shortcuts.") },
+    plain: { name: say("its plain twin"), shown: say("Shown: the maps of the network its plain twin.") },
+};
+const stage = (number) => say("Stage {number}", { number });
+const PLACES = { stem: say("Stem"), layer1: stage(1), layer2: stage(2), layer3: stage(3), layer4: stage(4) };
 // Matplotlib's cividis at nine equal steps: the book's colours for maps, in order also when printed in grey.
 const CIVIDIS = [
     [0, 34, 78],
@@ -59,7 +63,7 @@ class Place {
             element(
                 "p",
                 {},
-                element("label", { for: `map-${name}` }, "one of them, enlarged: "),
+                element("label", { for: `map-${name}` }, say("one of them, enlarged:") + " "),
                 this.choice,
                 this.chosen,
             ),
@@ -81,11 +85,14 @@ class Place {
         }
         const zeros = data.reduce((sum, value) => sum + (value === 0), 0) / data.length;
         const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
-        this.about.textContent = `${count} maps of ${width} x ${height} values; ${percent(zeros)} of the values are zero, their mean is ${mean.toFixed(5)}.`;
+        this.about.textContent = say(
+            "{count} maps of {width} x {height} values; {zeros} of the values are zero, their mean is {mean}.",
+            { count, width, height, zeros: percent(zeros), mean: mean.toFixed(5) },
+        );
         this.about.dataset.mean = mean;
         this.all.setAttribute(
             "aria-label",
-            `All ${count} maps, each in its own scale from zero (dark) to its largest value (light)`,
+            say("All {count} maps, each in its own scale from zero (dark) to its largest value (light)", { count }),
         );
         this.choice.max = count;
         this.enlarge();
@@ -100,8 +107,8 @@ class Place {
         const k = Number(this.choice.value) - 1;
         [this.one.width, this.one.height] = [this.width, this.height];
         this.one.getContext("2d").putImageData(this.image(k), 0, 0);
-        this.one.setAttribute("aria-label", `Map ${k + 1}, enlarged`);
-        this.chosen.textContent = ` map ${k + 1} of ${this.count}`;
+        this.one.setAttribute("aria-label", say("Map {number}, enlarged", { number: k + 1 }));
+        this.chosen.textContent = " " + say("map {number} of {count}", { number: k + 1, count: this.count });
     }
 }
 
@@ -112,10 +119,10 @@ class Page {
         this.size = network.size;
         this.latest = new Latest();
         this.chooser = chooser((bitmap, name) => this.take(bitmap, name));
-        this.seen = seenCanvas("What the network sees of it");
+        this.seen = seenCanvas(say("What the network sees of it"));
         this.said = element("p", { role: "status" });
         this.places = Object.fromEntries(Object.keys(PLACES).map((name) => [name, new Place(name)]));
-        const choices = Object.entries(NAMES).map(([name, words]) =>
+        const choices = Object.entries(NETWORKS).map(([name, network]) =>
             element(
                 "label",
                 { class: "live-box" },
@@ -126,14 +133,18 @@ class Page {
                     checked: name === this.name,
                     onchange: () => this.change(name),
                 }),
-                ` ${words} `,
+                ` ${network.name} `,
             ),
         );
         this.element = element(
             "div",
             {},
-            pageHead(this.chooser, this.seen, "What it sees", this.size),
-            element("fieldset", { class: "live-networks" }, element("legend", {}, "Network"), ...choices),
+            pageHead(
+                this.chooser,
+                this.seen,
+                say("What it sees: {size} x {size} pixels", { size: this.size }),
+            ),
+            element("fieldset", { class: "live-networks" }, element("legend", {}, say("Network")), ...choices),
             this.said,
             ...Object.values(this.places).map((place) => place.element),
         );
@@ -147,13 +158,13 @@ class Page {
 
     async change(name) {
         this.name = name;
-        this.said.textContent = "Loading ...";
+        this.said.textContent = say("Loading ...");
         try {
             this.networks[name] ??= load(name);
             await this.ask();
         } catch (error) {
             delete this.networks[name];
-            this.said.textContent = `It could not be loaded: ${error.message}`;
+            this.said.textContent = say("It could not be loaded: {error}", { error: error.message });
         }
     }
 
@@ -165,7 +176,7 @@ class Page {
         });
         if (!maps) return;
         for (const [where, place] of Object.entries(this.places)) place.show(maps[where]);
-        this.said.textContent = `Shown: the maps of the network ${NAMES[name]}.`;
+        this.said.textContent = NETWORKS[name].shown;
     }
 }
 
@@ -175,4 +186,4 @@ async function begin() {
     return page.element;
 }
 
-loadButton(document.getElementById("feature-maps"), { label: "Load the network (about 16 MB)", begin });
+loadButton(document.getElementById("feature-maps"), { label: say("Load the network (about 16 MB)"), begin });

@@ -5,7 +5,8 @@ import { element, Latest, loadButton, pageHead, percent, placeOf, seenCanvas } f
 import { load } from "./network.js";
 import { drawPixels, drawSquare, pixelsOf } from "./picture.js";
 
-const NAMES = { residual: "With shortcuts", plain: "The plain twin" };
+const NAMES = { residual: say("With shortcuts"), plain: say("The plain twin") };
+const KINDS = { cat: say("cat"), dog: say("dog") }; // what the networks answer
 const BLOCKS = 8;
 const PER_STAGE = 2;
 const SIDE = 256; // of a drawn picture, in pixels of the screen
@@ -19,10 +20,17 @@ export function multipliersOf({ shortcuts, branches }) {
     return { residual: { shortcuts, branches }, plain: { shortcuts: branches.map((b) => 1 - b), branches } };
 }
 
-/** What is switched off, in words. */
+const branchOf = (k) => say("branch {number}", { number: k + 1 });
+const shortcutOf = (k) => say("shortcut {number}", { number: k + 1 });
+
+/** Several things in a row: "branch 2, branch 3, shortcut 1". */
+const listed = (words) => words.reduce((list, next) => say("{list}, {next}", { list, next }));
+
+/** What is switched off, in a sentence. */
 function cutsOf({ shortcuts, branches }) {
-    const listed = (word, values) => values.flatMap((on, k) => (on ? [] : [`${word} ${k + 1}`]));
-    return [...listed("branch", branches), ...listed("shortcut", shortcuts)].join(", ");
+    const off = (values, nameOf) => values.flatMap((on, k) => (on ? [] : [nameOf(k)]));
+    const cuts = [...off(branches, branchOf), ...off(shortcuts, shortcutOf)];
+    return cuts.length ? say("Cut: {cuts}.", { cuts: listed(cuts) }) : say("Nothing is cut.");
 }
 
 /** One network's side of the page: its answer in words and bars, and where it finds the evidence. */
@@ -39,7 +47,7 @@ class Side {
                 row: element(
                     "div",
                     { class: "live-row" },
-                    `${kind} `,
+                    `${KINDS[kind]} `,
                     element("div", { class: "live-track" }, bar),
                     number,
                 ),
@@ -54,14 +62,14 @@ class Side {
             this.said,
             ...this.bars.map(({ row }) => row),
             this.canvas,
-            element("details", {}, element("summary", {}, "The numbers"), this.numbers),
+            element("details", {}, element("summary", {}, say("The numbers")), this.numbers),
         );
     }
 
     show({ logits, probabilities, best, evidence }, bitmap, withMap) {
         const kind = this.network.classes[best];
-        this.sentence = `${kind}, ${percent(probabilities[best])}`;
-        this.said.textContent = this.sentence;
+        this.answer = say("{kind}, {share}", { kind: KINDS[kind], share: percent(probabilities[best]) });
+        this.said.textContent = this.answer;
         this.bars.forEach(({ bar, number }, k) => {
             bar.style.inlineSize = `${100 * probabilities[k]}%`;
             number.textContent = percent(probabilities[k]);
@@ -72,12 +80,22 @@ class Side {
         const where = withMap && drawEvidence(this.canvas, map, width, COLORS[kind]);
         this.canvas.setAttribute(
             "aria-label",
-            where ? `The picture; the evidence for ${kind} is strongest ${where}` : "The picture",
+            where
+                ? say("The picture; the evidence for {kind} is strongest {where}", { kind: KINDS[kind], where })
+                : say("The picture"),
         );
-        const each = this.network.classes.map((name, k) => `${name} ${logits[k].toFixed(6)}`).join(", ");
-        this.numbers.textContent =
-            `Logits: ${each}. Temperature: ${this.network.temperature.toFixed(6)}. ` +
-            `Probability of ${kind}: ${probabilities[best].toFixed(6)}.`;
+        const each = this.network.classes.map((name, k) =>
+            say("{kind} {logit}", { kind: KINDS[name], logit: logits[k].toFixed(6) }),
+        );
+        this.numbers.textContent = say(
+            "Logits: {logits}. Temperature: {temperature}. Probability of {kind}: {probability}.",
+            {
+                logits: listed(each),
+                temperature: this.network.temperature.toFixed(6),
+                kind: KINDS[kind],
+                probability: probabilities[best].toFixed(6),
+            },
+        );
     }
 }
 
@@ -99,7 +117,7 @@ function drawEvidence(canvas, map, width, [red, green, blue]) {
 class Switches {
     constructor(changed) {
         this.boxes = { branches: [], shortcuts: [] };
-        const row = (kind, word) =>
+        const row = (kind, word, nameOf) =>
             element(
                 "tr",
                 {},
@@ -108,7 +126,7 @@ class Switches {
                     const box = element("input", {
                         type: "checkbox",
                         checked: true,
-                        "aria-label": `${word} ${k + 1}`,
+                        "aria-label": nameOf(k),
                         onchange: changed,
                     });
                     this.boxes[kind].push(box);
@@ -116,7 +134,7 @@ class Switches {
                 }),
             );
         const stages = Array.from({ length: BLOCKS / PER_STAGE }, (_, k) =>
-            element("th", { scope: "colgroup", colspan: PER_STAGE }, `stage ${k + 1}`),
+            element("th", { scope: "colgroup", colspan: PER_STAGE }, say("stage {number}", { number: k + 1 })),
         );
         const blocks = ones().map((_, k) => element("th", { scope: "col" }, String(k + 1)));
         this.element = element(
@@ -125,19 +143,24 @@ class Switches {
             element(
                 "table",
                 {},
-                element("caption", {}, "What is switched on, block by block"),
+                element("caption", {}, say("What is switched on, block by block")),
                 element(
                     "thead",
                     {},
                     element("tr", {}, element("td"), ...stages),
-                    element("tr", {}, element("th", { scope: "row" }, "block"), ...blocks),
+                    element("tr", {}, element("th", { scope: "row" }, say("block")), ...blocks),
                 ),
-                element("tbody", {}, row("branches", "branch"), row("shortcuts", "shortcut")),
+                element(
+                    "tbody",
+                    {},
+                    row("branches", say("branch"), branchOf),
+                    row("shortcuts", say("shortcut"), shortcutOf),
+                ),
             ),
             element(
                 "button",
                 { type: "button", class: "live-button", onclick: () => (this.reset(), changed()) },
-                "Switch all on",
+                say("Switch all on"),
             ),
         );
     }
@@ -159,25 +182,25 @@ class EachOnce {
     constructor(page) {
         this.page = page;
         const columns = [
-            "branch cut, with shortcuts",
-            "shortcut cut, with shortcuts",
-            "block cut, plain twin",
+            say("branch cut, with shortcuts"),
+            say("shortcut cut, with shortcuts"),
+            say("block cut, plain twin"),
         ];
         this.cells = ones().map(() => columns.map(() => element("td", {}, "")));
         this.button = element(
             "button",
             { type: "button", class: "live-button", onclick: () => this.run() },
-            "Cut each one once",
+            say("Cut each one once"),
         );
         this.said = element("p", { role: "status" });
         const rows = this.cells.map((cells, k) =>
-            element("tr", {}, element("th", { scope: "row" }, `block ${k + 1}`), ...cells),
+            element("tr", {}, element("th", { scope: "row" }, say("block {number}", { number: k + 1 })), ...cells),
         );
         const head = columns.map((word) => element("th", { scope: "col" }, word));
         this.table = element(
             "table",
             { class: "live-each", hidden: true },
-            element("caption", {}, "How probable its own answer still is to each network"),
+            element("caption", {}, say("How probable its own answer still is to each network")),
             element("thead", {}, element("tr", {}, element("td"), ...head)),
             element("tbody", {}, ...rows),
         );
@@ -197,7 +220,7 @@ class EachOnce {
         for (const name of Object.keys(NAMES))
             due[name] = (await networks[name].answer(pixels, whole[name])).best;
         for (let k = 0; k < BLOCKS && pixels === this.page.pixels; k++) {
-            this.said.textContent = `Cutting block ${k + 1} of ${BLOCKS} ...`;
+            this.said.textContent = say("Cutting block {number} of {count} ...", { number: k + 1, count: BLOCKS });
             const cut = ones();
             cut[k] = 0;
             const [branch, shortcut] = [
@@ -224,9 +247,11 @@ class EachOnce {
         const kept = [0, 1, 2].map(
             (column) => this.cells.filter((row) => row[column].dataset.share >= 0.5).length,
         );
-        this.said.textContent =
-            `With shortcuts the answer survives ${kept[0]} of ${BLOCKS} cuts of a branch and ${kept[1]} of ${BLOCKS} ` +
-            `cuts of a shortcut; that of the plain twin ${kept[2]} of ${BLOCKS} cuts of a block.`;
+        this.said.textContent = say(
+            "With shortcuts the answer survives {branches} of {count} cuts of a branch and {shortcuts} of {count} " +
+                "cuts of a shortcut; that of the plain twin {blocks} of {count} cuts of a block.",
+            { branches: kept[0], shortcuts: kept[1], blocks: kept[2], count: BLOCKS },
+        );
         this.table.hidden = false;
     }
 }
@@ -248,17 +273,27 @@ class Page {
             id: "live-map",
             onchange: () => this.ask(),
         });
-        this.seen = seenCanvas("What the networks see of it");
+        this.seen = seenCanvas(say("What the networks see of it"));
         this.said = element("p", { role: "status", class: "live-said" });
         const { images, accuracy } = networks.residual.card.measured;
         const twin = networks.plain.card.measured.accuracy;
-        const about =
-            `Of ${images.toLocaleString("en")} photographs held out, the network with shortcuts answers ` +
-            `${(100 * accuracy).toFixed(1)} % right, its plain twin ${(100 * twin).toFixed(1)} %.`;
+        const about = say(
+            "Of {images} photographs held out, the network with shortcuts answers {accuracy} % right, its plain " +
+                "twin {twin} %.",
+            {
+                images: images.toLocaleString("en"),
+                accuracy: (100 * accuracy).toFixed(1),
+                twin: (100 * twin).toFixed(1),
+            },
+        );
         this.element = element(
             "div",
             {},
-            pageHead(this.chooser, this.seen, "What they see", networks.residual.size),
+            pageHead(
+                this.chooser,
+                this.seen,
+                say("What they see: {size} x {size} pixels", { size: networks.residual.size }),
+            ),
             this.switches.element,
             this.said,
             element("div", { class: "live-sides" }, this.sides.residual.element, this.sides.plain.element),
@@ -269,7 +304,7 @@ class Page {
                     "label",
                     { class: "live-box" },
                     this.withMap,
-                    " colour where the evidence for the answer lies",
+                    " " + say("colour where the evidence for the answer lies"),
                 ),
             ),
             this.eachOnce.element,
@@ -300,14 +335,19 @@ class Page {
         if (!answers) return;
         for (const [name, side] of Object.entries(this.sides))
             side.show(answers[name], this.bitmap, this.withMap.checked);
-        const cuts = cutsOf(switches);
+        const said = {
+            first: this.sides.residual.answer,
+            second: this.sides.plain.answer,
+            cuts: cutsOf(switches),
+        };
         const nothing = switches.branches.some((on, k) => !on && !switches.shortcuts[k]);
-        this.said.textContent =
-            `${NAMES.residual}: ${this.sides.residual.sentence}. ${NAMES.plain}: ${this.sides.plain.sentence}. ` +
-            (cuts ? `Cut: ${cuts}.` : "Nothing is cut.") +
-            (nothing
-                ? " Where branch and shortcut are both cut, nothing of the picture passes: the first answer is the same for every picture."
-                : "");
+        this.said.textContent = nothing
+            ? say(
+                  "With shortcuts: {first}. The plain twin: {second}. {cuts} Where branch and shortcut are both cut, " +
+                      "nothing of the picture passes: the first answer is the same for every picture.",
+                  said,
+              )
+            : say("With shortcuts: {first}. The plain twin: {second}. {cuts}", said);
     }
 }
 
@@ -318,4 +358,4 @@ async function begin() {
     return page.element;
 }
 
-loadButton(document.getElementById("lesions"), { label: "Load the two networks (about 19 MB)", begin });
+loadButton(document.getElementById("lesions"), { label: say("Load the two networks (about 19 MB)"), begin });

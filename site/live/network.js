@@ -17,7 +17,9 @@ function theRuntime() {
 
 async function fetched(url) {
     const answer = await fetch(url);
-    if (!answer.ok) throw new Error(`${url.pathname} is not there (${answer.status}).`);
+    if (!answer.ok) {
+        throw new Error(say("{path} is not there ({status}).", { path: url.pathname, status: answer.status }));
+    }
     return new Uint8Array(await answer.arrayBuffer());
 }
 

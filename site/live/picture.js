@@ -11,25 +11,34 @@ export function centredSquare(width, height) {
 }
 
 /** A file or blob, decoded upright; throws an Error whose message is for the reader. */
-export async function decode(blob, name = "the picture") {
+export async function decode(blob, name = say("the picture")) {
     let bitmap;
     try {
         // As it is stored: no colours changed for this screen, and transparency not yet mixed in.
         bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
     } catch {
-        throw new Error(`${name} is no picture that this browser can read. JPEG, PNG and WebP will do.`);
+        throw new Error(
+            say("{name} is no picture that this browser can read. JPEG, PNG and WebP will do.", { name }),
+        );
     }
     const { width, height } = bitmap;
-    if (width * height > MOST_PIXELS) throw new Error(`${name} has more than 100 million pixels.`);
+    if (width * height > MOST_PIXELS) {
+        throw new Error(say("{name} has more than 100 million pixels.", { name }));
+    }
     return bitmap;
 }
 
 /** What the network sees of a picture: Float32Array (3, size, size), values from 0 to 255. */
-export function pixelsOf(bitmap, size, name = "the picture") {
+export function pixelsOf(bitmap, size, name = say("the picture")) {
     const { left, top, side } = centredSquare(bitmap.width, bitmap.height);
     if (side < size / 2) {
         throw new Error(
-            `${name} has only ${bitmap.width} x ${bitmap.height} pixels; ${size / 2} are needed on each side.`,
+            say("{name} has only {width} x {height} pixels; {least} are needed on each side.", {
+                name,
+                width: bitmap.width,
+                height: bitmap.height,
+                least: size / 2,
+            }),
         );
     }
     // Besides the square, as much around it as a pixel of the result reaches over its edge.

@@ -6,7 +6,7 @@
   const { tag, svg, text, fixed } = Touch;
   const BINS = 15; // as in resnet_utils.evaluation.calibration
   const FEWEST = 10; // answers in a bin, to be drawn
-  const HALVES = ["choose", "judge"];
+  const HALVES = ["choose", "judge"]; // as the record calls them
 
   const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
   const confidence = (margin, temperature) => 1 / (1 + Math.exp(-Math.abs(margin) / temperature));
@@ -53,7 +53,7 @@
   function draw({ head, half, temperature }, { rows }) {
     const margins = rows[head - 1][HALVES[half - 1]];
     const bins = reliability(margins, temperature);
-    const parts = [text(left, 14, "Right answers over confidence (%)", "start", "strong")];
+    const parts = [text(left, 14, say("Right answers over confidence (%)"), "start", "strong")];
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
       parts.push(tag("path", { d: `M${left} ${y(share)}H${right}`, class: "grid" }));
       parts.push(text(left - 6, y(share) + 4, 100 * share, "end"));
@@ -81,26 +81,52 @@
     for (const [across, up] of points) {
       parts.push(tag("circle", { cx: fixed(across, 1), cy: fixed(up, 1), r: 4, class: "dot residual" }));
     }
-    parts.push(text(left, 226, `Answers in each bin (most: ${top})`, "start", "strong"));
-    parts.push(text((left + right) / 2, 307, "confidence of the answer (%)", "middle"));
-    return svg(314, `Reliability diagram at temperature ${fixed(temperature, 1)}`, parts);
+    parts.push(text(left, 226, say("Answers in each bin (most: {top})", { top }), "start", "strong"));
+    parts.push(text((left + right) / 2, 307, say("confidence of the answer (%)"), "middle"));
+    const label = say("Reliability diagram at temperature {temperature}", { temperature: fixed(temperature, 1) });
+    return svg(314, label, parts);
   }
 
-  function say({ head, half, temperature }, { rows }) {
+  /** Whether answers are as sure as they are often right. */
+  function verdict(sure, share, count) {
+    const values = { right: fixed(100 * share, 1), count, sure: fixed(100 * sure, 1) };
+    if (sure > share + 0.01) {
+      return say(
+        "{right} % of {count} answers are right, at any temperature; their mean confidence is {sure} %, so it is " +
+          "too sure on the whole.",
+        values,
+      );
+    }
+    if (sure < share - 0.01) {
+      return say(
+        "{right} % of {count} answers are right, at any temperature; their mean confidence is {sure} %, so it is " +
+          "too shy on the whole.",
+        values,
+      );
+    }
+    return say(
+      "{right} % of {count} answers are right, at any temperature; their mean confidence is {sure} %, so it is " +
+        "sure about as often as right.",
+      values,
+    );
+  }
+
+  function tell({ head, half, temperature }, { rows }) {
     const margins = rows[head - 1][HALVES[half - 1]];
     const [sure, share] = [sureness(margins, temperature), accuracy(margins)];
-    const verdict = sure > share + 0.01 ? "too sure on the whole" : sure < share - 0.01 ? "too shy on the whole"
-      : "sure about as often as right";
-    return `Temperature ${fixed(temperature, 1)}: calibration error ${fixed(calibrationError(margins, temperature), 3)}, ` +
-      `loss ${fixed(loss(margins, temperature), 3)} nats. ${fixed(100 * share, 1)} % of ${margins.length} answers ` +
-      `are right, at any temperature; their mean confidence is ${fixed(100 * sure, 1)} %, so it is ${verdict}.`;
+    const errors = say("Temperature {temperature}: calibration error {error}, loss {loss} nats.", {
+      temperature: fixed(temperature, 1),
+      error: fixed(calibrationError(margins, temperature), 3),
+      loss: fixed(loss(margins, temperature), 3),
+    });
+    return say("{errors} {verdict}", { errors, verdict: verdict(sure, share, margins.length) });
   }
 
   const words = {
     head: (value, { rows }) => String(rows[value - 1].weight_decay),
-    half: (value) => HALVES[value - 1],
+    half: (value) => [say("choose"), say("judge")][value - 1],
     temperature: (value) => fixed(value, 1),
   };
-  Touch.register("temperature", { draw, say, words });
+  Touch.register("temperature", { draw, tell, words });
   if (typeof module === "object") module.exports = { reliability, calibrationError, loss };
 })(typeof module === "object" ? require("./touch.js") : window.Touch);

@@ -3,10 +3,11 @@
 //
 // A figure is three functions of the state of its sliders and of the data in the page:
 //   draw   the picture, as SVG in words
-//   say    the same in a sentence, for those who read or hear it
+//   tell   the same in a sentence, for those who read or hear it
 //   words  what stands beside a slider (left out: the number itself)
 // and, where a slider's end depends on the others, `ends`. They touch nothing of the page, so that a test, and
-// the program that draws the still pictures, can ask them too.
+// the program that draws the still pictures, can ask them too. What they say goes through `say`, whole sentences
+// with named values, so that another language may order them otherwise (site/static/words.js).
 // A classic script, since browsers load no modules from a file on the disk.
 (function () {
   const figures = {};
@@ -21,7 +22,7 @@
     ]);
     return {
       picture: figure.draw(state, data),
-      says: figure.say(state, data),
+      says: figure.tell(state, data),
       values: Object.fromEntries(values),
     };
   }

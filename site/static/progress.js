@@ -47,7 +47,8 @@
       else if (!mark) {
         const sign = document.createElement("span");
         sign.className = "read-mark";
-        sign.innerHTML = '<span aria-hidden="true">\u00a0\u2713</span><span class="visually-hidden"> (read)</span>';
+        sign.innerHTML = '<span aria-hidden="true">\u00a0\u2713</span><span class="visually-hidden"></span>';
+        sign.lastChild.textContent = " " + say("(read)");
         link.append(sign);
       }
     }
@@ -56,22 +57,24 @@
   const box = document.createElement("div");
   box.className = "reading-progress";
   box.innerHTML =
-    '<p><button type="button" class="mark"></button> <button type="button" class="clear">Clear all marks</button></p>' +
+    '<p><button type="button" class="mark"></button> <button type="button" class="clear"></button></p>' +
     '<p><span role="status"></span> <span class="where"></span></p>';
   const [mark, clear] = box.querySelectorAll("button");
+  clear.textContent = say("Clear all marks");
 
   const show = () => {
     marked();
     const is = read.has(name);
     mark.hidden = !name;
     mark.setAttribute("aria-pressed", String(is));
-    mark.textContent = is ? "\u2713 Read" : "Mark as read";
+    mark.textContent = is ? say("\u2713 Read") : say("Mark as read");
     clear.hidden = !read.size;
     const count = [...read].filter((one) => all.has(one)).length;
-    box.querySelector("[role=status]").textContent = `You have read ${count} of ${all.size} pages.`;
+    const said = say("You have read {count} of {all} pages.", { count, all: all.size });
+    box.querySelector("[role=status]").textContent = said;
     box.querySelector(".where").textContent = kept
-      ? "The marks stay in this browser; nothing is sent anywhere."
-      : "This browser keeps no marks, so they last until you leave the page.";
+      ? say("The marks stay in this browser; nothing is sent anywhere.")
+      : say("This browser keeps no marks, so they last until you leave the page.");
   };
 
   const set = (is) => {

@@ -4,7 +4,7 @@
   "use strict";
   const FORMULA = ".katex-display";
   const BOXES = "pre, .cell_output > .output, .jp-RenderedHTMLCommon, .pst-scrollable-table-container";
-  const NAMED = { role: "group", "aria-label": "Formula, wider than the page" };
+  const NAMED = { role: "group", "aria-label": say("Formula, wider than the page") };
   const scrolls = (box) =>
     box.scrollWidth > box.clientWidth || (!box.matches(FORMULA) && box.scrollHeight > box.clientHeight);
   const observer = new ResizeObserver((entries) => {

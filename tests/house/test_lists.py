@@ -89,15 +89,16 @@ def test_the_glossary_has_eighty_words_in_two_languages():
         assert set(re.findall(r"\{term\}`([^`]*)`", meaning)) <= set(words)
 
 
-def linked(*parts):
+def linked(*parts, language="en"):
     """What the words of a page become: the pieces of one paragraph, links as ``[word]``."""
     page = nodes.paragraph("", "", *parts)
     document = nodes.section("", page)
-    names = {word.lower(): word for word in glossary_links.entries()}
+    names = {word.lower(): word for word in glossary_links.entries(language)}
     seen: set[str] = set()
     for text in list(document.findall(nodes.Text)):
         if glossary_links._is_prose(text):
-            text.parent.replace(text, glossary_links._linked(text.astext(), names, seen, "page"))
+            found = glossary_links.pattern(language).finditer(text.astext())
+            text.parent.replace(text, glossary_links._linked(text.astext(), found, names, seen, "page"))
     said = [f"[{n.astext()}]" if isinstance(n, nodes.Element) else n.astext() for n in page.children]
     return "".join(said)
 
@@ -108,6 +109,19 @@ def test_the_first_use_of_a_word_is_linked_and_no_other():
 
 def test_the_longer_of_two_words_is_meant():
     assert linked(nodes.Text("a plain network")) == "a [plain network]"
+
+
+def test_a_chinese_word_needs_no_space_around_it_and_the_longer_of_two_is_meant():
+    told = linked(nodes.Text("把残差网络的捷径连接去掉，残差还在。"), language="zh_CN")
+    assert told == "把[残差网络]的[捷径连接]去掉，[残差]还在。"
+
+
+def test_what_a_link_shows_is_the_first_sentence_in_the_language_of_the_page():
+    english, chinese = glossary_links.entries("en")["accuracy"], glossary_links.entries("zh_CN")["准确率"]
+    assert english == "Right answers over all answers."
+    assert chinese.endswith("。")
+    assert chinese.count("。") == 1
+    assert "{term}" not in "".join(glossary_links.entries("zh_CN").values())
 
 
 def test_a_word_within_a_word_or_in_code_is_not_linked():

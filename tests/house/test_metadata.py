@@ -8,8 +8,8 @@ import pytest
 from docutils import nodes
 from PIL import Image
 
-from tools import project, website
-from tools.web import card, page_facts
+from tools import project
+from tools.web import card, page_facts, settings
 
 STATIC = project.ROOT / "site" / "static"
 
@@ -20,7 +20,7 @@ def configured(tmp_path, address):
         shutil.copy(project.ROOT / name, tmp_path / name)
     path = tmp_path / "pyproject.toml"
     path.write_text(path.read_text(encoding="utf-8").replace(project.address(), address), encoding="utf-8")
-    return website.configuration(tmp_path)
+    return settings.configuration(tmp_path)
 
 
 def size(path):
@@ -80,7 +80,7 @@ def test_a_long_first_sentence_is_kept_whole():
 
 
 def test_the_card_has_the_size_that_the_pages_say():
-    tags = " ".join(website.configuration()["sphinx"]["config"]["ogp_custom_meta_tags"])
+    tags = " ".join(settings.configuration()["sphinx"]["config"]["ogp_custom_meta_tags"])
     assert f'og:image:width" content="{card.WIDTH}"' in tags
     assert f'og:image:height" content="{card.HEIGHT}"' in tags
     assert size(card.CARD) == (card.WIDTH, card.HEIGHT)
@@ -97,4 +97,4 @@ def test_the_icon_is_a_small_drawing_with_a_name():
     assert "<title>" in icon
     assert len(icon) < 2000
     assert "script" not in icon
-    assert website.configuration()["html"]["favicon"] == "site/static/favicon.svg"
+    assert settings.configuration()["html"]["favicon"] == "site/static/favicon.svg"

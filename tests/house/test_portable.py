@@ -510,12 +510,13 @@ def test_the_branch_has_what_pip_and_binder_need(tmp_path):
     ):
         branch.gather(tmp_path / "branch", website=site)
     for path in project.executed():
-        portable = site / buttons.FOLDER / path.relative_to(project.BOOK)
-        portable.parent.mkdir(parents=True, exist_ok=True)
-        portable.write_text("{}", encoding="utf-8")
+        for folder in (site / buttons.FOLDER, site / "zh" / buttons.FOLDER):
+            portable = folder / path.relative_to(project.BOOK)
+            portable.parent.mkdir(parents=True, exist_ok=True)
+            portable.write_text("{}", encoding="utf-8")
     branch.gather(tmp_path / "branch", website=site)
     found = {path.name for path in (tmp_path / "branch").iterdir()}
-    assert found == {*branch.COPIED, "environment.yml", buttons.FOLDER}
+    assert found == {*branch.COPIED, "environment.yml", "notebooks", "notebooks-zh"}
     environment = yaml.safe_load((tmp_path / "branch" / "environment.yml").read_text(encoding="utf-8"))
     assert environment["dependencies"][-1] == {"pip": ["-e ."]}
     assert not [entry for entry in environment["dependencies"] if "myst" in str(entry)]

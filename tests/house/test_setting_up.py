@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tools import address, environment, home, lab, patience, project, publish, run_tests, website
+from tools.web import settings
 
 ROOT = project.ROOT
 NAMES = (
@@ -103,11 +104,11 @@ def test_what_a_citation_lacks_is_named_until_it_is_there(unpublished):
 
 
 def test_a_site_without_an_address_has_no_buttons_that_lead_nowhere(unpublished):
-    config = website.configuration(unpublished)
+    config = settings.configuration(unpublished)
     assert not config["html"]["use_repository_button"]
     assert not config["html"]["use_issues_button"]
     set_address(unpublished, MINE)
-    config = website.configuration(unpublished)
+    config = settings.configuration(unpublished)
     assert config["html"]["use_repository_button"]
 
 

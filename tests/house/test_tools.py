@@ -10,7 +10,16 @@ import pytest
 from tools import project, web
 
 TOOLS = project.ROOT / "tools"
-SHARED = {"executions", "home", "patience", "project", "references", "sitting", "strict"}  # by several verbs
+SHARED = {
+    "executions",
+    "home",
+    "interface",
+    "patience",
+    "project",
+    "references",
+    "sitting",
+    "strict",
+}  # by several verbs
 MODULES = {
     path.relative_to(project.ROOT).with_suffix("").as_posix().replace("/", "."): path
     for path in TOOLS.rglob("*.py")
@@ -30,7 +39,7 @@ def imported(name: str) -> set[str]:
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module_imports_only_what_stands_below_it(name):
     short = {other.removeprefix("tools.") for other in imported(name)}
-    parts = {other for other in short if other.startswith(("web.", "portable.", "mutation."))}
+    parts = {other for other in short if other.startswith(("web.", "portable.", "mutation.", "translation."))}
     own = name.removeprefix("tools.").rpartition(".")[0]
     if name.removeprefix("tools.") in SHARED:
         assert short <= SHARED
@@ -39,6 +48,8 @@ def test_a_module_imports_only_what_stands_below_it(name):
         assert all(part.startswith(f"{own}.") for part in parts)
     elif name == "tools.website":
         assert not any(part.startswith("mutation.") for part in parts)
+    elif name == "tools.messages":
+        assert not any(part.startswith(("mutation.", "portable.")) for part in parts)
     elif name == "tools.mutants":
         assert all(part.startswith("mutation.") for part in parts)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from itertools import product
 
 import pytest
@@ -12,9 +13,13 @@ from torch.nn import functional
 
 from resnet_utils.evaluation import calibration
 from resnet_utils.reporting import results
+from tools import interface
 from tools.web import touch
 
 FIGURES = touch.figures()
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+LATIN = re.compile(r"[A-Za-z]{2,}")
+NAMES = {"PyTorch", "choose", "judge"}  # a program's, and the record's for its halves
 
 
 def positions(slider):
@@ -47,7 +52,7 @@ def test_every_slider_changes_what_is_shown_and_nothing_is_no_number(name):
         shown = touch.ask(figure, shown=states(name, slider.name))["shown"]
         assert len({(one["picture"], one["says"]) for one in shown}) > 1, slider.name
         for one in shown:
-            for word in ("NaN", "undefined", "Infinity", "null"):
+            for word in ("NaN", "undefined", "Infinity", "null", "{"):
                 assert word not in one["picture"] + one["says"], (slider.name, word)
 
 
@@ -243,3 +248,38 @@ def test_a_figure_is_whole_without_its_script():
         assert f'<label for="touch-degradation-{slider.name}">{slider.label}</label>' in page
     assert page.count("</script>") == 3, "data cannot end its own script"
     assert 'src="../../live/degradation.js"' in page
+
+
+def words_of(one):
+    """All that a state shows in words: picture, sentence and values."""
+    seen = re.findall(r">([^<>]+)<|aria-label=\"([^\"]*)\"", one["picture"])
+    return [*(inner or label for inner, label in seen), one["says"], *one["values"].values()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_says_in_chinese_what_it_says_in_english(name):
+    """With the same numbers, in whatever order, and the same drawing, without an English word."""
+    figure = FIGURES[name]
+    some = [state for slider in figure.sliders for state in states(name, slider.name)]
+    some += [figure.start | {"side": 5, "padding": 3, "stride": 3, "place": 1}] * (name == "convolution")
+    some += [figure.start | {"side": 5, "kernel": 5, "dilation": 3}] * (name == "convolution")
+    english = touch.ask(figure, shown=some)["shown"]
+    chinese = touch.ask(figure, shown=some, language=interface.CHINESE)["shown"]
+    for ours, theirs in zip(english, chinese, strict=True):
+        for said, also in zip(words_of(ours), words_of(theirs), strict=True):
+            assert sorted(NUMBER.findall(said)) == sorted(NUMBER.findall(also)), (said, also)
+            assert set(LATIN.findall(also)) <= NAMES, also
+            assert "{" not in also
+            assert not re.search(r"[\u3002\uff0c\uff1b]\s", also), also
+        bare = [re.sub(r">[^<>]+<|aria-label=\"[^\"]*\"", "><", one["picture"]) for one in (ours, theirs)]
+        assert bare[0] == bare[1]
+        assert ours["says"] != theirs["says"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_chinese_page_has_a_chinese_figure(name):
+    figure = FIGURES[name]
+    (still,) = touch.ask(figure, shown=[figure.start], language=interface.CHINESE)["shown"]
+    page = touch.markup(figure, still, root="../../", language=interface.CHINESE)
+    said = re.sub(r"<script.*?</script>|<[^>]*>", " ", page, flags=re.S)
+    assert set(LATIN.findall(said)) <= NAMES | {"JavaScript"}

@@ -12,8 +12,8 @@ import tarfile
 
 import pytest
 
-from tools import project, website
-from tools.web import vendor
+from tools import project
+from tools.web import settings, vendor
 
 
 def archive(**files: str) -> bytes:
@@ -149,6 +149,6 @@ def test_nothing_of_a_package_is_committed():
 
 
 def test_every_page_loads_the_style_of_the_book(tmp_path):
-    config = website.configuration()
+    config = settings.configuration()
     assert config["sphinx"]["config"]["html_static_path"] == ["site/static"]
     assert "book.css" in config["sphinx"]["config"]["html_css_files"]

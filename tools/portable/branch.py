@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tools import project
+from tools import interface, project
 from tools.portable import buttons
 
 WEBSITE = project.ROOT / "_build" / "html"
@@ -45,7 +45,9 @@ def gather(folder: Path, *, website: Path = WEBSITE, root: Path = project.ROOT) 
         raise FileNotFoundError(
             f"{website} has no portable notebook of {len(absent)}, such as {absent[0]}: run `make book` first"
         )
-    shutil.copytree(website / buttons.FOLDER, folder / buttons.FOLDER)
+    for language, name in buttons.FOLDERS.items():
+        site = website if language == interface.ENGLISH else website / interface.FOLDER
+        shutil.copytree(site / buttons.FOLDER, folder / name)
     for name in COPIED:
         if (root / name).is_dir():
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

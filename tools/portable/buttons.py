@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from tools import interface
+
 BRANCH = "portable"  # of the repository; the workflow `site` writes it
 FOLDER = "notebooks"  # on that branch, and on the website
+FOLDERS = {interface.ENGLISH: FOLDER, interface.CHINESE: "notebooks-zh"}  # on that branch
 
 
 @dataclass(frozen=True)
@@ -18,14 +21,16 @@ class Button:
     tooltip: str
 
 
-def hosts(repository: str, name: str) -> list[Button]:
+def hosts(repository: str, name: str, language: str = interface.ENGLISH) -> list[Button]:
     """A button for each host that opens notebooks from a repository; Binder, with least memory, is last.
 
     Args:
         repository: ``owner/name`` on GitHub.
         name: the notebook without suffix, ``01_background/losses``.
+        language: of the page; the notebook is in the same one.
     """
-    path = quote(f"{FOLDER}/{name}.ipynb")
+    say = interface.words(language)
+    path = quote(f"{FOLDERS[language]}/{name}.ipynb")
     on_github = f"{repository}/blob/{BRANCH}/{path}"
     kaggle = urlencode({"src": f"https://github.com/{on_github}"})
     binder = urlencode({"urlpath": f"lab/tree/{path}"})
@@ -33,16 +38,16 @@ def hosts(repository: str, name: str) -> list[Button]:
         Button(
             "Colab",
             f"https://colab.research.google.com/github/{on_github}",
-            "Run this page in Google Colab; it lends a GPU",
+            say("Run this page in Google Colab; it lends a GPU"),
         ),
         Button(
             "Kaggle",
             f"https://kaggle.com/kernels/welcome?{kaggle}",
-            "Run this page in a Kaggle notebook; switch its Internet on first",
+            say("Run this page in a Kaggle notebook; switch its Internet on first"),
         ),
         Button(
             "Binder",
             f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?{binder}",
-            "Run this page on Binder: free and without an account, with 2 GB of memory and a slow start",
+            say("Run this page on Binder: free and without an account, with 2 GB of memory and a slow start"),
         ),
     ]

@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from pybtex.database import Entry
 
-from tools import references
+from tools import interface, references
 from tools.portable.prose import Piece, Unsupported, Writer
 
 # Each host folds by a word of its own. A solution lies under a heading that JupyterLab and Colab fold.
@@ -24,7 +24,6 @@ SOURCE_FOLDED = {"jupyter": {"source_hidden": True}}  # JupyterLab
 OUTPUT_FOLDED = {"_kg_hide-output": True}
 HEADING_FOLDED = {"jp-MarkdownHeadingCollapsed": True}
 HEADING = re.compile(r"#+ ")
-UNTITLED = re.compile(r"#+ Exercise [\d.]+")
 BOLD_TITLE = re.compile(r"\*\*((?:(?!\*\*).)+?)[.:]?\*\*\n+(?=\S)")
 
 
@@ -50,9 +49,9 @@ def portable(
         except Unsupported as error:
             raise Unsupported(f"cell {number + 1}: {error}") from error
         result.cells += made
-    result.cells += _unlisted(notebook, papers or {})
+    result.cells += _unlisted(notebook, papers or {}, writer.say)
     if website:
-        _link(result, website)
+        _link(result, website, writer.say)
     result.metadata["colab"] = {"collapsed_sections": outline.folded, "provenance": []}
     nbformat.validate(result)
     return result
@@ -98,7 +97,7 @@ class _Outline:
         for piece in self.writer.pieces(cell.source):
             text = self._shown(piece)
             if piece.kind == "text" and is_open:
-                parts[-1] = (_under(parts[-1][0], text), False)
+                parts[-1] = (_under(parts[-1][0], text, self.writer.say), False)
             elif text:
                 parts.append((text, piece.kind == "solution"))
             is_open = piece.kind in ("text", "exercise")
@@ -118,7 +117,8 @@ class _Outline:
         tokens = self.writer.parser.parse(piece.text)
         back = ""
         if self.is_after_solution and not (tokens and tokens[0].type == "heading_open"):
-            back = f"{'#' * (self.level + 1)} Back to: {self.title}\n\n"  # ends what is folded
+            words = self.writer.say("Back to: {title}", title=self.title)
+            back = f"{'#' * (self.level + 1)} {words}\n\n"  # ends what is folded
         self.is_after_solution = False
         for token, following in itertools.pairwise(tokens):
             if token.type == "heading_open":
@@ -134,14 +134,15 @@ class _Outline:
         return made
 
 
-def _under(heading: str, text: str) -> str:
+def _under(heading: str, text: str, say: interface.Say) -> str:
     """A text under what stands before it; an exercise without a title takes the bold words it begins with."""
-    if UNTITLED.fullmatch(heading) and (title := BOLD_TITLE.match(text)):
+    untitled = re.escape(say("Exercise {number}", number="1")).replace("1", r"[\d.]+")
+    if re.fullmatch(rf"#+ {untitled}", heading) and (title := BOLD_TITLE.match(text)):
         return f"{heading}: {title[1]}\n\n{text[title.end() :]}"
     return f"{heading}\n\n{text}"
 
 
-def _unlisted(notebook: NotebookNode, papers: Mapping[str, Entry]) -> list[NotebookNode]:
+def _unlisted(notebook: NotebookNode, papers: Mapping[str, Entry], say: interface.Say) -> list[NotebookNode]:
     """A cell with the papers that a notebook cites and does not list: here is no page of all papers."""
     told = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     cited = {key.strip() for group in references.CITE.findall(told) for key in group.split(",")}
@@ -149,13 +150,15 @@ def _unlisted(notebook: NotebookNode, papers: Mapping[str, Entry]) -> list[Noteb
     missing = [line for line in lines if line not in told]
     if not missing:
         return []
-    head = "The papers in full:" if "\n## References" in told else "## References"
+    listed = f"\n## {say('References')}" in told
+    head = say("The papers in full:") if listed else f"## {say('References')}"
     return [new_markdown_cell("\n".join([head, "", *missing]), id="papers")]
 
 
-def _link(notebook: NotebookNode, website: str) -> None:
+def _link(notebook: NotebookNode, website: str, say: interface.Say) -> None:
     """Say below the title where the same page is on the website."""
     first = next(cell for cell in notebook.cells if cell.cell_type == "markdown")
     title, _, rest = first.source.partition("\n")
     if HEADING.match(title):
-        first.source = f"{title}\n\n*[This page on the website of the book]({website})*\n{rest}"
+        words = say("This page on the website of the book")
+        first.source = f"{title}\n\n*[{words}]({website})*\n{rest}"

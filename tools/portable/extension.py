@@ -13,8 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tools import address, project, references
-from tools.portable import buttons, cells, leftovers, names, prose
+from tools import address, interface, project, references
+from tools.portable import buttons, cells, leftovers, names, prose, translated
 
 LOGGER = logging.getLogger(__name__)
 BOOK = "book/"  # where the pages lie that are notebooks
@@ -38,13 +38,17 @@ def write(app: Sphinx, failed: Exception | None) -> None:
         return
     parser = create_md_parser(app.env.myst_config, RendererHTML)
     website = names.Website(app, app.config.portable_website)
+    known = interface.catalogue(app.config.language, "book")
+    translator = translated.Translator(parser, known) if known else None
     papers = {}
     for file in app.config.bibtex_bibfiles:
         papers |= references.entries(Path(app.srcdir, file))
     for page in pages(app):
         notebook = nbformat.read(app.env.doc2path(page), as_version=4)
         try:
-            writer = prose.Writer(parser, website, page)
+            if translator is not None:
+                notebook = translated.translated(notebook, translator)
+            writer = prose.Writer(parser, website, page, website.say)
             made = cells.portable(notebook, writer, website=website.page(page), papers=papers)
         except prose.Unsupported as error:
             LOGGER.warning("no portable notebook: %s", error, location=page)
@@ -54,6 +58,8 @@ def write(app: Sphinx, failed: Exception | None) -> None:
         path = Path(app.outdir, buttons.FOLDER, f"{name(page)}.ipynb")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(nbformat.writes(made, version=4) + "\n", encoding="utf-8")
+    for text in translator.missing if translator else []:
+        LOGGER.warning("not translated in a notebook: %r", text[:100])
 
 
 def show(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
@@ -63,13 +69,15 @@ def show(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
     to = context["pathto"]
     download = to(f"{buttons.FOLDER}/{name(page)}.ipynb", 1)
     repository = app.config.portable_repository
-    run = buttons.hosts(address.slug(repository), name(page)) if repository else []
-    home = buttons.Button("JupyterLab", to(HOW_TO) + HOW_TO_PLACE, "How to run this page on your own machine")
+    say = interface.words(app.config.language)
+    run = buttons.hosts(address.slug(repository), name(page), app.config.language) if repository else []
+    how = say("How to run this page on your own machine")
+    home = buttons.Button("JupyterLab", to(HOW_TO) + HOW_TO_PLACE, how)
     run.insert(len(run) - 1 if run else 0, home)
     group = {
         "type": "group",
         "icon": "fas fa-rocket",
-        "tooltip": "Run this page",
+        "tooltip": say("Run this page"),
         "label": "launch-buttons",
         "buttons": [{"type": "link", "text": b.text, "url": b.url, "tooltip": b.tooltip} for b in run],
     }
@@ -77,7 +85,7 @@ def show(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
     for given in context["header_buttons"]:
         for button in given.get("buttons", []):
             if button.get("label") == "download-source-button":
-                button |= {"url": download, "tooltip": "Download this page as a notebook for any host"}
+                button |= {"url": download, "tooltip": say("Download this page as a notebook for any host")}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

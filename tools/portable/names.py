@@ -13,6 +13,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.nodes import split_explicit_title
 
+from tools import interface
 from tools.portable.prose import Unsupported
 
 ROLES = {  # as a text writes it -> the domain, its name there
@@ -41,6 +42,7 @@ class Website:
 
     def __init__(self, app: Sphinx, base: str = "") -> None:
         self.env, self.builder, self.base = app.env, app.builder, base
+        self.say = interface.words(app.config.language)
 
     def page(self, page: str) -> str:
         """Address of a page, or nothing while the website has none."""
@@ -67,8 +69,10 @@ class Website:
         number = self.env.toc_fignumbers.get(page, {}).get(kind, {}).get(label)
         if number is None:
             raise Unsupported(f"{page} has no {kind} with the label {label!r} that has a number")
-        shown = self.env.config.numfig_format["figure"] if kind == "figure" else f"{kind.capitalize()} %s"
-        return shown % ".".join(map(str, number))
+        shown = ".".join(map(str, number))
+        if kind == "figure":
+            return self.env.config.numfig_format["figure"] % shown
+        return kinds(self.say).get(kind, f"{kind.capitalize()} {{number}}").format(number=shown)
 
     def equation(self, label: str, page: str) -> str:
         """Number of an equation as it stands beside it, without brackets.
@@ -118,6 +122,18 @@ class Website:
             if citation.citation_id == anchor:
                 return paper(citation.entry.fields)
         return urljoin(self.page(page), target) if self.base else ""
+
+
+def kinds(say: interface.Say) -> dict[str, str]:
+    """What is counted -> how its number is said."""
+    return {
+        "exercise": say("Exercise {number}"),
+        "theorem": say("Theorem {number}"),
+        "lemma": say("Lemma {number}"),
+        "proposition": say("Proposition {number}"),
+        "corollary": say("Corollary {number}"),
+        "definition": say("Definition {number}"),
+    }
 
 
 def paper(fields: dict[str, str]) -> str:

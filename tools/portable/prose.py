@@ -12,6 +12,8 @@ from typing import Protocol
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from tools import interface
+
 OPTION = re.compile(r":([\w-]+):[ \t]*(.*)")
 GATE = re.compile(r"(exercise|solution)-(start|end)")
 NOTES = {"attention", "caution", "danger", "error", "hint", "important", "note", "seealso", "tip", "warning"}
@@ -72,10 +74,12 @@ class Writer:
         parser: the website's own parser of MyST.
         names: what the website calls things.
         page: the name of the notebook, as Sphinx has it.
+        say: what it says itself in; English without.
     """
 
-    def __init__(self, parser: MarkdownIt, names: Names, page: str) -> None:
+    def __init__(self, parser: MarkdownIt, names: Names, page: str, say: interface.Say | None = None) -> None:
         self.parser, self.names, self.page = parser, names, page
+        self.say = say or interface.words()
 
     def pieces(self, source: str) -> list[Piece]:
         """The cell in order, cut where an exercise or a solution begins or ends.
@@ -170,9 +174,8 @@ class Writer:
         if side == "end":
             return (Piece("end") if kind == "solution" else None), None
         if kind == "solution":
-            return Piece(
-                "solution", f"Solution to {self.names.number('exercise', given.argument, self.page)}"
-            ), None
+            exercise = self.names.number("exercise", given.argument, self.page)
+            return Piece("solution", self.say("Solution to {exercise}", exercise=exercise)), None
         number = self.names.number("exercise", _label(given), self.page)
         title = self.text(given.argument)
         return Piece("exercise", f"{number}: {title}" if title else number), None
@@ -182,13 +185,13 @@ class Writer:
         kind, body = given.name.removeprefix("prf:"), self.text(given.body)
         if kind == "proof":
             ends_in_formula = body.endswith("$$") or body.endswith("}")
-            return f"*Proof.* {body}" + ("\n\n∎" if ends_in_formula else " ∎")
+            return f"*{self.say('Proof.')}* {body}" + ("\n\n∎" if ends_in_formula else " ∎")
         title = f" ({self.text(given.argument)})" if given.argument else ""
         return self._quoted(f"**{self.names.number(kind, _label(given), self.page)}{title}.** {body}")
 
     def _note(self, given: Directive) -> str:
         """A note as a quotation under its title; one that unfolds on the website unfolds here too."""
-        title, body = given.name.capitalize(), given.body
+        title, body = notes(self.say).get(given.name, given.name.capitalize()), given.body
         if given.name == "admonition":
             title = self.text(given.argument)
         elif given.argument:
@@ -206,6 +209,18 @@ class Writer:
                 joined = " ".join(line.strip() for line in lines[start:end] if line)
                 lines[start:end] = [joined, *[None] * (end - start - 1)]
         return "\n".join(f"> {line}".rstrip() for line in lines if line is not None)
+
+
+def notes(say: interface.Say) -> dict[str, str]:
+    """The titles of notes that have none of their own."""
+    return {
+        "hint": say("Hint"),
+        "note": say("Note"),
+        "tip": say("Tip"),
+        "warning": say("Warning"),
+        "important": say("Important"),
+        "seealso": say("Seealso"),
+    }
 
 
 def directive(token: Token) -> Directive:

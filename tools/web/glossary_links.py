@@ -7,13 +7,14 @@ definition as its title, which browsers show when one rests on it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-from tools import project
+from tools import interface, project
 
 GLOSSARY = project.BOOK / "glossary.md"
 ENTRY = re.compile(r"^(\S.*)\n(?:(\S.*)\n)?  (\S.*)$", re.M)
@@ -26,44 +27,56 @@ NOT_ON = re.compile(r"glossary$|bibliography$|reference/|lists/|/articles/|^inde
 
 
 @cache
-def entries() -> dict[str, str]:
-    """English word -> the first sentence of its definition, in plain text."""
-    found = {}
-    for word, _, meaning in ENTRY.findall(GLOSSARY.read_text(encoding="utf-8").partition("{glossary}")[2]):
-        plain = re.sub(r"\{term\}`([^`]*)`|[`*$\\]", r"\1", meaning)
-        found[word] = re.split(r"(?<=[.]) ", plain)[0]  # a page has room for a sentence
+def entries(language: str = interface.ENGLISH) -> dict[str, str]:
+    """Word of a language -> the first sentence of its definition, in plain text."""
+    found, known = {}, interface.catalogue(language, "book")
+    for english, chinese, meaning in ENTRY.findall(
+        GLOSSARY.read_text(encoding="utf-8").partition("{glossary}")[2]
+    ):
+        told = known.get(meaning, meaning)
+        plain = re.sub(r"\{term\}`([^`<]*?)(?: <[^`]*)?`|[`*$\\]", r"\1", told)
+        word = english if language == interface.ENGLISH else chinese
+        sentences = re.split(r"(?<=[.]) |(?<=\u3002)", plain)  # a page has room for the first
+        found[word or english] = sentences[0]
     return found
 
 
 @cache
-def pattern() -> re.Pattern[str]:
-    """Any word of the glossary, also in the plural; longer ones first."""
-    words = sorted(entries(), key=len, reverse=True)
-    return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, words))})(?:s|es)?(?![\w-])", re.I)
+def pattern(language: str = interface.ENGLISH) -> re.Pattern[str]:
+    """Any word of the glossary, in English also in the plural; longer ones first."""
+    words = "|".join(map(re.escape, sorted(entries(language), key=len, reverse=True)))
+    if language == interface.CHINESE:  # its words have no ends that a pattern could see
+        return re.compile(rf"(?<![A-Za-z-])({words})(?![A-Za-z-])", re.I)
+    return re.compile(rf"(?<![\w-])({words})(?:s|es)?(?![\w-])", re.I)
 
 
 def link_first_uses(app: Sphinx, doctree: nodes.document) -> None:
     """Turn the first use of each word into a reference to the glossary."""
     if NOT_ON.search(app.env.docname):
         return
-    names = {word.lower(): word for word in entries()}
+    language = app.config.language
+    names = {word.lower(): word for word in entries(language)}
     seen: set[str] = set()
     for text in list(doctree.findall(nodes.Text)):
         if _is_prose(text):
-            parts = _linked(text.astext(), names, seen, app.env.docname)
+            found = pattern(language).finditer(text.astext())
+            parts = _linked(text.astext(), found, names, seen, app.env.docname)
             if len(parts) > 1:
                 text.parent.replace(text, parts)
 
 
 def explain(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Give each link to the glossary the definition as its title."""
-    meanings = {word.lower(): meaning for word, meaning in entries().items()}
+    terms = app.env.get_domain("std").objects
+    meanings = {
+        terms["term", word][1]: meaning
+        for word, meaning in entries(app.config.language).items()
+        if ("term", word) in terms
+    }
     for reference in doctree.findall(nodes.reference):
         target = f"{reference.get('refuri', '')}#{reference.get('refid', '')}"
-        if found := re.search(r"#term-([^#]+)", target):
-            meaning = meanings.get(found[1].replace("-", " ").lower()) or meanings.get(found[1].lower())
-            if meaning:
-                reference["reftitle"] = meaning
+        if (found := re.search(r"#(term-[^#]+)", target)) and found[1] in meanings:
+            reference["reftitle"] = meanings[found[1]]
 
 
 def _is_prose(text: nodes.Text) -> bool:
@@ -77,11 +90,13 @@ def _is_prose(text: nodes.Text) -> bool:
     return is_in_paragraph
 
 
-def _linked(text: str, names: dict[str, str], seen: set[str], docname: str) -> list[nodes.Node]:
+def _linked(
+    text: str, matches: Iterable[re.Match[str]], names: dict[str, str], seen: set[str], docname: str
+) -> list[nodes.Node]:
     """The text in pieces, with a reference for each word that was not met before."""
     parts: list[nodes.Node] = []
     end = 0
-    for found in pattern().finditer(text):
+    for found in matches:
         word = names[found[1].lower()]
         if word in seen or len(seen) == MOST:
             continue

@@ -5,7 +5,6 @@ They are read from where things are kept, the records, the texts and the noteboo
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import shutil
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from babel.dates import format_date
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tools import executions, project, sitting
@@ -139,11 +137,6 @@ def notebooks_page(book: Path = project.BOOK) -> str:
         "| notebook | to read (min) | runs in (s) | exercises |\n|---|---|---|---|\n"
     )
     return head + "\n".join(rows) + "\n"
-
-
-def day(date: str) -> str:
-    """``29 November 2026`` for ``2026-11-29``, whatever the machine's language."""
-    return format_date(datetime.date.fromisoformat(date), "d MMMM y", locale="en")
 
 
 def executions_page(runs: dict[str, executions.Execution]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tools import project
+from tools import interface, project
 from tools.web import lists
 
 PAGE = "reproducing"  # in whose text both tables are included
@@ -141,7 +141,7 @@ def of_determinism(record: dict[str, Any] | None) -> Tried:
     if told != sums:
         raise ValueError(f"book/{DETERMINISM} says {told}, and its rows say {sums}")
     wrong = f"{sums['differed']} printed something else than is stored"
-    source = f"`book/{DETERMINISM}`, {lists.day(record['date'])}"
+    source = f"`book/{DETERMINISM}`, {interface.day(record['date'])}"
     return Tried(what, f"{len(rows):,} executions", wrong, bar, sums["differed"] == 0, source)
 
 
@@ -226,7 +226,7 @@ def write(folder: Path = lists.FOLDER, book: Path = project.BOOK) -> None:
 
 
 def _recorded(name: str, record: dict[str, Any]) -> str:
-    return f"{{ref}}`{name} <record-{name}>`, {lists.day(record['date'])}"
+    return f"{{ref}}`{name} <record-{name}>`, {interface.day(record['date'])}"
 
 
 def _of_speed(row: Row) -> str:

@@ -17,8 +17,7 @@ from urllib.parse import quote
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from tools import executions, project
-from tools.web import lists
+from tools import executions, interface, project
 
 BRANCH = "main"
 MOST_LETTERS = 160  # of a description: what the list of a search engine has room for
@@ -62,40 +61,57 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def took(run: executions.Execution) -> str:
+def took(run: executions.Execution, say: interface.Say) -> str:
     """``147 s (35 s of processor time)``: other programs may have kept the processor busy."""
-    return f"{run.seconds} s ({run.busy} s of processor time)" if run.busy else f"{run.seconds} s"
+    if not run.busy:
+        return f"{run.seconds} s"
+    return say("{seconds} s ({busy} s of processor time)", seconds=run.seconds, busy=run.busy)
 
 
-def commit(run: executions.Execution, address: str | None) -> list[nodes.Node]:
-    """The commit as a link where the repository has an address; a plus is told in words."""
-    plain = run.commit.rstrip("+")
+def commit(run: executions.Execution, address: str | None) -> nodes.Node:
+    """The commit, as a link where the repository has an address."""
     shown = nodes.literal("", run.short_commit().rstrip("+"))
-    linked = nodes.reference("", "", shown, refuri=f"{address}/commit/{plain}")
-    said = ", with the changes that were committed together with its outputs" if plain != run.commit else ""
-    return [linked if address else shown, nodes.Text(said)]
+    where = f"{address}/commit/{run.commit.rstrip('+')}"
+    return nodes.reference("", "", shown, refuri=where) if address else shown
 
 
-def facts(docname: str, run: executions.Execution | None, address: str | None) -> list[nodes.paragraph]:
+def filled(text: str, **parts: nodes.Node) -> nodes.paragraph:
+    """A paragraph with ``{name}`` in its text replaced by the node of that name."""
+    pieces = re.split(r"\{(\w+)\}", text)
+    made = [parts[piece] if number % 2 else nodes.Text(piece) for number, piece in enumerate(pieces)]
+    return nodes.paragraph("", "", *made)
+
+
+def facts(
+    docname: str, run: executions.Execution | None, address: str | None, language: str = interface.ENGLISH
+) -> list[nodes.paragraph]:
     """The paragraphs at the foot of a page; none for a page that is generated."""
-    source = source_of(docname)
+    source, say = source_of(docname), interface.words(language)
     if source is None:
         return []
     told = []
     if run is not None:
-        line = nodes.paragraph("", "", nodes.strong("", "Tested with"), nodes.Text(f" {run.tested_with()}."))
-        line += nodes.Text(f" Last executed on {lists.day(run.date)} in {took(run)}, at commit ")
-        line.extend([*commit(run, address), nodes.Text(".")])
+        when, seconds = interface.day(run.date, language), took(run, say)
+        line = nodes.paragraph("", "", nodes.strong("", say("Tested with")))
+        line += nodes.Text(say(" {versions}. ", versions=run.tested_with()))
+        text = say("Last executed on {when} in {seconds}, at commit {{commit}}.", when=when, seconds=seconds)
+        if run.commit.endswith("+"):
+            text = say(
+                "Last executed on {when} in {seconds}, at commit {{commit}}, with the changes that were "
+                "committed together with its outputs.",
+                when=when,
+                seconds=seconds,
+            )
+        line.extend(filled(text, commit=commit(run, address)).children)
         told.append(line)
     last = nodes.paragraph()
     if when := changed().get(source):
-        last += nodes.Text(f"The text was last changed on {lists.day(when)}. ")
+        last += nodes.Text(say("The text was last changed on {when}. ", when=interface.day(when, language)))
     if address:
         report = f"{address}/issues/new?title={quote(f'{docname}: ')}"
-        last += nodes.reference("", "Edit the text", refuri=f"{address}/edit/{BRANCH}/{source}")
-        last += nodes.Text(" or ")
-        last += nodes.reference("", "report a mistake", refuri=report)
-        last += nodes.Text(".")
+        edit = nodes.reference("", say("Edit the text"), refuri=f"{address}/edit/{BRANCH}/{source}")
+        mistake = nodes.reference("", say("report a mistake"), refuri=report)
+        last.extend(filled(say("{edit} or {mistake}."), edit=edit, mistake=mistake).children)
     return [*told, last] if last.children else told
 
 
@@ -104,7 +120,7 @@ def add(app: Sphinx, doctree: nodes.document) -> None:
     name = app.env.docname
     address = project.address() if project.is_published() else None
     run = executions.read().get(name.removeprefix("book/"))
-    if told := facts(name, run, address):
+    if told := facts(name, run, address, app.config.language):
         doctree.next_node(nodes.section).append(nodes.container("", *told, classes=["page-facts"]))
 
 
@@ -115,10 +131,11 @@ def description(doctree: nodes.document) -> str:
         if not isinstance(paragraph.parent, nodes.section):
             continue  # of a list, a box or a note
         text = " ".join(CITED.sub("", paragraph.astext()).split())
-        for sentence in re.split(r"(?<=[.?!]) (?=[A-Z])", text):
+        for sentence in re.split(r"(?<=[.?!]) (?=[A-Z])|(?<=[\u3002\uff1f\uff01])", text):
             if said and len(said) + len(sentence) >= MOST_LETTERS:
                 return said
-            said = f"{said} {sentence}".strip()
+            gap = "" if not said or said[-1] in "\u3002\uff1f\uff01" else " "
+            said = f"{said}{gap}{sentence}".rstrip()
     return said
 
 

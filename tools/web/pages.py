@@ -14,12 +14,14 @@ from pathlib import Path
 from lxml import etree, html
 from lxml.html import HtmlElement
 
+from tools import interface
+
 MOST_LETTERS = 155  # of a description; search engines show no more
 # What every page loads and no page of this book uses, or what the book does otherwise:
 UNUSED = [
     r'<script defer src="[^"]*/fontawesome\.js[^"]*"></script>',  # icons are a small font: tools/web/icons.py
     r'<link rel="preload" as="script"[^>]*>',  # these scripts can wait; preloaded, they delay what is seen
-    r'<script[^>]*src="[^"]*/(?:doctools|sphinx_highlight|searchtools|language_data|design-tabs)\.js[^>]*></script>',
+    r'<script[^>]*src="[^"]*/(?:doctools|sphinx_highlight|searchtools|language_data|translations|design-tabs)\.js[^>]*></script>',
     r'<script[^>]*src="[^"]*searchindex\.js[^>]*></script>',  # the search page has an index of its own
     r'<script[^>]*src="[^"]*/togglebutton\.js[^>]*></script>',  # what is folded is a <details>
     r"<link[^>]*/togglebutton\.css[^>]*>",
@@ -76,25 +78,31 @@ def name_buttons_by_their_text(body: HtmlElement) -> None:
         element.attrib.pop("aria-label", None)
 
 
-def say_what_a_folded_cell_holds(body: HtmlElement) -> None:
+def say_what_a_folded_cell_holds(body: HtmlElement, say: interface.Say) -> None:
     """For all who wonder whether to open it: the code of a figure, or what is set up."""
+    told = {
+        "figure": (say("Show the code of the figure"), say("Hide the code of the figure")),
+        "cell": (say("Show the code of this cell"), say("Hide the code of this cell")),
+        "set-up": (say("Show the set-up"), say("Hide the set-up")),
+    }
     for fold in body.xpath("//details[contains(@class, 'above-input')]"):
         is_figure = fold.getparent().xpath(".//img | .//svg | .//figure")
-        holds = "the code of the figure" if is_figure else "the code of this cell"
+        holds = "figure" if is_figure else "cell"
         if "importlib.util" in fold.text_content():
-            holds = "the set-up"
-        for verb, state in (("Show", "collapsed"), ("Hide", "expanded")):
+            holds = "set-up"
+        for verb, state, words in zip(("Show", "Hide"), ("collapsed", "expanded"), told[holds], strict=True):
             for line in by_class(fold, "p", state):
                 if line.text and line.text.startswith(f"{verb} code cell"):
-                    line.text = f"{verb} {holds}"
+                    line.text = words
 
 
-def name_the_folds_of_the_sidebar(body: HtmlElement) -> None:
+def name_the_folds_of_the_sidebar(body: HtmlElement, say: interface.Say) -> None:
     """For those who listen: the arrow beside a chapter says whose pages it shows."""
     for summary in body.xpath("//li/details/summary[.//*[contains(@class, 'toctree-toggle')]]"):
         titles = summary.xpath("../../a")
         if titles:
-            summary.set("aria-label", f"Pages of {' '.join(titles[0].text_content().split())}")
+            title = " ".join(titles[0].text_content().split())
+            summary.set("aria-label", say("Pages of {title}", title=title))
 
 
 def hide_icons_from_screen_readers(body: HtmlElement) -> None:
@@ -104,11 +112,11 @@ def hide_icons_from_screen_readers(body: HtmlElement) -> None:
         icon.attrib.pop("title", None)
 
 
-def name_the_sidebar(body: HtmlElement) -> None:
+def name_the_sidebar(body: HtmlElement, say: interface.Say) -> None:
     """For those who go from landmark to landmark: all that is left of the text is one of them."""
     for sidebar in body.xpath("//div[@id='pst-primary-sidebar']"):
         sidebar.set("role", "region")
-        sidebar.set("aria-label", "The book")
+        sidebar.set("aria-label", say("The book"))
 
 
 def drop_old_roles(body: HtmlElement) -> None:
@@ -160,20 +168,30 @@ def describe(body: HtmlElement) -> str:
     for paragraph in body.xpath("//article//p[not(ancestor::*[contains(@class, 'admonition')])]"):
         text = " ".join(plain_text(paragraph).split())
         if len(text) > 40:
-            cut = text[:MOST_LETTERS].rpartition(" ")[0] + " ..."
+            cut = f"{text[:MOST_LETTERS].rpartition(' ')[0] or text[:MOST_LETTERS]} ..."
             return text if len(text) <= MOST_LETTERS else cut
     return ""
 
 
-def mend(page: str) -> str:
+def name_what_is_english(body: HtmlElement) -> None:
+    """For those who listen to another language: code and what it prints are English everywhere."""
+    for part in body.xpath("//div[contains(@class, 'cell_input')] | //div[contains(@class, 'highlight-')]"):
+        part.set("lang", "en")
+    for part in body.xpath("//div[contains(@class, 'cell_output')]//pre | //code"):
+        part.set("lang", "en")
+
+
+def mend(page: str, language: str = interface.ENGLISH) -> str:
     """A whole page, mended."""
     head, middle, rest = page.partition("</head>")
-    body = html.document_fromstring(rest).body
+    body, say = html.document_fromstring(rest).body, interface.words(language)
     name_buttons_by_their_text(body)
-    say_what_a_folded_cell_holds(body)
-    name_the_folds_of_the_sidebar(body)
+    say_what_a_folded_cell_holds(body, say)
+    name_the_folds_of_the_sidebar(body, say)
     hide_icons_from_screen_readers(body)
-    name_the_sidebar(body)
+    name_the_sidebar(body, say)
+    if language != interface.ENGLISH:
+        name_what_is_english(body)
     drop_old_roles(body)
     empty_headings_are_cells(body)
     fold_without_script(body)
@@ -186,9 +204,9 @@ def mend(page: str) -> str:
     return f"{head}{middle}\n  {inner}\n</html>\n"
 
 
-def finish(folder: Path) -> None:
+def finish(folder: Path, language: str = interface.ENGLISH) -> None:
     """Mend every page of the built site."""
     for path in sorted(folder.rglob("*.html")):
         page = path.read_text(encoding="utf-8")
         if "<body" in page and not path.is_relative_to(folder / "_static"):
-            path.write_text(mend(page), encoding="utf-8")
+            path.write_text(mend(page, language), encoding="utf-8")

@@ -14,17 +14,12 @@ from typing import Any
 
 import yaml
 
-from tools import project
+from tools import interface, project
+from tools.web import translated
 
 FOLDER = project.TEXT / "self_test"
 QUESTION, ANSWER = {"title", "ask", "answers", "see"}, {"say", "because"}
 FEWEST_ANSWERS = 3
-RIGHT, WRONG = "Right.", "Not this one."
-ADVICE = (
-    "Settle on an answer before you open it. "
-    "Each says what speaks for it and what against, so the others are worth opening too. "
-    "Nothing is counted, and nothing leaves this page."
-)
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,16 @@ def setup(app: Any) -> dict[str, bool]:
             self.env.note_dependency(str(path))
             sections = [self.section(number, question) for number, question in enumerate(load(path), start=1)]
             look = f'<link rel="stylesheet" href="{"../" * self.env.docname.count("/")}live/self_test.css">'
-            return [raw(look), nodes.paragraph("", ADVICE), *sections]
+            advice = self.say(
+                "Settle on an answer before you open it. "
+                "Each says what speaks for it and what against, so the others are worth opening too. "
+                "Nothing is counted, and nothing leaves this page."
+            )
+            return [raw(look), nodes.paragraph("", advice), *sections]
+
+        def say(self, text: str, **values: object) -> str:
+            """In the language of the page."""
+            return interface.words(self.env.config.language)(text, **values)
 
         def parsed(self, text: str) -> list[nodes.Node]:
             """Markdown as nodes."""
@@ -105,11 +109,15 @@ def setup(app: Any) -> dict[str, bool]:
             section = nodes.section(ids=[name], names=[name])
             section += nodes.title("", question.title)
             section += self.parsed(question.ask)
-            section += raw(f'<div class="self-test" role="group" aria-label="Answers to question {number}">')
+            label = self.say("Answers to question {number}", number=number)
+            section += raw(f'<div class="self-test" role="group" aria-label="{html.escape(label)}">')
             for letter, answer in zip("abcdefgh", question.answers, strict=False):
                 section += raw(f'<details><summary><span class="self-test-letter">{letter}</span> ')
-                section += nodes.inline("", "", *self.parsed(answer.say)[0].children)
-                kind, verdict = ("right", RIGHT) if answer.is_right else ("wrong", WRONG)
+                (said,) = self.parsed(answer.say)
+                said["classes"] += [translated.SELF_TEST]
+                section += said
+                right, wrong = self.say("Right."), self.say("Not this one.")
+                kind, verdict = ("right", right) if answer.is_right else ("wrong", wrong)
                 section += raw(
                     f'</summary><div class="self-test-{kind}"><p class="self-test-verdict">'
                     f"{html.escape(verdict)}</p>"

@@ -18,24 +18,25 @@ from typing import Any
 
 import yaml
 
-from tools import project
-from tools.web import vendor
+from tools import interface, project
+from tools.web import settings, vendor
 
 LIVE = project.ROOT / "site" / "live"
+WORDS = project.ROOT / "site" / "static" / settings.WORDS
 PAGES = project.BOOK / "touch"
 RECORDS = project.ROOT / "resnet_utils" / "reporting" / "records"
 BLOCK = re.compile(r"^```\{touch\} (\w+)\n((?::\w+: [^\n]*\n)*)(.*?)^```$", re.M | re.S)
 ASK = """
-const Touch = require(process.argv[1] + "/touch.js");
-const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const answers = asked.map(({name, calls, shown, data}) => {
-  const found = require(`${process.argv[1]}/${name}.js`);
-  return {
-    calls: calls.map(([what, given]) => found[what](...given)),
-    shown: shown.map((state) => Touch.show(name, state, data)),
-  };
-});
-process.stdout.write(JSON.stringify(answers));
+const [, live, words] = process.argv;
+const { name, calls, shown, data, known } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+globalThis.BOOK_WORDS = known;
+require(words);
+const Touch = require(`${live}/touch.js`);
+const found = require(`${live}/${name}.js`);
+process.stdout.write(JSON.stringify({
+  calls: calls.map(([what, given]) => found[what](...given)),
+  shown: shown.map((state) => Touch.show(name, state, data)),
+}));
 """
 
 
@@ -120,35 +121,40 @@ def figures(folder: Path = PAGES) -> dict[str, Figure]:
     return found
 
 
-def ask(figure: Figure, *, calls: list = (), shown: list = ()) -> dict[str, list]:
+def ask(
+    figure: Figure, *, calls: list = (), shown: list = (), language: str = interface.ENGLISH
+) -> dict[str, list]:
     """What a figure's script answers.
 
     Args:
         figure: the figure, whose data the script gets.
         calls: pairs of a function that the script exports and a list of its arguments.
         shown: states of the sliders, for each of which the script says picture, sentence and values.
+        language: in which it says them.
     """
     asked = {"name": figure.name, "calls": list(calls), "shown": list(shown), "data": figure.data}
-    command = [*vendor.node(), "-e", ASK, str(LIVE)]
+    asked["known"] = interface.script_words(language)
+    command = [*vendor.node(), "-e", ASK, str(LIVE), str(WORDS)]
     done = subprocess.run(
-        command, input=json.dumps([asked]), capture_output=True, encoding="utf-8", check=False
+        command, input=json.dumps(asked), capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
         raise RuntimeError(f"the script of {figure.name!r} failed:\n{done.stderr}")
-    return json.loads(done.stdout)[0]
+    return json.loads(done.stdout)
 
 
-def markup(figure: Figure, still: dict[str, Any], *, root: str) -> str:
+def markup(figure: Figure, still: dict[str, Any], *, root: str, language: str = interface.ENGLISH) -> str:
     """The figure as HTML: still picture, sentence, sliders, data and scripts.
 
     Args:
         figure: what the page says.
         still: what it shows first.
         root: the way from the page to the root of the website, such as ``../../``.
+        language: of the page.
     """
-    sliders = []
+    say, sliders = interface.words(language), []
     for slider in figure.sliders:
-        label, key = html.escape(slider.label), f"touch-{figure.name}-{slider.name}"
+        label, key = html.escape(say(slider.label)), f"touch-{figure.name}-{slider.name}"
         bounds = f'min="{slider.low}" max="{slider.high}" step="{slider.step}" value="{slider.start}"'
         value = html.escape(still["values"][slider.name])
         sliders.append(
@@ -157,6 +163,10 @@ def markup(figure: Figure, still: dict[str, Any], *, root: str) -> str:
             f'<output for="{key}">{value}</output></div>'
         )
     data = json.dumps(figure.data, separators=(",", ":")).replace("</", "<\\/")
+    without = say(
+        "With JavaScript switched on, sliders stand here; picture and sentence are those of the first state."
+    )
+    legend = say("Move the sliders")  # not within the f-string below, where nobody would find it
     scripts = "".join(
         f'<script src="{root}live/{name}.js" defer></script>' for name in ("touch", figure.name)
     )
@@ -164,13 +174,12 @@ def markup(figure: Figure, still: dict[str, Any], *, root: str) -> str:
         [
             f'<link rel="stylesheet" href="{root}live/touch.css">',
             f'<figure class="touch" data-touch="{figure.name}">',
-            '<form class="touch-sliders"><fieldset disabled><legend>Move the sliders</legend>',
+            f'<form class="touch-sliders"><fieldset disabled><legend>{legend}</legend>',
             *sliders,
             "</fieldset></form>",
             f'<div class="touch-picture">{still["picture"]}</div>',
             f'<figcaption class="touch-says" aria-live="polite">{html.escape(still["says"])}</figcaption>',
-            '<noscript><p class="touch-without">With JavaScript switched on, sliders stand here; '
-            "picture and sentence are those of the first state.</p></noscript>",
+            f'<noscript><p class="touch-without">{without}</p></noscript>',
             f'<script type="application/json" class="touch-data">{data}</script>',
             f"</figure>{scripts}",
         ]
@@ -192,11 +201,13 @@ def setup(app: Any) -> dict[str, bool]:
 
         def run(self) -> list[nodes.Node]:
             figure = read(self.arguments[0], self.options, "\n".join(self.content))
-            (still,) = ask(figure, shown=[figure.start])["shown"]
-            for path in (LIVE / "touch.js", LIVE / f"{figure.name}.js"):
+            language = self.env.config.language
+            (still,) = ask(figure, shown=[figure.start], language=language)["shown"]
+            for path in (WORDS, LIVE / "touch.js", LIVE / f"{figure.name}.js"):
                 self.env.note_dependency(str(path))
             root = "../" * self.env.docname.count("/")
-            return [nodes.raw("", markup(figure, still, root=root), format="html")]
+            made = markup(figure, still, root=root, language=language)
+            return [nodes.raw("", made, format="html")]
 
     app.add_directive("touch", TouchDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
