@@ -195,7 +195,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_transform(Titles)
     app.add_transform(Messages)
     app.add_transform(OneDocument)
-    app.connect("doctree-read", join_lines)
+    app.connect("doctree-read", join_lines, priority=400)  # before words of the glossary are linked
     app.connect("doctree-read", say_html)
     app.connect("doctree-read", name_parts, priority=950)  # when the list of pages has been put in
     app.connect("html-page-context", lend_words)
