@@ -153,6 +153,16 @@ def join_lines(app: Sphinx, doctree: nodes.document) -> None:
             paragraph.replace_self(nodes.inline("", "", *paragraph.children))
 
 
+def tell_solutions(app: Sphinx, doctree: nodes.document) -> None:
+    """Let solutions and links to exercises show titles as they are now; they keep copies of their own."""
+    kept = getattr(app.env, "sphinx_exercise_registry", {})
+    for title in doctree.findall(exercise_title):
+        entry = kept.get(title.parent.get("label"))
+        for copied in entry["node"].findall(exercise_title) if entry else ():
+            copied.children = []
+            copied.extend(title.deepcopy().children)
+
+
 def is_output(node: nodes.Node | None) -> bool:
     """Whether a node belongs to what a cell has put out: that stays as it came."""
     while node is not None:
@@ -196,6 +206,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_transform(Messages)
     app.add_transform(OneDocument)
     app.connect("doctree-read", join_lines, priority=400)  # before words of the glossary are linked
+    app.connect("doctree-read", tell_solutions)
     app.connect("doctree-read", say_html)
     app.connect("doctree-read", name_parts, priority=950)  # when the list of pages has been put in
     app.connect("html-page-context", lend_words)
