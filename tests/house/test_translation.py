@@ -13,8 +13,9 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
 from tools import interface, project
-from tools.portable import translated
+from tools.portable import buttons, translated
 from tools.translation import catalogue, faithful, terms
+from tools.web import languages
 
 MESSAGE = (
     "With {cite}`he2016deep`, *two* of $n$ steps take 3.5 s in `fit`, "
@@ -182,3 +183,41 @@ def test_lists_tables_and_boxes_keep_their_form():
     )
     proof = "```{prf:proof}\nTrivial.\n```"
     assert cell(proof, **{"Proof._Trivial.": "证明。显然。"}) == "```{prf:proof}\n显然。\n```"
+
+
+PAGE = '<html lang="en" data-x><head></head><body><div class="article-header-buttons"></div></body></html>'
+
+
+@pytest.mark.parametrize(
+    ("page", "language", "way"),
+    [
+        ("book/01_background.html", "en", "../zh/book/01_background.html"),
+        ("book/01_background/losses.html", "zh_CN", "../../../book/01_background/losses.html"),
+        ("index.html", "en", "zh/index.html"),
+        ("search.html", "zh_CN", "../search.html"),
+    ],
+)
+def test_each_page_leads_to_the_same_page_in_the_other_language(page, language, way):
+    made = languages.with_both(PAGE, page, language, "")
+    assert f'href="{way}"' in made
+    assert f'<html lang="{interface.TAGS[language]}" data-x>' in made
+    assert "alternate" not in made.partition("</head>")[0]  # without an address there is none to tell
+
+
+def test_search_engines_are_told_both_addresses_on_both_pages_and_none_of_the_search_page():
+    told = [
+        languages.with_both(PAGE, "book/a.html", language, "https://example.org/b/").partition("</head>")[0]
+        for language in ("en", "zh_CN")
+    ]
+    for head in told:
+        assert 'hreflang="en" href="https://example.org/b/book/a.html"' in head
+        assert 'hreflang="zh-CN" href="https://example.org/b/zh/book/a.html"' in head
+        assert 'hreflang="x-default" href="https://example.org/b/book/a.html"' in head
+    search = languages.with_both(PAGE, "search.html", "en", "https://example.org/b/")
+    assert "hreflang" not in search.partition("</head>")[0]
+
+
+def test_the_buttons_of_a_chinese_page_open_chinese_notebooks():
+    urls = [button.url for button in buttons.hosts("me/book", "01_background", interface.CHINESE)]
+    assert urls
+    assert all("notebooks-zh%2F01_background" in url or "notebooks-zh/01_background" in url for url in urls)

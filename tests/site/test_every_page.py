@@ -19,7 +19,7 @@ SAMPLE = [  # in every width and both modes: one of each kind
 IN_CHINESE = [
     *(page for page in project.toc_pages() if re.fullmatch(r"book/0\d_[a-z_]+", page)),
     *("book/01_background/self_test", "book/glossary", "book/articles/first", "book/lists/exercises"),
-    *("book/touch/descent", "book/live/lesions", "book/reproducing", "404"),
+    *("book/touch/descent", "book/live/lesions", "book/reproducing"),
 ]
 EACH = [(in_browser.PHONE, "light"), (in_browser.DESK, "dark")]
 EVERYWHERE = "BOOK_VIEWS"  # set to "all" to look at every page in every width and both modes
