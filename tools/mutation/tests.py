@@ -37,7 +37,11 @@ TOLD_BY = {  # a module whose tests have another name
     "tools/patience.py": "tests/house/test_setting_up.py",
     "tools/portable/cells.py": "tests/house/test_portable.py",
     "tools/portable/prose.py": "tests/house/test_portable.py",
+    "tools/portable/translated.py": "tests/house/test_translation.py",
     "tools/references.py": "tests/house/test_project.py",
+    "tools/translation/catalogue.py": "tests/house/test_translation.py",
+    "tools/translation/faithful.py": "tests/house/test_translation.py",
+    "tools/translation/terms.py": "tests/house/test_translation.py",
     "tools/web/search_index.py": "tests/house/test_pages.py",
 }
 
