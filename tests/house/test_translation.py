@@ -221,3 +221,8 @@ def test_the_buttons_of_a_chinese_page_open_chinese_notebooks():
     urls = [button.url for button in buttons.hosts("me/book", "01_background", interface.CHINESE)]
     assert urls
     assert all("notebooks-zh%2F01_background" in url or "notebooks-zh/01_background" in url for url in urls)
+
+
+def test_a_formula_in_a_box_of_its_own_is_no_prose():
+    box = "```{math}\n:label: eq-a\nx = \\text{words of it}\n```"
+    assert cell(box, **{"x = \\text{words of it}": "错"}) == box
