@@ -134,6 +134,7 @@ def test_a_message_that_moved_keeps_its_translation_and_a_changed_one_is_in_doub
 def test_a_message_with_other_numbers_takes_them_into_the_known_translation():
     assert catalogue.like("9 min, 30 s", "7 min, 20 s", "7 分钟，20 秒") == "9 分钟，30 秒"
     assert catalogue.like("9 and 8", "7 and 7", "7 和 7") is None  # which is which?
+    assert catalogue.like("**commit**: `b2`", "**commit**: `a1`", "**提交**：`a1`") == "**提交**：`b2`"
     found = made(takes_7_min="要 7 分钟", takes_12_min="")
     assert catalogue.fill(found) == 1
     assert found["takes 12 min"].string == "要 12 分钟"

@@ -38,6 +38,7 @@ SAID_IN = (
     ("site/live/*.js", "javascript"),
 )
 WITH_HTML = ("text/**/*.md", "book/**/*.md", "book/**/*.html")
+TOKEN = re.compile(r"`[^`]+`|\d+(?:[.,]\d+)*")  # what may change, and the words around it stay
 START = "from jupyter_book.cli.main import main; main()"
 
 
@@ -152,22 +153,24 @@ def html_words(root: Path = project.ROOT) -> Iterator[tuple[str, str]]:
 
 
 def shape(text: str) -> str:
-    """A message with a mark in place of each number: its kin are those with the same shape."""
-    return re.sub(r"\d+(?:[.,]\d+)*", "\N{REPLACEMENT CHARACTER}", text)
+    """A message with a mark in place of each number and piece of code: its kin have the same shape."""
+    return TOKEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def like(message: str, known: str, translation: str) -> str | None:
-    """The translation of a message that differs from a known one in numbers alone; None if it is unclear."""
-    numbers = re.compile(r"\d+(?:[.,]\d+)*")
-    old, new = numbers.findall(known), numbers.findall(message)
-    if len(set(old)) != len(old) or sorted(numbers.findall(translation)) != sorted(old):
+    """The translation of a message that differs from a known one in numbers and code alone.
+
+    None if it is unclear which stands where.
+    """
+    old, new = TOKEN.findall(known), TOKEN.findall(message)
+    if len(set(old)) != len(old) or sorted(TOKEN.findall(translation)) != sorted(old):
         return None
     swap = dict(zip(old, new, strict=True))
-    return numbers.sub(lambda found: swap[found[0]], translation)
+    return TOKEN.sub(lambda found: swap[found[0]], translation)
 
 
 def fill(catalog: Catalog) -> int:
-    """Translate what needs no translator: no words, or a known message with other numbers.
+    """Translate what needs no translator: no words, or a known message with other numbers or code.
 
     Returns:
         How many were filled.
