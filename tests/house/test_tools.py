@@ -12,6 +12,7 @@ from tools import project, web
 TOOLS = project.ROOT / "tools"
 SHARED = {
     "executions",
+    "glossary",
     "home",
     "interface",
     "patience",

@@ -51,7 +51,7 @@ class Translator:
         said = self.known.get(whole) or self.known.get(f"({whole})", "")[1:-1]
         said = said or self.known.get(whole.replace("'", "\u2019"), "")  # a title, when it has been set
         said = said or re.sub(rf"^{PROOF[1]}\s*", "", self.known.get(f"{PROOF[0]}{whole}", ""))
-        if not said and re.search(r"[^\W\d_]{2,}", re.sub(r"(\{[\w:-]+\})?`[^`]*`|\$[^$]*\$", "", whole)):
+        if not said and interface.WORD.search(re.sub(r"(\{[\w:-]+\})?`[^`]*`|\$[^$]*\$", "", whole)):
             self.missing.append(whole)
         return said or text
 

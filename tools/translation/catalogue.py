@@ -38,7 +38,7 @@ SAID_IN = (
     ("site/live/*.js", "javascript"),
 )
 WITH_HTML = ("text/**/*.md", "book/**/*.md", "book/**/*.html")
-TOKEN = re.compile(r"`[^`]+`|\d+(?:[.,]\d+)*")  # what may change, and the words around it stay
+TOKEN = re.compile(rf"`[^`]+`|{faithful.NUMBER.pattern}")  # what may change, and the words around it stay
 START = "from jupyter_book.cli.main import main; main()"
 
 

@@ -10,6 +10,8 @@ from collections import Counter
 
 from markdown_it import MarkdownIt
 
+from tools import interface
+
 ROLE_OR_CODE = re.compile(r"(?:\{([\w:+.-]+)\})?(?<!`)(`+)(?!`)(.+?)(?<!`)\2(?!`)", re.S)
 FORMULA = re.compile(r"(?<![\\$])(\${1,2})(?=\S)((?:\\.|[^$\\])+?)(?<=\S)\1(?!\$)", re.S)
 ADDRESS = re.compile(r"\]\(([^()\s]*(?:\([^()]*\)[^()\s]*)*)\)|<(https?://[^>]*)>")
@@ -39,7 +41,6 @@ NARROW = re.compile(
     rf"(?<=[{HAN}])[,;:?!](?!\w)|(?<=[{HAN}])\.(?![\w.])|(?<=[{HAN}])[()]|[()](?=[{HAN}])|\""
     rf"|(?<={BARE})[,;:?!] ?(?=[{HAN}])"
 )
-PROSE = re.compile(r"[^\W\d_]{2,}")
 MARKDOWN = MarkdownIt("commonmark")
 
 
@@ -78,7 +79,7 @@ def has_words(message: str) -> bool:
     """Whether there is anything to translate: a word outside code, formulas and roles."""
     if message.startswith((".. image::", "\n")):  # the address of a picture, a formula in a line of its own
         return False
-    return bool(PROSE.search(parts(message)[1]))
+    return bool(interface.WORD.search(parts(message)[1]))
 
 
 def numbers(prose: str) -> Counter[float | str]:

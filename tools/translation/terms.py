@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tools import project
+from tools import glossary, project
 from tools.translation import faithful
 
-GLOSSARY = project.BOOK / "glossary.md"
 TERMS = project.ROOT / "locale" / "zh_CN" / "terms.toml"
-ENTRY = re.compile(r"^(\S.*)\n(?:(\S.*)\n)?  \S", re.M)
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,14 @@ class Term:
 
 
 @cache
-def terms(glossary: Path = GLOSSARY, more: Path = TERMS) -> tuple[Term, ...]:
+def terms(page: Path = glossary.PAGE, more: Path = TERMS) -> tuple[Term, ...]:
     """All words of the glossary.
 
     Raises:
         ValueError: if ``terms.toml`` speaks of a word that the glossary does not have.
     """
     kept = tomllib.loads(more.read_text(encoding="utf-8"))
-    found = ENTRY.findall(glossary.read_text(encoding="utf-8").partition("{glossary}")[2])
+    found = [(english, chinese) for english, chinese, _ in glossary.entries(page)]
     if unknown := kept.keys() - {english for english, _ in found}:
         raise ValueError(f"{more.name} has words that are not in the glossary: {', '.join(sorted(unknown))}")
     made = []

@@ -14,10 +14,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-from tools import interface, project
+from tools import glossary, interface
 
-GLOSSARY = project.BOOK / "glossary.md"
-ENTRY = re.compile(r"^(\S.*)\n(?:(\S.*)\n)?  (\S.*)$", re.M)
 MOST = 10  # links of a page: each weighs as much as a sentence
 NOT_WITHIN = (
     *(nodes.reference, nodes.literal, nodes.literal_block, nodes.title, nodes.term, nodes.math, nodes.raw),
@@ -30,9 +28,7 @@ NOT_ON = re.compile(r"glossary$|bibliography$|reference/|lists/|/articles/|^inde
 def entries(language: str = interface.ENGLISH) -> dict[str, str]:
     """Word of a language -> the first sentence of its definition, in plain text."""
     found, known = {}, interface.catalogue(language, "book")
-    for english, chinese, meaning in ENTRY.findall(
-        GLOSSARY.read_text(encoding="utf-8").partition("{glossary}")[2]
-    ):
+    for english, chinese, meaning in glossary.entries():
         told = known.get(meaning, meaning)
         plain = re.sub(r"\{term\}`([^`<]*?)(?: <[^`]*)?`|[`*$\\]", r"\1", told)
         word = english if language == interface.ENGLISH else chinese

@@ -20,7 +20,6 @@ from tools.web import settings
 NAMES = {interface.ENGLISH: "English", interface.CHINESE: "\u4e2d\u6587"}
 SHORT = {interface.ENGLISH: "EN", interface.CHINESE: "\u4e2d\u6587"}  # a telephone has no room for more
 END_OF_HEAD, BUTTONS = "</head>", '<div class="article-header-buttons">'
-
 LANG = re.compile(r"<html([^>]*?) lang=\"[^\"]*\"")
 OF_WORDS = re.compile(rf"(/{re.escape(settings.WORDS)}\?v=)[0-9a-f]+")
 

@@ -29,8 +29,6 @@ from tools import interface
 
 ADDED = (nodes.literal, nodes.math, addnodes.pending_xref)  # what a heading's text does not show
 SELF_TEST = "self-test-says"  # class of a paragraph that becomes a part of a line when it has been translated
-
-
 FILE = "messages.json"  # beside the folder of the built site: page -> its messages, in their order
 
 
