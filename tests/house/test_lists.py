@@ -50,6 +50,28 @@ def test_every_notebook_is_listed_with_its_minutes_and_seconds():
         assert 0 < seconds <= 60, row
 
 
+def costs(name, **more):
+    """A row of the record of costs, as `python -m benchmarks.notebooks` writes it."""
+    parts = {"torch": 2.24, "torchvision": 0.01, "matplotlib": 0.5}
+    row = {"notebook": name, "kernel_wall": 0.7, "kernel_processor": 0.6, "import_wall": 3.2}
+    row |= {"import_processor": 3.0, "import_by_package": parts, "loaded_and_unnamed": ["PIL"]}
+    return row | {"cells_wall": 40.0, "cells_processor": 65.0} | more
+
+
+def test_the_costs_of_the_notebooks_are_those_of_the_record_and_add_up():
+    rows = [costs("01_background"), costs("outlook", cells_wall=100.04, loaded_and_unnamed=[])]
+    record = {"hardware": "two cores", "versions": "torch 2", "data": "photographs", "rows": rows}
+    made = lists.costs_section(record).splitlines()
+    assert "| {doc}`/book/01_background` | 0.7 | 3.2 | 2.2 |  | 0.5 | 40.0 | `PIL` |" in made
+    assert "| {doc}`/book/outlook` | 0.7 | 3.2 | 2.2 |  | 0.5 | 100.0 |  |" in made
+    assert "| **2 notebooks** | 1 | 6 | 4 | 0 | 1 | 140 | |" in made
+    said = made[3].replace("\N{NO-BREAK SPACE}", " ")
+    assert "two cores; torch 2; photographs" in said
+    assert "take 2 min, and 2 min of the processor" in said, "141 and 131 seconds"
+    columns = {line.count("|") for line in made if line.startswith("|")}
+    assert columns == {9}
+
+
 def test_every_entry_of_the_bibliography_is_cited_somewhere():
     keys = set(
         re.findall(r"^@\w+\{([^,]+),", (project.BOOK / "references.bib").read_text(encoding="utf-8"), re.M)

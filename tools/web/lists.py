@@ -24,6 +24,8 @@ LOADS, QUOTED = "results.load(", re.compile(r"\"(\w+)\"")
 REFERRED = re.compile(r"<record-(\w+)>`")
 EXERCISE = re.compile(r"^```\{exercise-start\}[ \t]*(.*)\n:label: (\S+)\n```\n+(.*)", re.M)
 MEASURED = ("reliability_", "speed_")  # records of which ``measured`` makes tables
+COSTS = "speed_notebooks"  # the record of `python -m benchmarks.notebooks`
+SLOW_IMPORTS = {"torch": "PyTorch", "torchvision": "torchvision", "matplotlib": "Matplotlib"}
 PROVENANCE = ("command", "commit", "date", "data", "hardware", "versions")
 
 
@@ -139,6 +141,36 @@ def notebooks_page(book: Path = project.BOOK) -> str:
     return head + "\n".join(rows) + "\n"
 
 
+def costs_section(record: dict[str, Any]) -> str:
+    """Where the seconds of each notebook go: the start of its kernel, its imports by package, its cells.
+
+    Args:
+        record: ``COSTS``, as it is kept.
+    """
+    rows, totals = [], dict.fromkeys(("kernel", "imports", *SLOW_IMPORTS, "cells"), 0.0)
+    for row in record["rows"]:
+        seconds = {"kernel": row["kernel_wall"], "imports": row["import_wall"], "cells": row["cells_wall"]}
+        seconds |= {package: row["import_by_package"].get(package, 0.0) for package in SLOW_IMPORTS}
+        totals = {name: total + seconds[name] for name, total in totals.items()}
+        cells = [f"{seconds[name]:.1f}" if seconds[name] >= 0.05 else "" for name in totals]
+        unnamed = ", ".join(f"`{package}`" for package in row["loaded_and_unnamed"])
+        rows.append(f"| {{doc}}`/book/{row['notebook']}` | {' | '.join([*cells, unnamed])} |")
+    sums = " | ".join(f"{total:.0f}" for total in totals.values())
+    rows.append(f"| **{len(rows)} notebooks** | {sums} | |")
+    busy = sum(row["kernel_processor"] + row["cells_processor"] for row in record["rows"])
+    heads = ["start", "imports", *SLOW_IMPORTS.values(), "cells", "loaded, though no cell names it"]
+    return (
+        "(costs-of-notebooks)=\n## Where the seconds go\n\n"
+        f"One notebook after the other, wall time in seconds; {record['hardware']}; {record['versions']}; "
+        f"{record['data']}. All together take {duration(totals['kernel'] + totals['cells'])}, "
+        f"and {duration(busy)} of the processor. "
+        "The imports were measured in a fresh process; the first cell runs them, so the seconds of the cells "
+        "include them. Each package is counted without those that it loads itself.\n\n"
+        f"| notebook | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}\n" + "\n".join(rows) + "\n\n"
+        f"{{ref}}`{COSTS} <record-{COSTS}>` has the same with more digits, and the command that makes it.\n"
+    )
+
+
 def executions_page(runs: dict[str, executions.Execution]) -> str:
     """Every notebook with the day and the seconds of its last run, one table for each set of versions."""
     parts = [
@@ -164,9 +196,12 @@ def write(folder: Path = FOLDER) -> list[Path]:
     """Write the pages and return them; what was there before goes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "notebooks.md").write_text(notebooks_page(), encoding="utf-8")
+    found, whole = records(), notebooks_page()
+    if COSTS in found:
+        whole += "\n" + costs_section(found[COSTS])
+    (folder / "notebooks.md").write_text(whole, encoding="utf-8")
     (folder / "executions.md").write_text(executions_page(executions.read()), encoding="utf-8")
-    (folder / "results.md").write_text(results_page(records(), users()), encoding="utf-8")
+    (folder / "results.md").write_text(results_page(found, users()), encoding="utf-8")
     (folder / "exercises.md").write_text(exercises_page(), encoding="utf-8")
     return sorted(folder.glob("*.md"))
 

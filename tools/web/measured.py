@@ -21,7 +21,7 @@ PAGE = "reproducing"  # in whose text both tables are included
 NOT_YET, NOTHING = "not recorded yet", "\N{EN DASH}"
 FAULTS, INPUTS = "reliability_faults", "reliability_inputs"
 MUTANTS, DETERMINISM = "reliability_mutants", "determinism.json"
-SPEED, NOTEBOOKS = "speed_", "speed_notebooks"  # the costs of the notebooks are no comparison
+SPEED = "speed_"
 LEAST_FOUND = 97  # per cent of the planted bugs; `tools/mutants.py` has the same as a share
 AWAITED = {
     FAULTS: {
@@ -193,7 +193,7 @@ def speed(found: dict[str, dict[str, Any]]) -> str:
     Args:
         found: name -> content of all records.
     """
-    kinds = {name: it for name, it in found.items() if name.startswith(SPEED) and name != NOTEBOOKS}
+    kinds = {name: it for name, it in found.items() if name.startswith(SPEED) and name != lists.COSTS}
     parts = []
     for name, record in kinds.items():
         rows = [_of_speed(row) for row in record["rows"]]
@@ -205,8 +205,8 @@ def speed(found: dict[str, dict[str, Any]]) -> str:
         )
     if not kinds:
         parts.append("No table of `make bench` is recorded yet, of any kind of processor.")
-    if NOTEBOOKS in found:
-        parts.append(f"What each notebook costs: {_recorded(NOTEBOOKS, found[NOTEBOOKS])}.")
+    if lists.COSTS in found:
+        parts.append("What each notebook costs has {ref}`a table of its own <costs-of-notebooks>`.")
     return "\n\n".join(parts) + "\n"
 
 
