@@ -165,7 +165,7 @@ def train_backward(model: Stream, *, steps: int, lr: float, warmup: int = 0, see
     """
     steps, warmup = given.whole_number("steps", steps), given.whole_number("warmup", warmup, least=0)
     lr = given.number_within("lr", lr, least=0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     x, y = words(64 * steps, seed=seed)
     losses = []
     for step, (some, aims) in enumerate(zip(x.split(64), y.split(64), strict=True)):
