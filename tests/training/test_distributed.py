@@ -143,7 +143,7 @@ def test_a_process_that_fails_or_hangs_ends_the_others(name, said, tmp_path):
     assert re.search(said, done.stderr)
     assert "ends here, and torchrun ends the others" in done.stderr
     assert not list(tmp_path.glob(f"{name}-*.pt")), "nobody has come to the end"
-    assert seconds < patience.seconds(120)
+    assert seconds < patience.seconds(240), "torch itself would wait for half an hour"
 
 
 def test_all_processes_compute_at_the_pace_that_the_first_has_chosen(made):
