@@ -210,7 +210,7 @@ def test_workflow_pins_actions_and_grants_nothing_by_default(path):
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         assert job["permissions"]
-        assert job["timeout-minutes"] <= 60
+        assert job["timeout-minutes"] <= 120, "`make test` takes about an hour"
         for step in job["steps"]:
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step.get("uses", f"a@{'0' * 40}"))
 
@@ -280,7 +280,7 @@ def test_gpu_job_runs_the_same_command_and_cannot_pass_without_a_gpu():
     assert job["env"] == {"BOOK_DEVICE": "cuda"}
     assert job["if"].startswith("vars.BOOK_GPU == 'true' && (")  # without a runner it would wait for one
     assert "`BOOK_GPU` to `true`" in (ROOT / "PUBLISHING.md").read_text(encoding="utf-8")
-    assert job["timeout-minutes"] == 20
+    assert job["timeout-minutes"] == 120
     assert "ephemeral" in job["runs-on"]
     assert job["permissions"] == {"contents": "read"}
     assert not any("continue-on-error" in step or "if" in step for step in job["steps"])
