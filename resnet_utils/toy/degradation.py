@@ -234,6 +234,7 @@ def sweep(
     depths: Sequence[int],
     *,
     seeds: Sequence[int],
+    kinds: Sequence[bool] = (False, True),
     epochs: int = 12,
     num_points: int = 2000,
     width: int = 64,
@@ -246,21 +247,23 @@ def sweep(
     Args:
         depths: layers with weights (see ``Net``), each once.
         seeds: decide starts and orders, each once.
+        kinds: False for the plain twin, True for the residual one, each once; both unless one is enough.
         epochs: passes over the points.
         num_points: points to learn from, and as many others to judge by.
         width: see ``Net``.
         device: where to train; the CPU unless given, the fastest place for networks this small.
 
     Raises:
-        ValueError: if ``depths`` or ``seeds`` is empty or names one twice, or a depth, a count or the device
-            is refused.
+        ValueError: if ``depths``, ``seeds`` or ``kinds`` is empty or names one twice, a kind is
+            neither True nor False, or a depth, a count or the device is refused.
     """
-    for name, chosen in (("depths", depths), ("seeds", seeds)):
+    for name, chosen in (("depths", depths), ("seeds", seeds), ("kinds", kinds)):
         if len(chosen) == 0 or len(set(chosen)) < len(chosen):
             raise ValueError(f"{name} must name at least one, and each only once, got {list(chosen)}")
+    kinds = [given.yes_or_no("each of kinds", kind) for kind in kinds]
     data, others = (moved(points(num_points, seed=seed), device) for seed in (0, 1))
     runs = []
-    for depth, residual, seed in itertools.product(depths, (False, True), seeds):
+    for depth, residual, seed in itertools.product(depths, kinds, seeds):
         model = fresh_net(depth, residual=residual, seed=seed, width=width).to(device)
         runs.append(train(model, data, others, seed=seed, epochs=epochs))
     return runs

@@ -114,6 +114,13 @@ def test_sweep_trains_each_kind_at_each_depth_with_each_seed():
     assert len({run.train_loss for run in runs}) == len(runs)
 
 
+def test_sweep_trains_only_the_kinds_that_are_asked_for_and_the_others_are_the_same():
+    both = degradation.sweep((4, 6), seeds=(1, 0), **TINY)
+    for kind in (False, True):
+        alone = degradation.sweep((4, 6), seeds=(1, 0), kinds=(kind,), **TINY)
+        assert alone == [run for run in both if run.residual == kind]
+
+
 def test_sweep_builds_and_trains_with_the_seed_and_validates_on_other_points():
     data, others = degradation.points(200, seed=0), degradation.points(200, seed=1)
     net = degradation.fresh_net(4, residual=True, seed=3, width=8)
@@ -150,6 +157,15 @@ def test_pick_keeps_depth_and_kind():
         (lambda: degradation.points(99), "at least 100.*got 99"),
         (lambda: degradation.sweep((), seeds=(0,)), r"depths must name at least one.*got \[\]"),
         (lambda: degradation.sweep((4,), seeds=()), r"seeds must name at least one.*got \[\]"),
+        (lambda: degradation.sweep((4,), seeds=(0,), kinds=()), r"kinds must name at least one.*got \[\]"),
+        (
+            lambda: degradation.sweep((4,), seeds=(0,), kinds=(False, 0)),
+            r"kinds must name .* only once, got \[False, 0\]",
+        ),
+        (
+            lambda: degradation.sweep((4,), seeds=(0,), kinds=(False, "plain")),
+            "each of kinds must be True or False, got 'plain'",
+        ),
         (lambda: degradation.sweep((4, 4), seeds=(0,)), r"only once, got \[4, 4\]"),
         (lambda: degradation.sweep((4,), seeds=(0,), epochs=0), "epochs must be at least 1, got 0"),
         (lambda: degradation.pick([], 6, residual=True), r"no run with .* \(6, True\); there are \[\]"),
