@@ -72,6 +72,12 @@ def test_the_costs_of_the_notebooks_are_those_of_the_record_and_add_up():
     assert columns == {9}
 
 
+def test_the_record_of_costs_is_shown_where_its_table_is(monkeypatch):
+    monkeypatch.setattr(lists, "records", lambda: {lists.COSTS: {}, "speed_avx2": {}})
+    shown = lists.users()
+    assert (shown[lists.COSTS], shown["speed_avx2"]) == (["lists/notebooks"], ["reproducing"])
+
+
 def test_every_entry_of_the_bibliography_is_cited_somewhere():
     keys = set(
         re.findall(r"^@\w+\{([^,]+),", (project.BOOK / "references.bib").read_text(encoding="utf-8"), re.M)

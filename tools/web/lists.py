@@ -43,8 +43,8 @@ def records(folder: Path = RECORDS) -> dict[str, dict[str, Any]]:
 def users(text: Path = project.TEXT) -> dict[str, list[str]]:
     """Name of a record -> the notebooks that load records and name this one, in reading order.
 
-    Behind them the figures to touch, the pages with a network in them, and "Running this book yourself" with
-    its tables of reliability and speed.
+    Behind them the figures to touch, the pages with a network in them, "Running this book yourself" with its
+    tables of reliability and speed, and the table of all notebooks with their costs.
     """
     kept, found = set(records()), {}
     for name in project.chapters(text):
@@ -59,7 +59,7 @@ def users(text: Path = project.TEXT) -> dict[str, list[str]]:
             found.setdefault(record, []).append(f"live/{path.stem}")
     for record in sorted(kept):
         if record.startswith(MEASURED):
-            found.setdefault(record, []).append("reproducing")
+            found.setdefault(record, []).append("lists/notebooks" if record == COSTS else "reproducing")
     return found
 
 
