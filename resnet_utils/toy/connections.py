@@ -9,6 +9,7 @@ its depth there.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -120,7 +121,7 @@ def highway(depth: int, *, gate_bias: float, seed: int, width: int | None = None
     """
     most = _parameters_of_twins(depth)
     if width is None:
-        width = _largest(lambda width: _highway(depth, width), most)
+        width = _largest(_highway, depth, most)
     width, seed = given.whole_number("width", width), given.whole_number("seed", seed, least=0)
     gate_bias = given.number_within("gate_bias", gate_bias)
     with torch.random.fork_rng(devices=[]):
@@ -147,7 +148,7 @@ def dense(depth: int, *, seed: int, growth: int | None = None) -> ConnectedNet:
     """
     most = _parameters_of_twins(depth)
     if growth is None:
-        growth = _largest(lambda growth: _dense(depth, growth), most)
+        growth = _largest(_dense, depth, most)
     growth, seed = given.whole_number("growth", growth), given.whole_number("seed", seed, least=0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -172,13 +173,14 @@ def _parameters_of_twins(depth: int) -> int:
     return _count(degradation.fresh_net(depth, residual=True, seed=0))
 
 
-def _largest(make: Callable[[int], nn.Module], most: int) -> int:
-    """The largest number with which ``make`` builds a net of no more than ``most`` parameters."""
+@functools.cache  # a dozen nets are built for the search, and every seed asks for the same number
+def _largest(make: Callable[[int, int], nn.Module], depth: int, most: int) -> int:
+    """The largest number with which ``make`` builds a net of ``depth`` of at most ``most`` parameters."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):  # nothing is drawn or stored
         low, high = 1, 2  # low fits, and in the end high does not
-        while _count(make(high)) <= most:
+        while _count(make(depth, high)) <= most:
             low, high = high, 2 * high
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if _count(make(middle)) <= most else (low, middle)
+            low, high = (middle, high) if _count(make(depth, middle)) <= most else (low, middle)
     return low
