@@ -212,6 +212,16 @@ class Comparison:
         pairs = zip(self.times[name], self.times[baseline], strict=True)
         return Spread.of([factor * theirs / ours for ours, theirs in pairs])
 
+    def at_peak(self, baseline: str, *, needed: float, operations: float) -> float:
+        """How many times as fast as ``baseline`` that work would be at the pace of "peak".
+
+        Args:
+            baseline: what it is held against.
+            needed: operations of its work.
+            operations: those of "peak".
+        """
+        return self.ratio("peak", baseline, factor=operations / needed).middle
+
     @property
     def rounds(self) -> int:
         """How many there were."""

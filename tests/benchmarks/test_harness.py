@@ -34,6 +34,12 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios_and_not_the_ratio_of_medians
     assert uneven.ratio("ours", "theirs").middle == 3.0  # 5 would be that of the medians
 
 
+def test_what_the_peak_would_give_goes_by_its_operations_a_second():
+    found = Comparison({"peak": [0.5, 0.5, 0.5], "usual": [4.0, 6.0, 8.0]})
+    # the peak does 100 operations in half a second; 300 would take it 1.5 s, and the usual way takes 6 s
+    assert found.at_peak("usual", needed=300, operations=100) == 4.0
+
+
 def test_each_work_runs_once_unmeasured_and_then_once_a_round():
     calls = []
     found = harness.compare({name: lambda name=name: calls.append(name) for name in "ab"}, rounds=3)

@@ -77,6 +77,41 @@ def test_a_step_and_an_answer_in_either_number_format(autocast):
     assert losses[-1] < losses[0], "it learns two images"
 
 
+def test_what_folding_gains_is_judged_in_bfloat16_with_the_channels_last(monkeypatch):
+    monkeypatch.setattr(others.speed, "has_half", lambda device: True)
+    orders = {}
+    inference = others.inference
+
+    def looked_at(model, images, *, autocast=False):
+        kind = "channels_last" if images.is_contiguous(memory_format=torch.channels_last) else "contiguous"
+        laid = {
+            w.is_contiguous(memory_format=torch.channels_last) for w in model.parameters() if w.dim() == 4
+        }
+        orders.setdefault((kind, autocast), []).append(laid)
+        return inference(model, images, autocast=autocast)
+
+    monkeypatch.setattr(others, "inference", looked_at)
+    lines = others.run(TINY)
+    judged = [line for line in lines if line.target == others.FOLDED]
+    assert [line.what for line in judged] == ["resnet18, inference, bfloat16, channels_last, 32 px, batch 2"]
+    assert judged[0].measure == "torchvision's time / ours folded"
+    assert set(orders) == {("contiguous", False), ("contiguous", True), ("channels_last", True)}
+    assert len(orders["channels_last", True]) == 5  # everybody, so that only the folding differs
+    assert all(found == {True} for found in orders["channels_last", True])
+
+
+@pytest.mark.parametrize("module", [features, steps])
+@pytest.mark.parametrize("half", [True, False])
+def test_where_the_bar_is_asked_for_the_peak_says_what_could_be_reached(monkeypatch, module, half):
+    monkeypatch.setattr(module.speed, "has_half", lambda device: half)
+    monkeypatch.setattr(everything.harness.Comparison, "at_peak", lambda self, base, **work: 7.125)
+    judged = [line for line in module.run(TINY) if line.measure.startswith("time in") and line.target]
+    assert len(judged) == 1
+    said = "at the whole peak of a fat convolution it would be 7.12" if half else module.NO_BF16
+    assert [line.reason for line in judged] == [said]
+    assert all(line.applies == half for line in judged)
+
+
 def test_without_timm_the_row_says_so(monkeypatch):
     monkeypatch.setattr(others.importlib.util, "find_spec", lambda name: None)
     lines = others.run(Settings(mode="tiny"))
