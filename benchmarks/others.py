@@ -4,9 +4,9 @@ Inference and a training step at 224 pixels, in float32 and in bfloat16, contigu
 our own with its BatchNorms folded, at inference. Ours also runs against itself: what that ratio is off 1 is
 noise.
 
-What folding gains in bfloat16 is judged where everybody has the channels last, and with 16 images: in the
-usual order each convolution turns its maps around first, and with few images turning the weights into
-bfloat16 is a part of the time; neither has to do with BatchNorm.
+What folding gains in bfloat16 is judged where everybody has the channels last, and with 16 images, as the
+fast ways of the package compute. How much it is depends on the processor: folding saves trips to memory, and
+they weigh the more, the faster it multiplies.
 """
 
 from __future__ import annotations
