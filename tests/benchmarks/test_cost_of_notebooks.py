@@ -58,6 +58,31 @@ def test_an_import_that_fails_is_told(tmp_path, monkeypatch):
         notebooks.measured("bad", imports_only=True)
 
 
+def row(name, kernel, cells):
+    return {"notebook": name, "kernel_processor": kernel, "cells_processor": cells}
+
+
+def test_two_cores_share_the_processor_time_of_the_numbered_chapters():
+    rows = [row("01_background", 1.0, 20.0), row("08_making_it_fast/roofline", 1.0, 30.0)]
+    assert notebooks.shared_by_two(rows) == 26.0
+    assert (
+        notebooks.shared_by_two([*rows, row("outlook", 9.0, 99.0), row("articles/first", 9.0, 9.0)]) == 26.0
+    )
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(959.0, 0), (961.0, 1)])
+def test_the_bar_is_eight_minutes_of_two_cores_for_the_numbered_chapters(
+    seconds, status, monkeypatch, tmp_path
+):
+    costs = row("01_background", 0.0, seconds) | {"import_wall": 1.0, "import_by_package": {}}
+    costs["loaded_and_unnamed"] = []
+    monkeypatch.setattr(notebooks, "chosen", lambda names: ["01_background"])
+    monkeypatch.setattr(notebooks, "measured", lambda name, imports_only: costs)
+    monkeypatch.setattr(notebooks.machine, "commit", lambda: "0123456789ab")
+    assert notebooks.main(["--output", str(tmp_path)]) == status
+    assert len(list(tmp_path.rglob("speed_notebooks.json"))) == 1
+
+
 def test_an_unknown_notebook_is_refused_with_those_there_are(capsys):
     assert notebooks.main(["99_nothing"]) == 2
     assert "no notebook begins with '99_nothing'; there are 01_background" in capsys.readouterr().err

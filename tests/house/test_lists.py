@@ -59,7 +59,10 @@ def costs(name, **more):
 
 
 def test_the_costs_of_the_notebooks_are_those_of_the_record_and_add_up():
-    rows = [costs("01_background"), costs("outlook", cells_wall=100.04, loaded_and_unnamed=[])]
+    rows = [
+        costs("01_background", cells_processor=900.0),
+        costs("outlook", cells_wall=100.04, loaded_and_unnamed=[]),
+    ]
     record = {"hardware": "two cores", "versions": "torch 2", "data": "photographs", "rows": rows}
     made = lists.costs_section(record).splitlines()
     assert "| {doc}`/book/01_background` | 0.7 | 3.2 | 2.2 |  | 0.5 | 40.0 | `PIL` |" in made
@@ -67,15 +70,16 @@ def test_the_costs_of_the_notebooks_are_those_of_the_record_and_add_up():
     assert "| **2 notebooks** | 1 | 6 | 4 | 0 | 1 | 140 | |" in made
     said = made[3].replace("\N{NO-BREAK SPACE}", " ")
     assert "two cores; torch 2; photographs" in said
-    assert "take 2 min, and 2 min of the processor" in said, "141 and 131 seconds"
+    assert "take 2 min, and 16 min of the processor" in said, "141 and 966 seconds"
+    assert "the numbered chapters take two quiet cores about 8 min, the bar is 8 min" in said, "450 seconds"
     columns = {line.count("|") for line in made if line.startswith("|")}
     assert columns == {9}
 
 
 def test_the_record_of_costs_is_shown_where_its_table_is(monkeypatch):
-    monkeypatch.setattr(lists, "records", lambda: {lists.COSTS: {}, "speed_avx2": {}})
+    monkeypatch.setattr(lists, "records", lambda: {lists.COSTS: {}, "speed_cuda": {}})
     shown = lists.users()
-    assert (shown[lists.COSTS], shown["speed_avx2"]) == (["lists/notebooks"], ["reproducing"])
+    assert (shown[lists.COSTS], shown["speed_cuda"]) == (["lists/notebooks"], ["reproducing"])
 
 
 def test_every_entry_of_the_bibliography_is_cited_somewhere():
