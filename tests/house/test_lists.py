@@ -76,6 +76,15 @@ def test_the_costs_of_the_notebooks_are_those_of_the_record_and_add_up():
     assert columns == {9}
 
 
+def test_the_costs_stand_in_reading_order_and_a_notebook_that_is_gone_stands_last():
+    names = ["gone", "outlook", "02_residual_math/paths", "02_residual_math", "01_background/losses"]
+    record = {"hardware": "", "versions": "", "data": "", "rows": [costs(name) for name in names]}
+    lines = [line for line in lists.costs_section(record).splitlines() if line.startswith("| {doc}")]
+    assert [line.split("/book/")[1].partition("`")[0] for line in lines] == [
+        "01_background/losses", "02_residual_math", "02_residual_math/paths", "outlook", "gone",
+    ]  # fmt: skip
+
+
 def test_the_record_of_costs_is_shown_where_its_table_is(monkeypatch):
     monkeypatch.setattr(lists, "records", lambda: {lists.COSTS: {}, "speed_cuda": {}})
     shown = lists.users()

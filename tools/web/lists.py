@@ -148,7 +148,8 @@ def costs_section(record: dict[str, Any]) -> str:
         record: ``COSTS``, as it is kept.
     """
     rows, totals = [], dict.fromkeys(("kernel", "imports", *SLOW_IMPORTS, "cells"), 0.0)
-    for row in record["rows"]:
+    place = {name: index for index, name in enumerate(project.chapters())}
+    for row in sorted(record["rows"], key=lambda row: place.get(row["notebook"], len(place))):
         seconds = {"kernel": row["kernel_wall"], "imports": row["import_wall"], "cells": row["cells_wall"]}
         seconds |= {package: row["import_by_package"].get(package, 0.0) for package in SLOW_IMPORTS}
         totals = {name: total + seconds[name] for name, total in totals.items()}
