@@ -22,7 +22,6 @@ from resnet_utils.runtime import speed
 
 ROW, TITLE = 2, "feature extraction with ResNet-18 at 224 px"
 FASTER, OF_PEAK = ">= 3.0", ">= 0.65"
-NO_BF16 = "this processor has no bfloat16 instructions, for which the bar was set; measured in float32"
 
 
 def body(name: str = "resnet18") -> nn.Module:
@@ -107,8 +106,7 @@ def run(settings: Settings) -> list[Line]:
     errors = {name: error(right, work()) for name, work in works.items()}
     found = harness.compare(works | {"peak": peak}, rounds=settings.num_rounds(), device=device)
     needed = 2 * complexity.multiply_adds(model.cpu(), (batch, 3, pixels, pixels))
-    highest = found.at_peak(base, needed=needed, operations=operations)
-    at_most = f"at the whole peak of a fat convolution it would be {highest:.2f}"
+    beside = found.what_a_bar_meets(base, half=half, needed=needed, operations=operations)
     what = f"resnet18, features, {pixels} px, batch {batch}"
     lines = []
     for name in list(works)[1:]:
@@ -117,7 +115,7 @@ def run(settings: Settings) -> list[Line]:
             of_ratio(
                 ROW, f"{what}, {name}", "time in float32 contiguous / time", found.ratio(name, base),
                 target=FASTER if is_best else "", rounds=found.rounds,
-                applies=half or not is_best, reason=(at_most if half else NO_BF16) if is_best else "",
+                applies=half or not is_best, reason=beside if is_best else "",
                 quality={"relative error of the features": errors[name]},
                 more={"images_per_second": batch / found.seconds(name).middle,
                       "baseline_images_per_second": batch / found.seconds(base).middle},

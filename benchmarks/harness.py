@@ -29,6 +29,7 @@ from torch import nn
 from resnet_utils import runtime
 from resnet_utils.runtime import given, timing
 
+NO_BF16 = "this processor has no bfloat16 instructions, for which the bar was set; measured in float32"
 LEAST_ROUNDS = 7
 MODES = ("full", "quick", "tiny")
 Work = Callable[[], Any]
@@ -221,6 +222,18 @@ class Comparison:
             operations: those of "peak".
         """
         return self.ratio("peak", baseline, factor=operations / needed).middle
+
+    def what_a_bar_meets(self, baseline: str, *, half: bool, **work: float) -> str:
+        """What to know beside a bar for bfloat16: how far the peak would go, or that there is none here.
+
+        Args:
+            baseline: as for ``at_peak``.
+            half: whether the processor has such instructions.
+            work: the other arguments of ``at_peak``.
+        """
+        if not half:
+            return NO_BF16
+        return f"at the whole peak of a fat convolution it would be {self.at_peak(baseline, **work):.2f}"
 
     @property
     def rounds(self) -> int:

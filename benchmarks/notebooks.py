@@ -33,8 +33,8 @@ from nbformat import NotebookNode
 from benchmarks import machine
 from resnet_utils.reporting import results
 from tools import patience, project
+from tools.sitting import MOST_MINUTES_TO_RUN, shared_by_two
 
-MINUTES = 8.0  # that the whole book may take under nbval on two quiet cores
 PACKAGES = ("torch", "torchvision", "matplotlib", "numpy", "scipy", "PIL", "resnet_utils")
 LATE = ("torchvision", "matplotlib", "scipy", "PIL", "pandas", "sklearn", "onnx", "keras")
 LINE = re.compile(r"^import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)$")
@@ -237,23 +237,15 @@ def main(arguments: list[str] | None = None) -> int:
     total = sum(row.get("kernel_wall", 0) + row.get("cells_wall", 0) for row in rows)
     shared = shared_by_two(rows)
     print(f"{len(rows)} notebooks: {total / 60:.1f} min, one after the other")
-    print(f"the numbered chapters, shared by two cores: {shared / 60:.1f} min, at most {MINUTES:g}")
+    print(
+        f"the numbered chapters, shared by two cores: {shared / 60:.1f} min, at most {MOST_MINUTES_TO_RUN:g}"
+    )
     commit = machine.commit()
     if asked.names or asked.imports_only or commit.endswith("+") or commit == "unknown":
         print("nothing is recorded: a record has every notebook, with cells, from a tree without changes")
         return 0
     write(rows, time.perf_counter() - started, asked.output)
-    return 0 if shared <= 60 * MINUTES else 1
-
-
-def shared_by_two(rows: list[dict[str, Any]]) -> float:
-    """Seconds that two quiet cores need for the numbered chapters, each notebook on one of them.
-
-    Args:
-        rows: as from ``measured``.
-    """
-    numbered = [row for row in rows if row["notebook"][0].isdigit()]
-    return sum(row.get("kernel_processor", 0) + row.get("cells_processor", 0) for row in numbered) / 2
+    return 0 if shared <= 60 * MOST_MINUTES_TO_RUN else 1
 
 
 def printed(row: dict[str, Any]) -> str:

@@ -137,7 +137,8 @@ def _compared(name: str, kind: str, autocast: bool, settings: Settings, *, last:
     pixels = settings.of(full=224, quick=224, tiny=32)
     batch = settings.batch or settings.of(full=16 if last else 4, quick=4 if last else 1, tiny=2)
     number = "bfloat16" if autocast else "float32"
-    what = f"{name}, {kind}, {number}{', channels_last' * last}, {pixels} px, batch {batch}"
+    order = ", channels_last" if last else ""
+    what = f"{name}, {kind}, {number}{order}, {pixels} px, batch {batch}"
     if autocast and not speed.has_half(device):  # each number made long and short again: minutes a step
         reason = "this processor has no bfloat16 instructions"
         return [not_here(ROW, what, "torchvision's time / ours", reason, AS_FAST)]

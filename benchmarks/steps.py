@@ -23,7 +23,6 @@ from resnet_utils.analysis import complexity
 from resnet_utils.runtime import speed
 
 ROW, TITLE = 3, "a training step"
-NO_BF16 = "this processor has no bfloat16 instructions, for which the bar was set; measured in float32"
 # network: pixels, classes, batch of the full and of the quick run, target
 CASES = {
     "resnet50": (224, 1000, 16, 2, ">= 3.3"),
@@ -77,8 +76,7 @@ def _of_network(name: str, settings: Settings) -> list[Line]:
     found = harness.compare(works | {"peak": peak}, rounds=settings.num_rounds(full=11), device=device)
     base, *faster = variants
     needed = PASSES * 2 * complexity.multiply_adds(model.cpu(), (batch, 3, pixels, pixels))
-    highest = found.at_peak(base, needed=needed, operations=operations)
-    at_most = f"at the whole peak of a fat convolution it would be {highest:.2f}"
+    beside = found.what_a_bar_meets(base, half=half, needed=needed, operations=operations)
     what = f"{name}, training step, {pixels} px, batch {batch}"
     lines = []
     for who in faster:
@@ -88,7 +86,7 @@ def _of_network(name: str, settings: Settings) -> list[Line]:
             of_ratio(
                 ROW, f"{what}, {who}", "time in float32 contiguous / time", found.ratio(who, base),
                 target=target if is_best else "", rounds=found.rounds, applies=off,
-                reason=(at_most if off else NO_BF16) if is_best else "",
+                reason=beside if is_best else "",
                 quality={
                     "difference of the first loss": abs(there[0] - here[0]),
                     f"of the loss after {LEARNED} steps": abs(there[-1] - here[-1]),

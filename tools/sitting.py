@@ -1,22 +1,36 @@
 """How long a notebook takes to read, and whether that is one sitting.
 
-The page prints the minutes that are counted here, and a test holds every notebook to the bounds.
+The page prints the minutes that are counted here, and a test holds every notebook to the bounds. And how
+long the numbered chapters run, all together, and how long they may.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nbformat import NotebookNode
 
 MOST_MINUTES = 25
 MOST_CELLS = 40  # code cells before the exercises
+MOST_MINUTES_TO_RUN = 8.0  # that nbval may take for the numbered chapters on two quiet cores
 WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 20
 PLACEHOLDER = "{{ reading_minutes }}"  # what a text writes where the page has the number
 RUNS_IN = re.compile(r"\*\*Runs in\*\* (?:about )?(\d+) s\b.*")
 TO_READ = re.compile(r"\*\*To read\*\* (\d+) min")
 SOLUTION = re.compile(r"\{solution-(start|end)\}")
+
+
+def shared_by_two(costs: Iterable[Mapping[str, Any]]) -> float:
+    """Seconds that two quiet cores need for the numbered chapters, each notebook on one of them.
+
+    Args:
+        costs: a row for each notebook, as ``python -m benchmarks.notebooks`` measures it.
+    """
+    numbered = [row for row in costs if row["notebook"][0].isdigit()]
+    return sum(row.get("kernel_processor", 0) + row.get("cells_processor", 0) for row in numbered) / 2
 
 
 def outside_solutions(notebook: NotebookNode) -> list[NotebookNode]:

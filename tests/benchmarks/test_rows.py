@@ -107,7 +107,7 @@ def test_where_the_bar_is_asked_for_the_peak_says_what_could_be_reached(monkeypa
     monkeypatch.setattr(everything.harness.Comparison, "at_peak", lambda self, base, **work: 7.125)
     judged = [line for line in module.run(TINY) if line.measure.startswith("time in") and line.target]
     assert len(judged) == 1
-    said = "at the whole peak of a fat convolution it would be 7.12" if half else module.NO_BF16
+    said = "at the whole peak of a fat convolution it would be 7.12" if half else everything.harness.NO_BF16
     assert [line.reason for line in judged] == [said]
     assert all(line.applies == half for line in judged)
 

@@ -158,16 +158,15 @@ def costs_section(record: dict[str, Any]) -> str:
         rows.append(f"| {{doc}}`/book/{row['notebook']}` | {' | '.join([*cells, unnamed])} |")
     sums = " | ".join(f"{total:.0f}" for total in totals.values())
     rows.append(f"| **{len(rows)} notebooks** | {sums} | |")
-    spent = {row["notebook"]: row["kernel_processor"] + row["cells_processor"] for row in record["rows"]}
-    busy = sum(spent.values())
-    shared = sum(seconds for name, seconds in spent.items() if name[0].isdigit()) / 2
+    busy = sum(row["kernel_processor"] + row["cells_processor"] for row in record["rows"])
+    shared, most = sitting.shared_by_two(record["rows"]), 60 * sitting.MOST_MINUTES_TO_RUN
     heads = ["start", "imports", *SLOW_IMPORTS.values(), "cells", "loaded, though no cell names it"]
     return (
         "(costs-of-notebooks)=\n## Where the seconds go\n\n"
         f"One notebook after the other, wall time in seconds; {record['hardware']}; {record['versions']}; "
         f"{record['data']}. All together take {duration(totals['kernel'] + totals['cells'])}, "
         f"and {duration(busy)} of the processor. nbval runs two at a time: the numbered chapters take two "
-        f"quiet cores about {duration(shared)}, the bar is 8\N{NO-BREAK SPACE}min. "
+        f"quiet cores about {duration(shared)}, the bar is {duration(most)}. "
         "The imports were measured in a fresh process; the first cell runs them, so the seconds of the cells "
         "include them. Each package is counted without those that it loads itself.\n\n"
         f"| notebook | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}\n" + "\n".join(rows) + "\n\n"
